@@ -1,0 +1,14 @@
+"""The task queue. `celery -A config.celery worker` and `… beat` run it."""
+
+import os
+
+from celery import Celery
+
+from config import embedded
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+embedded.provide()
+
+app = Celery("tokenledger")
+app.config_from_object("django.conf:settings", namespace="CELERY")
+app.autodiscover_tasks()

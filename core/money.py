@@ -1,0 +1,64 @@
+"""Money is integers; the only two roundings of the product live here.
+
+Units: a *nano* is 10⁻⁹ of a dollar (costs); a *femto* is 10⁻¹⁵ of a dollar (rates per single token, which
+may be far below a nano). A price list's "dollars per million tokens" with nine decimals is a whole number
+of femtos per token.
+"""
+
+from __future__ import annotations
+
+from decimal import ROUND_HALF_EVEN, Context, Decimal
+
+NANOS_PER_USD = 10**9
+FEMTOS_PER_NANO = 10**6
+FEMTOS_PER_USD = 10**15
+
+_WIDE = Context(prec=60, rounding=ROUND_HALF_EVEN)
+
+
+def divide_half_even(numerator: int, denominator: int) -> int:
+    """numerator / denominator to the nearest integer, ties to the even one; denominator > 0."""
+    quotient, remainder = divmod(numerator, denominator)
+    twice = 2 * remainder
+    if twice > denominator or (twice == denominator and quotient & 1):
+        quotient += 1
+    return quotient
+
+
+def nanos_from_femtos(femtos: int) -> int:
+    """The rounding of an event's cost: once per event, half to even."""
+    return divide_half_even(femtos, FEMTOS_PER_NANO)
+
+
+def minor_units_from_nanos(nanos: int, decimals: int = 2) -> int:
+    """The rounding of an invoice line: once per line, half to even, to the currency's minor unit."""
+    return divide_half_even(nanos, 10 ** (9 - decimals))
+
+
+def femtos_per_unit(usd: Decimal) -> int:
+    """A price of one token, second or image in dollars, as an integer. Raises ValueError where femtos cannot hold it."""
+    scaled = _WIDE.multiply(usd, Decimal(FEMTOS_PER_USD))
+    if scaled != scaled.to_integral_value():
+        raise ValueError(f"{usd} dollars has more than 15 decimals")
+    return int(scaled)
+
+
+def usd_from_nanos(nanos: int) -> Decimal:
+    return Decimal(nanos).scaleb(-9, _WIDE)
+
+
+def usd_text(nanos: int | None) -> str | None:
+    """Dollars as the API writes them: exact, without exponent or needless zeros, at least "0"; None stays unknown."""
+    if nanos is None:
+        return None
+    sign = "-" if nanos < 0 else ""
+    whole, fraction = divmod(abs(nanos), NANOS_PER_USD)
+    return f"{sign}{whole}.{fraction:09d}".rstrip("0").rstrip(".")
+
+
+def nanos_from_usd(usd: Decimal) -> int:
+    """Exact dollars as nanos. Raises ValueError for more than nine decimals."""
+    scaled = _WIDE.multiply(usd, Decimal(NANOS_PER_USD))
+    if scaled != scaled.to_integral_value():
+        raise ValueError(f"{usd} dollars has more than 9 decimals")
+    return int(scaled)

@@ -1,0 +1,31 @@
+"""Every answer carries the id under which its log lines can be found."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from collections.abc import Callable
+
+import structlog
+from django.http import HttpRequest, HttpResponseBase
+
+_GIVEN = re.compile(r"[A-Za-z0-9._-]{8,64}")
+
+
+def request_id(given: str | None) -> str:
+    """The caller's own id when it is a sane one, else a new one."""
+    if given and _GIVEN.fullmatch(given):
+        return given
+    return "req_" + secrets.token_hex(10)
+
+
+class RequestIdMiddleware:
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        request.id = request_id(request.headers.get("x-request-id"))  # type: ignore[attr-defined]
+        with structlog.contextvars.bound_contextvars(request_id=request.id):  # type: ignore[attr-defined]
+            response = self.get_response(request)
+        response.headers["x-request-id"] = request.id  # type: ignore[attr-defined]
+        return response
