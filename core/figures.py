@@ -60,11 +60,10 @@ def compact_parts(value: Whole | None) -> tuple[str, str]:
     number = _rational(value)
     if round(abs(number)) < _COMPACT_FROM:
         return _fixed(number, 0), ""
-    for size, unit, places in _UNITS:
-        digits = _fixed(number / size, places)
-        if round(abs(number) / size * 10**places) < 1000 * 10**places:
-            break
-    return digits, unit
+    size, unit, places = next(
+        (step for step in _UNITS if round(abs(number) / step[0] * 10 ** step[2]) < 1000 * 10 ** step[2]), _UNITS[-1]
+    )
+    return _fixed(number / size, places), unit
 
 
 def tokens_compact(value: Whole | None) -> str:
@@ -101,11 +100,15 @@ def money(value: Money | None, places: int | None = None) -> str:
     if value is None:
         return UNKNOWN
     amount = dollars(value)
+    exact = abs(Fraction(amount))
     if places is None:
-        places = 2 if amount == 0 or round(abs(Fraction(amount)) * 10_000) >= 100 else 4
-    smallest = Decimal(1).scaleb(-places)
-    if 0 < abs(amount) < smallest:
-        return f"<${smallest}" if amount > 0 else f">{MINUS}${smallest}"
+        places = 2 if exact == 0 or round(exact * 10_000) >= 100 else 4
+        is_too_small = 0 < exact < Fraction(1, 10_000)
+    else:
+        is_too_small = exact != 0 and round(exact * 10**places) == 0
+    if is_too_small:
+        smallest = f"${Decimal(1).scaleb(-places)}"
+        return f"<{smallest}" if amount > 0 else f">{MINUS}{smallest}"
     return _money_text(amount, places)
 
 
@@ -207,14 +210,15 @@ def duration(value: timedelta | int | None) -> str:
     seconds = round(Fraction(milliseconds, 1000))
     if seconds < 60:
         return f"{seconds} s"
-    for small, large, small_unit, large_unit in ((1, 60, "s", "min"), (60, 3600, "min", "h"), (3600, 86400, "h", "d")):
-        limit = 86400 if large == 3600 else large * 60
-        rounded = round(Fraction(seconds, small)) * small
-        if rounded < limit or large_unit == "d":
-            break
-    whole, rest = divmod(rounded, large)
-    rest //= small
-    return f"{whole:,} {large_unit} {rest} {small_unit}" if rest else f"{whole:,} {large_unit}"
+    minutes, hours = round(Fraction(seconds, 60)), round(Fraction(seconds, 3600))
+    if seconds < 3600:
+        return _two_units(seconds, 60, "min", "s")
+    return _two_units(minutes, 60, "h", "min") if minutes < 24 * 60 else _two_units(hours, 24, "d", "h")
+
+
+def _two_units(amount: int, size: int, large: str, small: str) -> str:
+    whole, rest = divmod(amount, size)
+    return f"{whole:,} {large} {rest} {small}" if rest else f"{whole:,} {large}"
 
 
 def ago(span: timedelta | None) -> str:
