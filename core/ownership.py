@@ -27,7 +27,7 @@ def as_owner() -> Iterator[None]:
         options["assume_role"] = APP_ROLE
 
 
-def grant_everyday_rights(**_: Any) -> None:
+def grant_everyday_rights() -> None:
     """After each migration: the application role may use every table, as far as row-level security lets it."""
     with connection.cursor() as cursor:
         cursor.execute(

@@ -17,6 +17,7 @@ from contextvars import ContextVar
 from typing import Any
 
 from django.db import connection, models, transaction
+from psycopg.pq import TransactionStatus
 
 APP_ROLE = "tokenledger_app"
 SETTING = "tokenledger.organizations"
@@ -61,13 +62,19 @@ def _scoped(value: str) -> Iterator[None]:
         finally:
             _scope.reset(token)
             # After an error the transaction is about to be rolled back, and the setting with it.
-            if not connection.needs_rollback and connection.in_atomic_block and not connection.closed_in_txn:
+            if not connection.needs_rollback and _is_in_transaction():
                 _tell_database(before or "")
 
 
 def _tell_database(value: str) -> None:
     with connection.cursor() as cursor:
         cursor.execute("SELECT set_config(%s, %s, true)", [SETTING, value])
+
+
+def _is_in_transaction() -> bool:
+    """Whether the database still takes statements: the connection lives, and none has failed since the last savepoint."""
+    raw = connection.connection
+    return raw is not None and raw.info.transaction_status == TransactionStatus.INTRANS
 
 
 def is_scoped() -> bool:

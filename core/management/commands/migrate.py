@@ -2,7 +2,7 @@ from typing import Any
 
 from django.core.management.commands.migrate import Command as MigrateCommand
 
-from core.ownership import as_owner
+from core.ownership import as_owner, grant_everyday_rights
 
 
 class Command(MigrateCommand):
@@ -11,3 +11,5 @@ class Command(MigrateCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         with as_owner():
             super().handle(*args, **options)
+            # Not on the post_migrate signal: Django sends none for an app without models, such as core.
+            grant_everyday_rights()
