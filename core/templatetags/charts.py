@@ -3,7 +3,7 @@
 Widths are SVG attributes: a strict content security policy has no room for style="".
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any
@@ -87,19 +87,36 @@ def sharebar(share: Ratio | None) -> SafeString:
     )
 
 
+@register.filter
+def slot_class(slot: int | str) -> str:
+    """The class that gives swatches, bars and keys the color of a slot: 1 … 10, other, unpriced, total, kind-output."""
+    named = {"other": "tl-so", "unpriced": "tl-su", "total": "tl-st"}
+    if isinstance(slot, str) and slot.startswith("kind-"):
+        return f"tl-k-{slot.removeprefix('kind-')}"
+    return named.get(str(slot), f"tl-s{slot}")
+
+
 @register.simple_tag
-def splitbar(parts: Iterable[tuple[str, int]], label: str, large: bool = False) -> SafeString:
-    """What a total is made of: (kind, amount) pairs, kinds as in tokens.css (input, cached, output, …)."""
-    pairs = [(kind, amount) for kind, amount in parts if amount]
-    total = sum(amount for _, amount in pairs)
-    drawn, before = [], 0
+def splitbar(parts: Iterable[tuple[str, Ratio]], label: str, large: bool = False) -> SafeString:
+    """What a total is made of: (kind, amount) pairs, kinds as in series.css (input, cached, output, …)."""
+    pairs = [(kind, Fraction(amount)) for kind, amount in parts if amount]
+    total = sum((amount for _, amount in pairs), Fraction(0))
+    drawn, before = [], Fraction(0)
     for kind, amount in pairs:
-        drawn.append((kind, _percent(Fraction(before, total)), _percent(Fraction(amount, total))))
+        drawn.append((kind, _percent(before / total), _percent(amount / total)))
         before += amount
     rects = format_html_join("", '<rect class="tl-fill tl-k-{}" x="{}" width="{}" height="100%"/>', drawn)
     return format_html(
         '<svg class="tl-split{}" role="img" aria-label="{}">{}</svg>', " tl-split-lg" if large else "", label, rects
     )
+
+
+@register.simple_tag
+def coverage_bar(coverage: Mapping[str, Ratio | None]) -> SafeString:
+    """How much of a total is priced, free and unpriced, from its coverage dict."""
+    shares = [(name, coverage.get(f"{name}_share") or 0) for name in ("priced", "free", "unpriced")]
+    words = ", ".join(f"{percent(share)} {name}" for name, share in shares if share)
+    return splitbar(shares, words or "Nothing to price")
 
 
 def meter_scale(used: Fraction, forecast: Fraction | None) -> Fraction:

@@ -23,7 +23,9 @@
   document.addEventListener("click", (event) => {
     const button = event.target.closest("[data-copy]");
     if (button) copy(button);
-    closeMenus(event.target.closest("details.tl-menu"));
+    // on phones the scrim belongs to the open menu itself; a touch on it closes the menu
+    const menu = event.target.closest("details.tl-menu");
+    closeMenus(menu === event.target ? null : menu);
   });
   document.addEventListener("keydown", (event) => {
     if (event.key !== "Escape") return;
