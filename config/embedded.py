@@ -59,7 +59,9 @@ def provide(environ: MutableMapping[str, str] = os.environ, *, durable: bool = T
         return
     directory = data_dir(environ)
     if not environ.get("DATABASE_URL"):
-        environ["DATABASE_URL"] = _join(directory / "postgres", lambda path: _start_postgres(path, durable), _stop_postgres)
+        environ["DATABASE_URL"] = _join(
+            directory / "postgres", lambda path: _start_postgres(path, durable), _stop_postgres
+        )
     if not environ.get("REDIS_URL"):
         environ["REDIS_URL"] = _join(directory / "redis", _start_redis, _stop_redis)
 
@@ -147,7 +149,11 @@ def _stop_postgres(directory: Path) -> None:
 
 def _postgres_is_running(cluster: Path, install: Path, account: pwd.struct_passwd | None) -> bool:
     status = subprocess.run(
-        [install / "bin/pg_ctl", "status", "-D", cluster], capture_output=True, check=False, cwd="/", **_identity(account)
+        [install / "bin/pg_ctl", "status", "-D", cluster],
+        capture_output=True,
+        check=False,
+        cwd="/",
+        **_identity(account),
     )
     return status.returncode == 0
 
@@ -216,7 +222,12 @@ def _socket_directory(cluster: Path, account: pwd.struct_passwd | None) -> Path:
 def _identity(account: pwd.struct_passwd | None) -> dict[str, object]:
     if account is None:
         return {}
-    return {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": [], "env": {"PATH": os.defpath, "LANG": "C"}}
+    return {
+        "user": account.pw_uid,
+        "group": account.pw_gid,
+        "extra_groups": [],
+        "env": {"PATH": os.defpath, "LANG": "C"},
+    }
 
 
 def _run(command: list[str | Path], account: pwd.struct_passwd | None) -> None:
@@ -236,7 +247,10 @@ def _run(command: list[str | Path], account: pwd.struct_passwd | None) -> None:
 
 
 def _redis_socket(directory: Path) -> Path:
-    return Path("/tmp") / f"tokenledger-redis-{os.geteuid()}-{hashlib.sha256(str(directory).encode()).hexdigest()[:12]}.sock"  # noqa: S108
+    return (
+        Path("/tmp")
+        / f"tokenledger-redis-{os.geteuid()}-{hashlib.sha256(str(directory).encode()).hexdigest()[:12]}.sock"
+    )  # noqa: S108
 
 
 def _start_redis(directory: Path) -> str:

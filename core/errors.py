@@ -83,7 +83,9 @@ def _as_api_error(error: Exception) -> ApiError | None:
         return ApiError(403, "forbidden", str(error) or "This key may not do that.")
     if isinstance(error, OperationalError | InterfaceError):
         logger.warning("storage_unavailable", exc_info=error)
-        return ApiError(503, "storage_unavailable", "The ledger's storage cannot be reached. Try again shortly.", retry_after=2)
+        return ApiError(
+            503, "storage_unavailable", "The ledger's storage cannot be reached. Try again shortly.", retry_after=2
+        )
     if isinstance(error, exceptions.ValidationError):
         param, message = _first_problem(error.detail)
         return ApiError(422, "invalid_parameter", message, param=param)

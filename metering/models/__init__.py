@@ -1,3 +1,4 @@
+from metering.models.ledger import Label, Ledger
 from metering.models.prices import PRICED_BUCKETS, PRICED_UNITS, PriceAlias, PriceKind, PriceRate, PriceVersion
 
-__all__ = ["PRICED_BUCKETS", "PRICED_UNITS", "PriceAlias", "PriceKind", "PriceRate", "PriceVersion"]
+__all__ = ["Label", "Ledger", "PRICED_BUCKETS", "PRICED_UNITS", "PriceAlias", "PriceKind", "PriceRate", "PriceVersion"]

@@ -1,0 +1,13 @@
+"""The edge alone, for an ASGI server: `uvicorn config.edge:application`."""
+
+import os
+
+import django
+
+from config import embedded
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+embedded.provide()
+django.setup()
+
+from metering.edge import app as application  # noqa: E402, F401  (needs Django's apps)
