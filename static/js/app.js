@@ -44,6 +44,14 @@
   startToasts(document);
   document.addEventListener("htmx:afterSettle", (event) => startToasts(event.target.parentNode ?? document));
 
+  /* A passkey that was declined, timed out or is not known here */
+  document.addEventListener("allauth.error", (event) => {
+    const notice = document.querySelector("[data-passkey-failed]");
+    if (!notice) return;
+    event.preventDefault();
+    notice.hidden = false;
+  });
+
   /* Jump: Ctrl K lists the pages of the menu */
   const jump = document.getElementById("jump");
   if (jump) {
