@@ -1,7 +1,17 @@
 """Every address of pages and reading API; the edge's own are in metering/edge.py."""
 
-from django.urls import include, path
+from django.urls import include, path, re_path
+
+from core.error_answers import unknown_endpoint
 
 urlpatterns = [
     path("accounts/", include("allauth.urls")),
+    path("v1/", include("accounts.endpoints.urls")),
+    # What no pattern above has taken: programs get JSON, whatever they ask for.
+    re_path(r"^(?:v1|api)/", unknown_endpoint),
 ]
+
+handler400 = "core.error_answers.bad_request"
+handler403 = "core.error_answers.forbidden"
+handler404 = "core.error_answers.not_found"
+handler500 = "core.error_answers.failed"

@@ -22,6 +22,7 @@ from django.db import Error as DjangoDatabaseError
 from django.db import close_old_connections
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -258,7 +259,18 @@ async def lifespan(app: Starlette) -> AsyncIterator[None]:
         await edge.stop()
 
 
+async def _no_route(request: Request, error: Exception) -> Response:
+    """Addresses and methods the edge does not have, when it stands alone."""
+    status = error.status_code if isinstance(error, HTTPException) else 404
+    code, message = ("method_not_allowed", "This address does not take that method.")
+    if status == 404:
+        code, message = "not_found", "There is nothing at this address."
+    own_id = request_id(request.headers.get("x-request-id"))
+    return _refusal(ApiError(status, code, message), own_id)
+
+
 app = Starlette(
+    exception_handlers={HTTPException: _no_route},
     routes=[Route(path, _guarded(endpoint), methods=[method]) for (method, path), endpoint in ROUTES.items()],
     lifespan=lifespan,
 )

@@ -104,6 +104,7 @@ def _rate_one(event: UsageEvent, directory: Directory, book: PriceBook, sender: 
         usage=event.usage,
         service_tier=event.service_tier,
         is_error=is_error,
+        duration_ms=event.duration_ms,
     )
     usage = event.usage or _NOTHING
     return Rated(

@@ -22,6 +22,8 @@ _PARSERS = {
     "application/json": parse_json,
     "application/x-ndjson": parse_ndjson,
     "application/jsonl": parse_ndjson,
+    # What curl says of any -d body when nobody tells it otherwise.
+    "application/x-www-form-urlencoded": parse_json,
 }
 _PRICING = {Pricing.PRICED: "priced", Pricing.FREE: "free", Pricing.UNPRICED: "unpriced"}
 

@@ -6,7 +6,6 @@ the identical rows. An organization's writers wait meanwhile.
 
 from __future__ import annotations
 
-import datetime as dt
 from zoneinfo import ZoneInfo
 
 from core.periods import buckets, local_day, month_span, month_start, next_month
@@ -25,11 +24,13 @@ CLEAR = tuple(
     f"DELETE FROM {table} WHERE organization_id = %s"
     for table in ("metering_usage_hour", "metering_usage_day", "metering_usage_chat")
 )
+# A binary search in the hours' starts places an event, whatever the planner believes about the tables' sizes.
 _PLACED = """(
-    SELECT e.*, 1 AS sign, p.hour, p.day, p.month, e.detail ->> 'chat_title' AS chat_title
-    FROM unnest(%s::timestamptz[], %s::timestamptz[], %s::date[], %s::date[]) AS p (hour, ends_at, day, month)
-    JOIN metering_event e ON e.organization_id = %s AND e.occurred_at >= p.hour AND e.occurred_at < p.ends_at
-    WHERE e.superseded_by IS NULL
+    SELECT e.*, 1 AS sign, places.hours[at] AS hour, places.days[at] AS day, places.month,
+        e.detail ->> 'chat_title' AS chat_title
+    FROM (SELECT %s::timestamptz[] AS hours, %s::date[] AS days, %s::date AS month) AS places,
+        metering_event e, width_bucket(e.occurred_at, places.hours) AS at
+    WHERE e.organization_id = %s AND e.occurred_at >= %s AND e.occurred_at < %s AND e.superseded_by IS NULL
 ) AS events"""
 ADD = tuple(statement(_PLACED) for statement in (roll_up_hours, roll_up_days, roll_up_chats))
 
@@ -48,15 +49,11 @@ def rebuild(organization_id: int, zone: ZoneInfo) -> Steps[int]:
         return 0
     month, months = month_start(local_day(first, zone)), 0
     while month <= local_day(last, zone):
-        places = _places(month, zone)
+        start, end = month_span(month, zone)
+        hours = [hour for hour, _ in buckets(start, end, "hour", zone)]
+        places = (hours, [local_day(hour, zone) for hour in hours], month, organization_id, start, end)
         for statement in ADD:
-            yield Execute(statement, (*places, organization_id))
+            yield Execute(statement, places)
         month, months = next_month(month), months + 1
     return months
 
-
-def _places(month: dt.date, zone: ZoneInfo) -> list[list[dt.datetime] | list[dt.date]]:
-    """Every hour of a month: when it starts and ends, and which day and month it belongs to."""
-    hours = buckets(*month_span(month, zone), "hour", zone)
-    starts = [start for start, _ in hours]
-    return [starts, [end for _, end in hours], [local_day(start, zone) for start in starts], [month] * len(hours)]
