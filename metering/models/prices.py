@@ -7,13 +7,14 @@ at, and its receipt must recompute to the same figure forever. The database hold
 from __future__ import annotations
 
 import datetime as dt
+from typing import Any, ClassVar
 
 from django.contrib.postgres.functions import TransactionNow
 from django.db import models
 from django.db.models.functions import Coalesce
 
 from accounts.models import Organization
-from core.tenancy import TenantModel
+from core.tenancy import TenantManager, TenantModel
 from metering.events import BUCKETS
 
 
@@ -27,6 +28,16 @@ class PriceKind(models.TextChoices):
 # an hour of the GPUs that serve the call. Hours, not seconds: list prices by the hour are no whole number per second.
 PRICED_UNITS = ("web_searches", "images", "requests", "media_hours", "gpu_hours")
 PRICED_BUCKETS = (*BUCKETS, *PRICED_UNITS)
+
+
+class PublishedManager(TenantManager):
+    """The scope's own rows and those of nobody, which are everybody's to read."""
+
+    def get_queryset(self) -> models.QuerySet[Any]:
+        own = super().get_queryset()
+        return models.Manager.get_queryset(self).filter(
+            models.Q(organization=None) | models.Q(pk__in=own.order_by().values("pk"))
+        )
 
 
 class PriceVersion(TenantModel):
@@ -46,6 +57,9 @@ class PriceVersion(TenantModel):
     is_free = models.BooleanField(default=False)
     source = models.CharField(max_length=80)
     created_at = models.DateTimeField(db_default=TransactionNow())
+
+    objects: ClassVar[TenantManager] = TenantManager()
+    published: ClassVar[PublishedManager] = PublishedManager()
 
     class Meta:
         indexes = [models.Index(fields=["organization", "provider", "model", "valid_from"], name="price_by_model")]
@@ -82,6 +96,9 @@ class PriceRate(TenantModel):
     femtos_per_unit = models.PositiveBigIntegerField()
     # Where the figure comes from when it is not the source's own, e.g. "twice the input rate".
     note = models.CharField(max_length=120, blank=True)
+
+    objects: ClassVar[TenantManager] = TenantManager()
+    published: ClassVar[PublishedManager] = PublishedManager()
 
     class Meta:
         constraints = [

@@ -40,10 +40,15 @@ _PROVIDER_BY_NAME = {name: provider for provider, names in _OTHER_NAMES.items() 
 
 # Whose models a call is of when it does not say: the makers that sell their own. What many hosts serve (Llama, Qwen)
 # has as many prices as hosts, and stays unpriced until the call names one.
-MAKERS = tuple("openai anthropic google mistral deepseek x-ai cohere perplexity voyageai moonshotai minimax".split())
+MAKERS = (
+    "openai", "anthropic", "google", "mistral", "deepseek", "x-ai",
+    "cohere", "perplexity", "voyageai", "moonshotai", "minimax",
+)  # fmt: skip
 
 # Hosts with one name everywhere, that may stand before a slash.
-_HOSTS = frozenset("openrouter groq cerebras novita databricks baseten cloudflare ovhcloud deepseek".split())
+_HOSTS = frozenset(
+    {"openrouter", "groq", "cerebras", "novita", "databricks", "baseten", "cloudflare", "ovhcloud", "deepseek"}
+)
 
 # Clouds that sell other makers' models at the makers' prices, where they list none of their own.
 RESELLERS = {
@@ -73,6 +78,7 @@ _BEDROCK_ID = re.compile(
 )
 _BEDROCK_REVISION = re.compile(r"(?P<stem>.+?)(?:-v\d+(?::\d+){0,2}|:\d+)")
 _BEDROCK_GEOGRAPHY = re.compile(r"(?:us|us-gov|eu|apac|jp|au|in|ca|sa)\.(?P<name>.+)")
+_BEDROCK_VENDOR = re.compile(r"[a-z0-9]+\.(?P<name>[a-z].+)")
 _GOOGLE_PATH = re.compile(
     r"(?:projects/[^/]+/locations/[^/]+/)?(?:publishers/(?P<publisher>[a-z0-9-]+)/)?models/(?P<name>[^/]+)"
 )
@@ -104,7 +110,7 @@ def _spellings(provider: str, model: str) -> Iterator[tuple[str, str]]:
     yield model, "exact"
     bare = without_path(provider, model)
     if bare != model:
-        yield bare, "name without path"
+        yield bare, "without path"
     if provider == "aws":
         yield from _bedrock(bare)
         return
@@ -135,9 +141,12 @@ def _bedrock(name: str) -> Iterator[tuple[str, str]]:
     """
     stem = match["stem"] if (match := _BEDROCK_REVISION.fullmatch(name)) else name
     yield stem, "without revision"
-    for candidate in (name, stem):
+    for candidate in (name, stem):  # the stem last, to go on with
         if match := _BEDROCK_GEOGRAPHY.fullmatch(candidate):
             yield match["name"], "without geography"
+            stem = match["name"]
+    if not stem.startswith("global.") and (match := _BEDROCK_VENDOR.fullmatch(stem)):
+        yield match["name"], "without vendor"
 
 
 def without_path(provider: str, model: str) -> str:

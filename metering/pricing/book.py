@@ -17,6 +17,7 @@ from metering.models.prices import PriceAlias, PriceKind, PriceRate, PriceVersio
 from metering.pricing import aliases
 from metering.pricing.plan import Plan, Version
 from metering.pricing.rate import NO_USAGE, USAGE_UNKNOWN, Rate, Rating, unpriced
+from metering.pricing.receipt import RatedCall, Receipt, make_receipt
 
 # PostgreSQL notifies it with an organization's id, or with nothing for list prices.
 CHANNEL = "tokenledger_prices"
@@ -127,6 +128,11 @@ class PriceBook:
                 return plan.rate(usage, occurred_at, service_tier, duration_ms)
         return unpriced(resolved.reason)
 
+    def receipt(self, call: RatedCall) -> Receipt:
+        """How a stored call came to its cost, from the very version it was rated at."""
+        version = self._versions.get(call.price_version_id) if call.price_version_id else None
+        return make_receipt(call, version)
+
     def version(self, version_id: int) -> Version | None:
         """A version by its id, also one that is over or was taken back."""
         return self._versions.get(version_id)
@@ -207,7 +213,7 @@ class PriceBook:
         for maker in aliases.RESELLERS.get(provider, ()):
             resold = self._look_up_listed(maker, bare)
             if resold is not None:
-                return resold[0], f"alias: {maker}'s price of {resold[0][1]}"
+                return resold[0], f"alias: {maker}/{resold[0][1]} (resold)"
         return None
 
     def _look_up_listed(self, provider: str, model: str) -> tuple[Key, str] | None:
@@ -217,7 +223,7 @@ class PriceBook:
                 if rule == "exact" and name == canonical:
                     return (provider, canonical), rule
                 how = "listed name" if rule == "exact" else rule
-                return (provider, canonical), f"alias: {how} of {canonical}"
+                return (provider, canonical), f"alias: {canonical} ({how})"
         return None
 
 

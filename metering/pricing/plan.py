@@ -62,7 +62,7 @@ class Plan:
 
     def __init__(self, version: Version, rule: str) -> None:
         self.version = version
-        self._rule = rule
+        self._rule = rule[:RULE_LENGTH]
         tiers = {rate.service_tier for rate in version.rates} | {""}
         self._tiers = {tier: _windows(version.rates, tier) for tier in tiers}
         # Most versions charge the ordinary tier the same at every hour and length.
