@@ -1,9 +1,81 @@
-"""Pages under /o/<organization>/."""
+"""Pages of an organization: found, opened to its members, and run inside its scope."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, cast
+from urllib.parse import urlsplit
+
+from django.contrib.auth.views import redirect_to_login
+from django.http import Http404, HttpRequest, HttpResponseBase
+from django.template.response import SimpleTemplateResponse
+from django_htmx.http import HttpResponseClientRedirect
+
+from accounts.audit import Actor
+from accounts.models import Membership, Role, User
+from accounts.requests import OrganizationRequest
+from core.tenancy import organization_scope, unscoped
+
+URL_KWARG = "organization"
+SESSION_KEY = "organization"
 
 
 class OrganizationMiddleware:
-    def __init__(self, get_response):
+    """For every view whose address names an organization (/o/<slug:organization>/…).
+
+    Nobody logged in: to the log-in page and back. Not a member, or no such organization: 404, so that names cannot
+    be tried. Otherwise the view runs, and its template renders, inside the organization's scope; it finds
+    `organization`, `membership`, `role` and `actor` on the request. What streams after that opens a scope of its own.
+    """
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
         self.get_response = get_response
 
-    def __call__(self, request):
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
         return self.get_response(request)
+
+    def process_view(
+        self, request: HttpRequest, view: Callable[..., HttpResponseBase], args: list[Any], kwargs: dict[str, Any]
+    ) -> HttpResponseBase | None:
+        if URL_KWARG not in kwargs:
+            return None
+        slug = kwargs.pop(URL_KWARG)
+        if not request.user.is_authenticated:
+            return _to_login(request)
+        membership = membership_in(request.user, slug)
+        if membership is None:
+            raise Http404("no such organization among yours")
+        enter(request, membership)
+        with organization_scope(membership.organization_id):
+            response = view(request, *args, **kwargs)
+            if isinstance(response, SimpleTemplateResponse) and not response.is_rendered:
+                response = response.render()
+        return response
+
+
+def membership_in(user: User, slug: str) -> Membership | None:
+    with unscoped("who belongs where is asked before a scope is chosen"):
+        return (
+            Membership.objects.select_related("organization", "user")
+            .filter(user=user, organization__slug=slug, ended_at=None)
+            .first()
+        )
+
+
+def enter(request: HttpRequest, membership: Membership) -> OrganizationRequest:
+    entered = cast("OrganizationRequest", request)
+    entered.organization = membership.organization
+    entered.membership = membership
+    entered.role = Role(membership.role)
+    entered.actor = Actor.of_person(membership.user, request, entered.role)
+    if request.session.get(SESSION_KEY) != membership.organization.slug:
+        request.session[SESSION_KEY] = membership.organization.slug
+    return entered
+
+
+def _to_login(request: HttpRequest) -> HttpResponseBase:
+    if getattr(request, "htmx", False):
+        # A fragment of the log-in page would land in the middle of the page that asked.
+        current = urlsplit(request.headers.get("HX-Current-URL", ""))
+        return HttpResponseClientRedirect(redirect_to_login(current.path or "/").url)
+    return redirect_to_login(request.get_full_path())

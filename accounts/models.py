@@ -163,7 +163,10 @@ class Membership(TenantModel):
         constraints = [
             models.UniqueConstraint(fields=["organization", "user"], name="member_once"),
             models.UniqueConstraint(
-                "organization", Lower("external_id"), condition=~models.Q(external_id=""), name="member_external_id_once"
+                "organization",
+                Lower("external_id"),
+                condition=~models.Q(external_id=""),
+                name="member_external_id_once",
             ),
         ]
 
@@ -239,6 +242,12 @@ class APIKey(TenantModel):
     def __str__(self) -> str:
         return f"{self.name} ({self.prefix}…)"
 
+    @property
+    def status(self) -> str:
+        if self.revoked_at is not None:
+            return "revoked"
+        return "expired" if self.expires_at is not None and self.expires_at <= now() else "active"
+
 
 class AuditEntry(TenantModel):
     """Who did what, when, from where. Rows are only ever added."""
@@ -263,3 +272,21 @@ class AuditEntry(TenantModel):
 
     def __str__(self) -> str:
         return f"{self.action} {self.target_label}"
+
+
+class IdempotentAnswer(TenantModel):
+    """The answer to a POST that carried an Idempotency-Key, for when it is sent again (idempotency.py)."""
+
+    organization = models.ForeignKey(Organization, models.CASCADE, related_name="+")
+    key = models.CharField(max_length=255)
+    fingerprint = models.CharField(max_length=64)
+    status = models.PositiveSmallIntegerField(default=0)
+    sealed = models.BinaryField(default=bytes)
+    created_at = models.DateTimeField(default=now)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["organization", "key"], name="idempotency_key_once")]
+        indexes = [models.Index(fields=["created_at"], name="idempotent_answer_age")]
+
+    def __str__(self) -> str:
+        return self.key

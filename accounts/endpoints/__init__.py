@@ -1,0 +1,1 @@
+"""The API of this app, one module per noun."""

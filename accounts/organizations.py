@@ -1,0 +1,102 @@
+"""Organizations: founded, described, moved to another time zone."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.db import IntegrityError, models, transaction
+from django.utils.text import slugify
+
+from accounts import audit
+from accounts.audit import Actor
+from accounts.models import Membership, Organization, Role, User
+from accounts.signals import organization_created, organization_zone_changed
+from core.errors import ApiError
+from core.tenancy import organization_scope, unscoped
+
+DESCRIPTION = (
+    "name",
+    "timezone",
+    "country",
+    "billing_name",
+    "billing_email",
+    "billing_address",
+    "billing_postal_code",
+    "billing_city",
+)
+
+
+def create_organization(
+    name: str, owner: User, *, by: Actor, timezone: str = "UTC", country: str = "", plan: str | None = None
+) -> Organization:
+    """Found an organization with its first owner. The slug comes from the name, with a number where it is taken."""
+    organization = Organization(name=name.strip(), slug="x", timezone=timezone, country=country)
+    validated(organization)
+    with unscoped("a new organization is in nobody's scope"):
+        _insert_with_free_slug(organization)
+    with organization_scope(organization.pk):
+        membership = Membership.objects.create(organization=organization, user=owner, role=Role.OWNER)
+        audit.record(
+            by, "organization.create", organization, audit.creation(organization, ("name", "slug", "timezone"))
+        )
+        audit.record(by, "member.join", membership, audit.creation(membership, ("role",)), label=owner.email)
+        transaction.on_commit(
+            lambda: organization_created.send(Organization, organization_id=organization.pk, plan=plan)
+        )
+    return organization
+
+
+def update_organization(organization: Organization, values: Mapping[str, Any], *, by: Actor) -> list[str]:
+    """Change fields of DESCRIPTION. Returns which ones differed."""
+    unknown = set(values) - set(DESCRIPTION)
+    if unknown:
+        raise ValueError(f"not a field of an organization's description: {', '.join(sorted(unknown))}")
+    zone = organization.timezone
+    draft = copy.copy(organization)
+    for name, value in values.items():
+        setattr(draft, name, value)
+    validated(draft)
+    with transaction.atomic():
+        changed = audit.change(by, "organization.update", organization, values)
+        if "timezone" in changed:
+            transaction.on_commit(
+                lambda: organization_zone_changed.send(
+                    Organization, organization_id=organization.pk, before=zone, after=organization.timezone
+                )
+            )
+    return changed
+
+
+def validated(instance: models.Model, *, exclude: tuple[str, ...] = ()) -> None:
+    """Refuse what the model's fields refuse, with the field's name. Uniqueness is the database's to check."""
+    try:
+        instance.clean_fields(exclude=exclude)
+    except ValidationError as error:
+        field, messages = next(iter(error.message_dict.items()))
+        raise ApiError(422, "invalid_parameter", messages[0], param=field) from error
+
+
+def free_slug(name: str, taken: set[str], fallback: str) -> str:
+    base = slugify(name)[:50].strip("-") or fallback
+    slug, number = base, 1
+    while slug in taken:
+        number += 1
+        slug = f"{base}-{number}"
+    return slug
+
+
+def _insert_with_free_slug(organization: Organization) -> None:
+    base = slugify(organization.name)[:50].strip("-") or "organization"
+    for _ in range(5):
+        taken = set(Organization.objects.filter(slug__startswith=base).values_list("slug", flat=True))
+        organization.slug = free_slug(organization.name, taken, "organization")
+        try:
+            with transaction.atomic():
+                organization.save(force_insert=True)
+        except IntegrityError:
+            continue  # somebody took the slug between our look and our insert
+        return
+    raise ApiError(503, "busy", "Too many organizations of this name are being created. Try again.", retry_after=1)
