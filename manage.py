@@ -5,12 +5,15 @@ import os
 import sys
 
 from config import embedded
+from config.demo import environment
 
 
 def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
-    # The demo chooses its own data directory from its arguments and starts the engines there itself.
-    if sys.argv[1:2] not in ([], ["demo"], ["help"], ["--help"], ["--version"]):
+    if sys.argv[1:2] == ["demo"]:
+        environment.prepare(sys.argv)  # it starts the engines itself, where its arguments say
+    elif sys.argv[1:2] not in ([], ["help"], ["--help"], ["--version"]):
+        environment.join()
         embedded.provide()
 
     from django.core.management import execute_from_command_line

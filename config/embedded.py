@@ -92,6 +92,30 @@ def _join(directory: Path, start: Callable[[Path], str], stop: Callable[[Path], 
     return url
 
 
+def is_idle(directory: Path) -> bool:
+    """Whether no process holds a lease on the engines of this data directory."""
+    for name in ("postgres", "redis"):
+        lease = directory / f"{name}.lease"
+        if lease.exists():
+            with lease.open("a+") as held:
+                try:
+                    fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    return False
+    return True
+
+
+def remove(directory: Path) -> None:
+    """Stop an engine that a killed process left behind, and remove its files."""
+    if directory.name == "postgres":
+        _stop_postgres(directory)
+        cluster, _ = _reachable(directory, _postgres_binaries(), _server_account())
+        shutil.rmtree(cluster, ignore_errors=True)
+    elif directory.name == "redis":
+        _stop_redis(directory)
+    shutil.rmtree(directory, ignore_errors=True)
+
+
 # ── PostgreSQL ──
 
 

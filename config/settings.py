@@ -48,6 +48,7 @@ CONTENT_SECURITY_POLICY = {
 
 # ── Apps ──
 INSTALLED_APPS = [
+    "config",
     "core",
     "accounts",
     "metering",
@@ -116,7 +117,7 @@ TEMPLATES = [
 ]
 STATIC_URL = "static/"
 STATICFILES_DIRS = [BASE_DIR / "static"]
-STATIC_ROOT = BASE_DIR / "staticfiles"
+STATIC_ROOT = data_dir(env.ENVIRON) / "static"
 WHITENOISE_USE_FINDERS = DEBUG
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},

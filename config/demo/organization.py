@@ -1,0 +1,151 @@
+"""The demo's people and their usage, written once."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable
+from typing import Any
+
+from allauth.account.models import EmailAddress
+from django.utils.timezone import now as current_time
+
+from accounts import keys, organizations, teams
+from accounts.audit import Actor
+from accounts.models import APIKey, Membership, Organization, Project, Role, Scope, Team, User
+from config.demo.usage import WORKLOADS, calls_of_hour
+from core.tenancy import organization_scope, unscoped
+from metering import pipeline
+from metering.directory import Directory
+from metering.ingest.batch import parse_value
+from metering.pricing.book import PriceBook
+from metering.store.base import Outcome
+
+NAME, ZONE = "Northbound Labs", "Europe/Berlin"
+SECOND_NAME, SECOND_ZONE = "Himal Studio", "Asia/Kathmandu"
+HISTORY_DAYS = 395
+BATCH = 4_000
+BY = Actor.of_command("demo")
+
+# e-mail name, full name, role, team, whether they lead it
+PEOPLE = (
+    ("alice", "Alice Smith", Role.OWNER, "Support", True),
+    ("adam", "Adam Novak", Role.ADMIN, "Platform", False),
+    ("fiona", "Fiona Keller", Role.FINANCE, None, False),
+    ("bob", "Bob Johnson", Role.MEMBER, "Search", True),
+    ("carol", "Carol Davis", Role.MEMBER, "Marketing", True),
+    ("david", "David Wilson", Role.MEMBER, "Platform", True),
+    ("priya", "Priya Raman", Role.MEMBER, "Research", True),
+    ("erik", "Erik Lund", Role.MEMBER, "Search", False),
+    ("mei", "Mei Tanaka", Role.MEMBER, "Support", False),
+    ("vera", "Vera Costa", Role.VIEWER, None, False),
+)
+DEPARTMENTS = (
+    ("Product", "CC-1100", ("Search", "Research", "Platform")),
+    ("Customers", "CC-2300", ("Support",)),
+    ("Growth", "CC-3100", ("Marketing",)),
+)
+TEAM_OF_PROJECT = {
+    "search-assist": "Search",
+    "support-bot": "Support",
+    "marketing-studio": "Marketing",
+    "doc-pipeline": "Platform",
+    "evals": "Research",
+}
+
+
+def found() -> Organization | None:
+    """The demo organization, when a demo has made it before."""
+    with unscoped("the demo asks whether its organization exists"):
+        return Organization.objects.filter(name=NAME).first()
+
+
+def create(password: str) -> tuple[Organization, str]:
+    """Make the organization with people, teams, projects and keys. Returns it and the secret for live traffic."""
+    users = {name: _user(f"{name}@northbound.test", full, password) for name, full, *_ in PEOPLE}
+    organization = organizations.create_organization(NAME, users["alice"], by=BY, timezone=ZONE, country="DE")
+    with organization_scope(organization.pk):
+        members = {"alice": Membership.objects.get(user=users["alice"])}
+        for name, _, role, *_ in PEOPLE[1:]:
+            members[name] = Membership.objects.create(organization=organization, user=users[name], role=role)
+        places: dict[str, Team] = {}
+        for department_name, cost_center, names in DEPARTMENTS:
+            department = teams.create_department(organization, department_name, by=BY, cost_center=cost_center)
+            for name in names:
+                places[name] = teams.create_team(organization, name, by=BY, department=department)
+        for name, _, _, team, leads in PEOPLE:
+            if team:
+                teams.add_to_team(places[team], members[name], by=BY, is_admin=leads)
+        for workload in WORKLOADS:
+            team = places[TEAM_OF_PROJECT[workload.project]]
+            project = teams.create_project(organization, workload.project, by=BY, team=team)
+            keys.create_key(organization, workload.key, [Scope.USAGE_WRITE], by=BY, project=project)
+        _, secret = keys.create_key(organization, "demo", [Scope.USAGE_WRITE, Scope.USAGE_READ], by=BY)
+    _second_organization(users)
+    return organization, secret
+
+
+def _user(email: str, name: str, password: str) -> User:
+    user = User.objects.create_user(email, password, name=name)
+    EmailAddress.objects.create(user=user, email=email, verified=True, primary=True)
+    return user
+
+
+def _second_organization(users: dict[str, User]) -> None:
+    """Somewhere else to switch to, where the clock is a quarter of an hour off."""
+    studio = organizations.create_organization(SECOND_NAME, users["priya"], by=BY, timezone=SECOND_ZONE, country="NP")
+    with organization_scope(studio.pk):
+        Membership.objects.create(organization=studio, user=users["alice"], role=Role.ADMIN)
+        for workload in WORKLOADS[:2]:
+            teams.create_project(studio, workload.project, by=BY)
+            keys.create_key(studio, workload.key, [Scope.USAGE_WRITE], by=BY)
+
+
+def write_history(progress: Callable[[float], None]) -> int:
+    """Thirteen months of usage up to now, through the same pipeline as anybody's. Returns the number of events."""
+    now = current_time()
+    with unscoped("the demo writes the history of its two organizations"):
+        northbound, studio = Organization.objects.get(name=NAME), Organization.objects.get(name=SECOND_NAME)
+    book = PriceBook.load()
+    written = _write(northbound, book, now, HISTORY_DAYS, 1.0, {w.project for w in WORKLOADS}, lambda part: progress(part * 0.9))
+    projects = {w.project for w in WORKLOADS[:2]}
+    return written + _write(studio, book, now, 120, 0.2, projects, lambda part: progress(0.9 + part * 0.1))
+
+
+def _write(
+    organization: Organization, book: PriceBook, now: dt.datetime, days: int, scale: float, projects: set[str],
+    progress: Callable[[float], None],
+) -> int:  # fmt: skip
+    directory = Directory.load(organization.pk)
+    with organization_scope(organization.pk):
+        key_of = dict(APIKey.objects.values_list("name", "id"))
+        names = {w.project: w.key for w in WORKLOADS}
+        senders = {project: pipeline.Sender(api_key_id=key_of[names[project]]) for project in projects}
+        known = set(Project.objects.values_list("slug", flat=True))
+    waiting: dict[str, list[dict[str, Any]]] = {project: [] for project in projects & known}
+    hours = days * 24
+    start = now.replace(minute=0, second=0, microsecond=0) - dt.timedelta(hours=hours)
+    written = 0
+    for number in range(hours + 1):
+        hour = start + dt.timedelta(hours=number)
+        for call in calls_of_hour(hour, now, organization.zone, scale=scale):
+            if call["project"] in waiting and dt.datetime.fromisoformat(call["occurred_at"]) <= now:
+                waiting[call["project"]].append(call)
+        for project, calls in waiting.items():
+            if len(calls) >= BATCH or (number == hours and calls):
+                written += _record(directory, book, senders[project], calls, now)
+                calls.clear()
+        if number % 240 == 0:
+            progress(number / hours)
+    return written
+
+
+def _record(
+    directory: Directory, book: PriceBook, sender: pipeline.Sender, calls: list[dict[str, Any]], now: dt.datetime
+) -> int:
+    parsed = [parse_value(call, is_strict=True, received_at=now) for call in calls]
+    wrong = next((one.problem for one in parsed if one.problem), None)
+    if wrong:
+        raise ValueError(f"the demo wrote an event that is not one: {wrong.message}")
+    with organization_scope(directory.organization_id):
+        rated = pipeline.record(directory, book, sender, [one.event for one in parsed if one.event], now)
+    return sum(one.outcome is Outcome.CREATED for one in rated)

@@ -1,0 +1,45 @@
+from __future__ import annotations
+
+import sys
+import time
+from argparse import ArgumentParser
+from pathlib import Path
+from typing import Any
+
+from django.core.management import call_command
+from django.core.management.base import BaseCommand, CommandError
+
+from config.demo import organization
+from config.management.commands.demo import PASSWORD
+from metering.pricing.sync import sync_prices
+
+
+class Command(BaseCommand):
+    help = "Migrate, bring list prices up to date, and write the demo organization where there is none."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--secret-file", type=Path, required=True, help="where the traffic's API key is kept")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        call_command("migrate", verbosity=0)
+        sync_prices()
+        secret_file: Path = options["secret_file"]
+        history_done = secret_file.with_suffix(".history")
+        if organization.found() is None:
+            _, secret = organization.create(PASSWORD)
+            secret_file.touch(mode=0o600)
+            secret_file.write_text(secret)
+            history_done.unlink(missing_ok=True)
+        elif not secret_file.exists():
+            raise CommandError("This database holds a demo that another data directory made. Use --data-dir, or --fresh.")
+        if not history_done.exists():
+            # Event ids are the same every time, so an interrupted first start is simply done again.
+            started = time.monotonic()
+            written = organization.write_history(self._progress)
+            self.stdout.write(f"\rWrote {written:,} events in {time.monotonic() - started:.0f} s.          ")
+            history_done.touch()
+
+    def _progress(self, part: float) -> None:
+        if sys.stdout.isatty():
+            self.stdout.write(f"\rWriting 13 months of usage … {part:4.0%}", ending="")
+            self.stdout.flush()
