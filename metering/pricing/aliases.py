@@ -62,8 +62,13 @@ MORE_NAMES = {
     ("openai", "omni-moderation-2024-09-26"): "moderation",
     ("openai", "text-moderation-latest"): "moderation",
     ("openai", "text-moderation-stable"): "moderation",
-    ("azure", "gpt-35-turbo"): "gpt-3.5-turbo",
-    ("azure", "gpt-35-turbo-16k"): "gpt-3.5-turbo-16k",
+    ("openai", "computer-use-preview"): "computer-use",
+    ("openai", "gpt-35-turbo"): "gpt-3.5-turbo",
+    ("openai", "gpt-35-turbo-16k"): "gpt-3.5-turbo-16k",
+    ("google", "gemini-2.5-pro-preview-03-25"): "gemini-2.5-pro",
+    ("google", "gemini-2.5-pro-preview-05-06"): "gemini-2.5-pro",
+    ("google", "gemini-2.5-pro-preview-06-05"): "gemini-2.5-pro",
+    ("google", "gemini-2.5-pro-preview"): "gemini-2.5-pro",
 }
 
 _DATE = re.compile(r"(?P<stem>.+?)[-@](?P<year>20\d\d)(?P<dash>-?)(?P<month>\d\d)(?P=dash)(?P<day>\d\d)")

@@ -43,6 +43,7 @@ PRICE = {
         }
     ],
 }
+PAGE = {"data": [PRICE], "has_more": False, "next_cursor": None}
 
 
 class RateSerializer(serializers.Serializer[Any]):

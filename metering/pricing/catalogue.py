@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import ROUND_HALF_EVEN, Decimal
 from functools import cache
 from importlib.metadata import version as package_version
@@ -20,6 +20,7 @@ from core.money import FEMTOS_PER_USD
 from metering.pricing.aliases import MORE_NAMES
 from metering.pricing.derived import half_price_batch, with_derived_rates
 from metering.pricing.rate import Rate
+from metering.pricing.supplements import SUPPLEMENTS, Supplement
 from metering.pricing.timeline import Span
 
 # Where an undated price begins: before any of these models existed.
@@ -78,6 +79,7 @@ class ListedModel:
     model: str
     names: frozenset[str]
     spans: tuple[tuple[dt.datetime, dt.datetime | None, Prices], ...]
+    source: str
 
 
 @cache
@@ -96,8 +98,30 @@ def listed_models() -> list[ListedModel]:
         for model in provider.models:
             spans = _spans(provider.id, model)
             if spans:
-                models.append(ListedModel(provider.id, model.id.lower(), frozenset(names[model.id]), spans))
-    return models
+                models.append(ListedModel(provider.id, model.id.lower(), frozenset(names[model.id]), spans, source()))
+    return supplemented(models)
+
+
+def supplemented(models: Sequence[ListedModel]) -> list[ListedModel]:
+    """The catalogue's models with our supplements in place of, or beside, its own."""
+    replaced = {(entry.provider, entry.model): _supplement(entry) for entry in SUPPLEMENTS}
+    taken = {(entry.provider, name) for entry in replaced.values() for name in (entry.model, *entry.names)}
+    kept = [
+        replace(model, names=frozenset(name for name in model.names if (model.provider, name) not in taken))
+        for model in models
+        if (model.provider, model.model) not in replaced
+    ]
+    return [*kept, *replaced.values()]
+
+
+def _supplement(entry: Supplement) -> ListedModel:
+    starts = [at or BEGINNING for at, _ in entry.periods]
+    ends = [*starts[1:], None]
+    spans = tuple(
+        (start, end, Prices(False, with_derived_rates(entry.provider, entry.model, rates)))
+        for start, end, (_, rates) in zip(starts, ends, entry.periods, strict=True)
+    )
+    return ListedModel(entry.provider, entry.model, frozenset(entry.names), spans, entry.source)
 
 
 # ── Prices ──

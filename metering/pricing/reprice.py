@@ -171,9 +171,7 @@ def _differences(tally: Tally) -> tuple[ModelDifference, ...]:
 def _record(actor: audit.Actor, organization_id: int, result: Repricing) -> None:
     organization = Organization.objects.get(pk=organization_id)
     period = f"{result.start.isoformat()}/{result.end.isoformat()}"
-    changes: dict[str, tuple[Any, Any]] = {
-        "period": (None, f"{result.start:%Y-%m-%dT%H:%MZ}/{result.end:%Y-%m-%dT%H:%MZ}")
-    }
+    changes: dict[str, tuple[Any, Any]] = {"period": (None, period)}
     for item in result.differences:
         changes[item.model] = (usd_text(item.old_cost_nanos), usd_text(item.new_cost_nanos))
     audit.record(actor, "prices.reprice", organization, changes)

@@ -10,7 +10,7 @@ from django.utils.timezone import now
 
 from core.tenancy import unscoped
 from metering.models.prices import PriceAlias, PriceKind, PriceRate, PriceVersion
-from metering.pricing.catalogue import ListedModel, Prices, listed_models, source, spans_of
+from metering.pricing.catalogue import ListedModel, Prices, listed_models, spans_of
 from metering.pricing.rate import Rate
 from metering.pricing.timeline import Changes, StoredSpan, changes
 
@@ -33,10 +33,9 @@ class SyncResult:
         return not (self.versions_added or self.versions_ended or self.names_added or self.names_moved)
 
 
-def sync_prices(models: Sequence[ListedModel] | None = None, source_name: str | None = None) -> SyncResult:
+def sync_prices(models: Sequence[ListedModel] | None = None) -> SyncResult:
     """Write what the catalogue lists. Models it no longer lists keep their prices and names."""
     listed = listed_models() if models is None else models
-    origin = source_name or source()
     with unscoped("list prices belong to every organization"):
         with connection.cursor() as cursor:
             cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK])
@@ -46,8 +45,8 @@ def sync_prices(models: Sequence[ListedModel] | None = None, source_name: str | 
             (model, changes(stored.get((model.provider, model.model), []), spans_of(model), at)) for model in listed
         ]
         ended = _end(planned)
-        added = _add(planned, origin)
-        names_added, names_moved = _write_names(listed, origin)
+        added = _add(planned)
+        names_added, names_moved = _write_names(listed)
     return SyncResult(added, ended, names_added, names_moved)
 
 
@@ -76,7 +75,7 @@ def _end(planned: Iterable[tuple[ListedModel, Changes]]) -> int:
     return len(ends)
 
 
-def _add(planned: Iterable[tuple[ListedModel, Changes]], origin: str) -> int:
+def _add(planned: Iterable[tuple[ListedModel, Changes]]) -> int:
     versions: list[PriceVersion] = []
     contents: list[Prices] = []
     for model, change in planned:
@@ -91,7 +90,7 @@ def _add(planned: Iterable[tuple[ListedModel, Changes]], origin: str) -> int:
                     valid_from=span.valid_from,
                     valid_to=span.valid_to,
                     is_free=prices.is_free,
-                    source=origin,
+                    source=model.source,
                 )
             )
             contents.append(prices)
@@ -117,7 +116,7 @@ def rate_row(version: PriceVersion, rate: Rate) -> PriceRate:
     )
 
 
-def _write_names(listed: Iterable[ListedModel], origin: str) -> tuple[int, int]:
+def _write_names(listed: Iterable[ListedModel]) -> tuple[int, int]:
     stored = {(row.provider, row.alias): row for row in PriceAlias.objects.filter(organization=None)}
     added, moved = [], []
     for model in listed:
@@ -130,11 +129,11 @@ def _write_names(listed: Iterable[ListedModel], origin: str) -> tuple[int, int]:
                         alias=name,
                         target_provider=model.provider,
                         model=model.model,
-                        source=origin,
+                        source=model.source,
                     )
                 )
             elif row.model != model.model:
-                row.model, row.source = model.model, origin
+                row.model, row.source = model.model, model.source
                 moved.append(row)
     PriceAlias.objects.bulk_create(added, batch_size=_BATCH)
     PriceAlias.objects.bulk_update(moved, ["model", "source"], batch_size=_BATCH)
