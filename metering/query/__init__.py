@@ -1,0 +1,1 @@
+"""Reading usage: one question (`UsageQuery`), one answer (`UsageResult`), for every consumer."""

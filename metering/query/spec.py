@@ -1,0 +1,150 @@
+"""What can be asked of usage: one question, checked when it is built, for every page, program, alert and invoice."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping
+from zoneinfo import ZoneInfo
+
+import msgspec
+
+from core.errors import ApiError
+from core.periods import INTERVALS, UTC, Interval
+from metering.dimensions import DIMENSIONS
+from metering.query.metrics import METRICS
+
+# Told apart on events only: free texts that are not interned.
+TEXT_DIMENSIONS = ("chat", "message", "file")
+TAG = "tag."
+LONGEST_TAG_NAME = 64
+
+MOST_GROUPS = 6
+MOST_FILTERS = 20
+MOST_VALUES = 1_000
+LARGEST_LIMIT = 10_000
+# Interval → the longest range it may divide, so that no answer has more than some ten thousand buckets.
+LONGEST: dict[Interval, int] = {"15m": 31, "hour": 400, "day": 4_000, "week": 12_000, "month": 40_000}
+# A range of whole local days may hold an hour that the clocks were set back.
+_SLACK = dt.timedelta(hours=1)
+EARLIEST = dt.datetime(1970, 1, 1, tzinfo=UTC)
+LATEST = dt.datetime(2200, 1, 1, tzinfo=UTC)
+
+# An entity's id, an entity's slug or address, a label's text; None is "without".
+FilterValue = int | str | None
+
+
+class UsageQuery(msgspec.Struct, frozen=True):
+    """Usage of one organization in [start, end), by buckets of time and groups.
+
+    Raises ApiError 422 when it makes no sense.
+
+    `zone` says where hours, days, weeks and months begin. `filters` maps a dimension to the values wanted, any of them;
+    different dimensions must all match. `order_by` names "start", metrics and dimensions, "-" before one turns it
+    around. Without `limit` every row comes.
+    """
+
+    organization_id: int
+    start: dt.datetime
+    end: dt.datetime
+    zone: ZoneInfo
+    interval: Interval | None = None
+    group_by: tuple[str, ...] = ()
+    filters: Mapping[str, tuple[FilterValue, ...]] = msgspec.field(default_factory=dict)
+    metrics: tuple[str, ...] = tuple(METRICS)
+    order_by: tuple[str, ...] = ()
+    limit: int | None = None
+    cursor: str | None = None
+
+    def __post_init__(self) -> None:
+        _check_range(self)
+        for name in self.group_by:
+            check_dimension(name, "group_by")
+        if len(set(self.group_by)) < len(self.group_by):
+            raise refusal("group_by names a dimension twice.", "group_by")
+        if len(self.group_by) > MOST_GROUPS:
+            raise refusal(f"group_by takes at most {MOST_GROUPS} dimensions.", "group_by")
+        if len(self.filters) > MOST_FILTERS:
+            raise refusal(f"At most {MOST_FILTERS} dimensions can be filtered at once.", next(iter(self.filters)))
+        for name, values in self.filters.items():
+            check_dimension(name, name)
+            _check_values(name, values)
+        for name in self.metrics:
+            if name not in METRICS:
+                raise refusal(f"There is no metric {name!r}. Metrics: {', '.join(METRICS)}.", "metrics")
+        for term in self.order_by:
+            self._check_order(term.removeprefix("-"))
+        if self.limit is not None and not 1 <= self.limit <= LARGEST_LIMIT:
+            raise refusal(f"limit is a whole number from 1 to {LARGEST_LIMIT}.", "limit")
+
+    def _check_order(self, name: str) -> None:
+        if name in METRICS or name in self.group_by or (name == "start" and self.interval):
+            return
+        if name == "start":
+            raise refusal("Without an interval there is no start to order by.", "order_by")
+        raise refusal(
+            f"order_by takes start, metrics and dimensions of group_by, with - before one to descend; not {name!r}.",
+            "order_by",
+        )
+
+    @property
+    def dimensions(self) -> frozenset[str]:
+        """Every dimension that has to be told apart to answer."""
+        return frozenset(self.group_by) | frozenset(self.filters)
+
+    @property
+    def order(self) -> tuple[str, ...]:
+        """By time, or the largest first."""
+        if self.order_by:
+            return self.order_by
+        return ("start", "-total_tokens") if self.interval else ("-total_tokens",)
+
+
+def refusal(message: str, param: str) -> ApiError:
+    return ApiError(422, "invalid_parameter", message, param=param)
+
+
+def check_dimension(name: str, param: str) -> None:
+    if name in DIMENSIONS or name in TEXT_DIMENSIONS:
+        return
+    if name.startswith(TAG):
+        tag = name.removeprefix(TAG)
+        if 1 <= len(tag) <= LONGEST_TAG_NAME and "\0" not in tag:
+            return
+        raise refusal(f"A tag's name has 1 to {LONGEST_TAG_NAME} characters.", param)
+    known = ", ".join((*DIMENSIONS, *TEXT_DIMENSIONS, "tag.<name>"))
+    raise refusal(f"There is no dimension {name!r}. Dimensions: {known}.", param)
+
+
+def is_text(name: str) -> bool:
+    """Whether a dimension's values are texts of the event itself, not references."""
+    return name in TEXT_DIMENSIONS or name.startswith(TAG)
+
+
+def _check_range(query: UsageQuery) -> None:
+    if query.start.tzinfo is None or query.end.tzinfo is None:
+        raise TypeError("a usage query's times carry their offset")
+    if query.interval is not None and query.interval not in INTERVALS:
+        raise refusal(f"interval is one of {', '.join(INTERVALS)}, none.", "interval")
+    if query.start < EARLIEST:
+        raise refusal(f"from is before {EARLIEST:%Y-%m-%d}.", "from")
+    if query.end > LATEST:
+        raise refusal(f"to is after {LATEST:%Y-%m-%d}.", "to")
+    if query.end <= query.start:
+        raise refusal("to must be after from.", "to")
+    if query.interval:
+        days = LONGEST[query.interval]
+        if query.end - query.start > dt.timedelta(days=days) + _SLACK:
+            raise refusal(
+                f"A range by {query.interval} has at most {days:,} days; take a longer interval or a shorter range.",
+                "interval",
+            )
+
+
+def _check_values(name: str, values: tuple[FilterValue, ...]) -> None:
+    if not values:
+        raise refusal(f"{name} needs a value.", name)
+    if len(values) > MOST_VALUES:
+        raise refusal(f"{name} takes at most {MOST_VALUES:,} values.", name)
+    for value in values:
+        if isinstance(value, str) and (not value or "\0" in value):
+            raise refusal(f"{name} has an empty or unreadable value; none asks for usage without one.", name)

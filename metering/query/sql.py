@@ -1,0 +1,333 @@
+"""A plan as one SQL statement: each piece is summed where it lies, the pieces are summed once more, then put in order.
+
+Dimensions are the columns d0, d1, …; time is the number of the bucket, from 1. Texts of the statement come from the
+tables in this module and from metering/; everything a caller gave is a parameter.
+"""
+
+# ruff: noqa: S608  (what is put together here are this module's own words)
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from core.periods import local_day
+from metering.dimensions import DIMENSIONS, Kind
+from metering.query.metrics import METRICS
+from metering.query.plan import Piece, Plan, Source
+from metering.query.spec import TAG, UsageQuery, is_text
+from metering.store.rollups import MEASURES
+
+_COUNT = len(MEASURES)
+
+
+class Wanted(msgspec.Struct, frozen=True):
+    """A filter with its values resolved: references (0 is none), or texts and whether none is wanted too."""
+
+    refs: tuple[int, ...] = ()
+    texts: tuple[str, ...] = ()
+    with_none: bool = False
+
+
+Filters = Mapping[str, Wanted]
+
+
+class Statement(msgspec.Struct):
+    sql: str
+    params: list[Any]
+
+
+def usage_statement(query: UsageQuery, plan: Plan, filters: Filters, after: Sequence[Any] | None) -> Statement:
+    """Rows (bucket, d0 …, measures …, sort keys …, ledger's zone): first, with bucket NULL, the totals; then one page.
+
+    `after` are the sort keys of the row the page begins behind.
+    """
+    groups = [f"d{i}" for i in range(len(query.group_by))]
+    grouped = _grouped(query, plan, filters)
+    params = grouped.params
+    keys = sort_keys(query)
+    columns = ", ".join(["bucket", *groups, *MEASURES])
+    lines = [f"WITH grouped AS MATERIALIZED ({grouped.sql})"]
+    source = "grouped"
+    if not groups:
+        # A chart needs its empty buckets.
+        zeros = ", ".join(f"coalesce({name}, 0) AS {name}" for name in MEASURES)
+        lines.append(
+            f", filled AS (SELECT bucket, {zeros}"
+            " FROM generate_series(1, %s) AS bucket LEFT JOIN grouped USING (bucket))"
+        )
+        params.append(len(plan.buckets))
+        source = "filled"
+    key_columns = "".join(f", ({key.sql}) AS k{i}" for i, key in enumerate(keys))
+    lines.append(f", keyed AS (SELECT {columns}{key_columns} FROM {source})")
+    nothing = "NULL::int" + "".join(f", NULL::{_type(name)}" for name in query.group_by)
+    totals = ", ".join(f"coalesce(sum({name}), 0)::bigint" for name in MEASURES)
+    no_keys = "".join(f", NULL::{key.type}" for key in keys)
+    lines.append(
+        f"SELECT {nothing}, {totals}{no_keys},"
+        " (SELECT timezone FROM metering_ledger WHERE organization_id = %s) FROM grouped"
+    )
+    params.append(query.organization_id)
+    order = ", ".join(f"k{i}{' DESC' if key.is_descending else ''}" for i, key in enumerate(keys))
+    where = ""
+    if after is not None:
+        beyond = _beyond(keys, after)
+        where = f" WHERE {beyond.sql}"
+        params.extend(beyond.params)
+    limit = ""
+    if query.limit is not None:
+        limit = " LIMIT %s"
+        params.append(query.limit + 1)
+    listed = "".join(f", k{i}" for i in range(len(keys)))
+    lines.append(f"UNION ALL (SELECT {columns}{listed}, NULL::text FROM keyed{where} ORDER BY {order}{limit})")
+    return Statement("\n".join(lines), params)
+
+
+# ── Pieces ──
+
+
+def _grouped(query: UsageQuery, plan: Plan, filters: Filters) -> Statement:
+    parts = [part for piece in plan.pieces for part in _parts(piece, query, plan, filters)]
+    if len(parts) == 1:
+        return parts[0]
+    keys = ["bucket", *(f"d{i}" for i in range(len(query.group_by)))]
+    sums = ", ".join(f"sum({name})::bigint AS {name}" for name in MEASURES)
+    union = "\nUNION ALL ".join(part.sql for part in parts)
+    sql = (
+        f"SELECT {', '.join(keys)}, {sums} FROM ({union}) AS parts GROUP BY {', '.join(keys)} HAVING sum(requests) <> 0"
+    )
+    return Statement(sql, [param for part in parts for param in part.params])
+
+
+def _parts(piece: Piece, query: UsageQuery, plan: Plan, filters: Filters) -> list[Statement]:
+    if piece.source is Source.DAY:
+        return [_day_part(piece, query, plan, filters)]
+    if piece.source is Source.HOUR:
+        return [_hour_part(piece, query, plan, filters)]
+    if piece.source is Source.CHAT:
+        return _chat_parts(piece, query, plan, filters)
+    return [_event_part(piece, query, plan, filters)]
+
+
+def _bucket(column: str, cast: str, starts: Sequence[Any]) -> Statement:
+    """The number of the bucket a row is in, found by binary search among boundaries made in Python."""
+    if len(starts) == 1:
+        return Statement("1", [])
+    return Statement(f"width_bucket({column}, %s::{cast}[])", [list(starts)])
+
+
+def _sum(
+    table: str, bucket: Statement, groups: Sequence[Statement], measures: Sequence[str], where: Sequence[Statement]
+) -> Statement:
+    columns = [
+        f"{bucket.sql} AS bucket",
+        *(f"{group.sql} AS d{i}" for i, group in enumerate(groups)),
+        *(f"sum({expression})::bigint AS {name}" for name, expression in zip(MEASURES, measures, strict=True)),
+    ]
+    positions = ", ".join(str(i + 1) for i in range(len(groups) + 1))
+    conditions = " AND ".join(part.sql for part in where)
+    sql = f"SELECT {', '.join(columns)} FROM {table} WHERE {conditions} GROUP BY {positions}"
+    ordered = [bucket, *groups, *where]
+    return Statement(sql, [param for part in ordered for param in part.params])
+
+
+def _days(piece: Piece, plan: Plan) -> tuple[dt.date, dt.date]:
+    return local_day(piece.start, plan.ledger), local_day(piece.end, plan.ledger)
+
+
+def _day_starts(plan: Plan) -> list[dt.date]:
+    return [local_day(start, plan.ledger) for start in plan.starts]
+
+
+def _day_part(piece: Piece, query: UsageQuery, plan: Plan, filters: Filters) -> Statement:
+    dimension = next(iter(query.dimensions), None)
+    kind = DIMENSIONS[dimension].kind if dimension else Kind.TOTAL
+    where = [
+        Statement("organization_id = %s AND kind = %s", [query.organization_id, int(kind)]),
+        Statement("day >= %s AND day < %s", list(_days(piece, plan))),
+    ]
+    if dimension and dimension in filters:
+        where.append(Statement("ref = ANY(%s)", [list(filters[dimension].refs)]))
+    groups = [Statement("ref", [])] if query.group_by else []
+    return _sum("metering_usage_day", _bucket("day", "date", _day_starts(plan)), groups, list(MEASURES), where)
+
+
+def _hour_part(piece: Piece, query: UsageQuery, plan: Plan, filters: Filters) -> Statement:
+    where = [
+        Statement("organization_id = %s", [query.organization_id]),
+        Statement("hour >= %s AND hour < %s", [piece.start, piece.end]),
+        *(Statement(f"{DIMENSIONS[name].column} = ANY(%s)", [list(w.refs)]) for name, w in filters.items()),
+    ]
+    groups = [Statement(DIMENSIONS[name].column, []) for name in query.group_by]
+    return _sum("metering_usage_hour", _bucket("hour", "timestamptz", plan.starts), groups, list(MEASURES), where)
+
+
+def _chat_parts(piece: Piece, query: UsageQuery, plan: Plan, filters: Filters) -> list[Statement]:
+    """Chats as they are kept; what has no chat is everything less every chat."""
+    wanted = filters.get("chat", Wanted(with_none=True))
+    months = Statement(
+        "organization_id = %s AND month >= %s AND month < %s", [query.organization_id, *_days(piece, plan)]
+    )
+    bucket = _bucket("month", "date", _day_starts(plan))
+    grouped = bool(query.group_by)
+    parts = []
+    if "chat" not in filters or wanted.texts:
+        where = [months]
+        if "chat" in filters:
+            where.append(Statement("chat = ANY(%s)", [list(wanted.texts)]))
+        parts.append(
+            _sum("metering_usage_chat", bucket, [Statement("chat", [])] if grouped else [], list(MEASURES), where)
+        )
+    if wanted.with_none:
+        none = [Statement("NULL::text", [])] if grouped else []
+        less = [f"-{name}" for name in MEASURES]
+        parts.append(_sum("metering_usage_chat", bucket, none, less, [months]))
+        days = Statement(
+            "organization_id = %s AND kind = 0 AND day >= %s AND day < %s",
+            [query.organization_id, *_days(piece, plan)],
+        )
+        day_bucket = _bucket("day", "date", _day_starts(plan))
+        parts.append(_sum("metering_usage_day", day_bucket, none, list(MEASURES), [days]))
+    return parts
+
+
+_FILES = "CASE WHEN jsonb_typeof(detail -> 'files') = 'array' THEN detail -> 'files' END"
+
+
+def _event_part(piece: Piece, query: UsageQuery, plan: Plan, filters: Filters) -> Statement:
+    table = Statement("metering_event", [])
+    groups = []
+    for name in query.group_by:
+        if name == "file":
+            table = _by_file(filters.get("file"))
+            groups.append(Statement("file", []))
+        else:
+            groups.append(_event_column(name))
+    where = [
+        Statement("organization_id = %s AND superseded_by IS NULL", [query.organization_id]),
+        Statement("occurred_at >= %s AND occurred_at < %s", [piece.start, piece.end]),
+        *event_conditions(filters),
+    ]
+    bucket = _bucket("occurred_at", "timestamptz", plan.starts)
+    summed = _sum(table.sql, bucket, groups, list(MEASURES.values()), where)
+    before = [param for part in (bucket, *groups) for param in part.params]
+    return Statement(summed.sql, before + table.params + summed.params[len(before) :])
+
+
+def _event_column(name: str) -> Statement:
+    if name.startswith(TAG):
+        return Statement("(tags ->> %s)", [name.removeprefix(TAG)])
+    return Statement(DIMENSIONS[name].column if name in DIMENSIONS else name, [])
+
+
+def _by_file(wanted: Wanted | None) -> Statement:
+    """An event counts for each of its files; one without files once, for none."""
+    only = Statement("", [])
+    if wanted is not None:
+        only = Statement(" AND f ->> 'id' = ANY(%s)", [list(wanted.texts)])
+    return Statement(
+        f"metering_event LEFT JOIN LATERAL (SELECT DISTINCT f ->> 'id' AS file FROM jsonb_array_elements({_FILES}) AS f"
+        f" WHERE true{only.sql}) AS files ON true",
+        only.params,
+    )
+
+
+def event_conditions(filters: Filters) -> list[Statement]:
+    """Filters as conditions on one event."""
+    conditions = []
+    for name, wanted in filters.items():
+        if not is_text(name):
+            conditions.append(Statement(f"{DIMENSIONS[name].column} = ANY(%s)", [list(wanted.refs)]))
+            continue
+        alternatives = []
+        if wanted.texts:
+            alternatives.append(_has_text(name, wanted.texts))
+        if wanted.with_none:
+            alternatives.append(_has_none(name))
+        sql = " OR ".join(alternative.sql for alternative in alternatives)
+        conditions.append(Statement(f"({sql})", [param for a in alternatives for param in a.params]))
+    return conditions
+
+
+def _has_text(name: str, texts: Sequence[str]) -> Statement:
+    if name == "file":
+        return Statement(
+            f"EXISTS (SELECT FROM jsonb_array_elements({_FILES}) AS f WHERE f ->> 'id' = ANY(%s))", [list(texts)]
+        )
+    column = _event_column(name)
+    return Statement(f"{column.sql} = ANY(%s)", [*column.params, list(texts)])
+
+
+def _has_none(name: str) -> Statement:
+    if name == "file":
+        return Statement(f"coalesce(jsonb_array_length({_FILES}), 0) = 0", [])
+    column = _event_column(name)
+    return Statement(f"{column.sql} IS NULL", column.params)
+
+
+# ── Order ──
+
+
+class SortKey(msgspec.Struct, frozen=True):
+    sql: str
+    type: str
+    is_descending: bool = False
+
+
+# What a reference is ordered by: the words people see, without regard to case, ties to the reference itself.
+_WORDS = {
+    "project": "SELECT lower(slug) FROM accounts_project WHERE id = {}",
+    "team": "SELECT lower(slug) FROM accounts_team WHERE id = {}",
+    "department": "SELECT lower(name) FROM accounts_department WHERE id = {}",
+    "member": (
+        "SELECT lower(u.email) FROM accounts_membership m JOIN accounts_user u ON u.id = m.user_id WHERE m.id = {}"
+    ),
+    "api_key": "SELECT prefix FROM accounts_apikey WHERE id = {}",
+}
+_LABEL = "SELECT text FROM metering_label WHERE id = {}"
+
+
+def _type(name: str) -> str:
+    return "text" if is_text(name) else "int"
+
+
+def sort_keys(query: UsageQuery) -> list[SortKey]:
+    """Columns that put every row in one definite place: as asked, then by time, then by the groups."""
+    keys = []
+    for term in query.order:
+        name, is_descending = term.removeprefix("-"), term.startswith("-")
+        if name == "start":
+            keys.append(SortKey("bucket", "int", is_descending))
+        elif name in METRICS:
+            keys.append(SortKey(f"({METRICS[name].sort})::numeric", "numeric", is_descending))
+        else:
+            keys.append(SortKey(_words(query, name), "text", is_descending))
+    keys.append(SortKey("bucket", "int"))
+    for i, name in enumerate(query.group_by):
+        if is_text(name):
+            keys.append(SortKey(f"(d{i} IS NULL)::int", "int"))
+            keys.append(SortKey(f"coalesce(d{i}, '') COLLATE \"C\"", "text"))
+        else:
+            keys.append(SortKey(f"d{i}", "int"))
+    return keys
+
+
+def _words(query: UsageQuery, name: str) -> str:
+    column = f"d{query.group_by.index(name)}"
+    if is_text(name):
+        return f"coalesce({column}, '') COLLATE \"C\""
+    select = _WORDS.get(name, _LABEL).format(column)
+    return f"coalesce(({select}), '') COLLATE \"C\""
+
+
+def _beyond(keys: Sequence[SortKey], values: Sequence[Any]) -> Statement:
+    """Rows behind the one that has these keys: the first key that differs decides."""
+    alternatives, params = [], []
+    for i, key in enumerate(keys):
+        same = [f"k{j} = %s::{keys[j].type}" for j in range(i)]
+        alternatives.append(" AND ".join([*same, f"k{i} {'<' if key.is_descending else '>'} %s::{key.type}"]))
+        params.extend([*values[:i], values[i]])
+    return Statement(f"({' OR '.join(alternatives)})", params)
