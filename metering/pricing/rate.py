@@ -113,8 +113,13 @@ class RateVector:
                     if substitute in rates:
                         self.rates[bucket] = rates[substitute]
                         break
-        self._tokens = tuple(self._femtos(bucket) for bucket in _TOKEN_BUCKETS)
-        self._missing = tuple(bucket for bucket in (*_TOKEN_BUCKETS, "web_searches") if bucket not in self.rates)
+        # Who pays for the hours of the GPUs has paid for every token they make.
+        is_by_the_hour = "gpu_hours" in rates
+        self._tokens = tuple(
+            0 if is_by_the_hour and bucket not in self.rates else self._femtos(bucket) for bucket in _TOKEN_BUCKETS
+        )
+        charged = ("web_searches",) if is_by_the_hour else (*_TOKEN_BUCKETS, "web_searches")
+        self._missing = tuple(bucket for bucket in charged if bucket not in self.rates)
         self._marks = tuple(
             (bucket, f"; {bucket} at the {rate.bucket} rate")
             for bucket, rate in self.rates.items()
@@ -177,7 +182,11 @@ class RateVector:
 
     def charges(self, usage: Usage, duration_ms: int | None) -> list[Charge]:
         """Every charge apart; their amounts sum to what `cost` rounds."""
-        lines = [self._charge(bucket, count) for bucket in _TOKEN_BUCKETS if (count := getattr(usage, bucket))]
+        lines = [
+            self._charge(bucket, count)
+            for bucket in _TOKEN_BUCKETS
+            if bucket in self.rates and (count := getattr(usage, bucket))
+        ]
         for unit, count in (
             ("web_searches", usage.web_searches),
             ("images", usage.images),
