@@ -5,4 +5,4 @@ class AccountsConfig(AppConfig):
     name = "accounts"
 
     def ready(self) -> None:
-        from accounts import api_description  # noqa: F401  (registers with drf-spectacular)
+        from accounts import api_description, receivers  # noqa: F401  (they register themselves)

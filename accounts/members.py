@@ -114,6 +114,11 @@ def is_for(invitation: Invitation, user: User) -> bool:
     return EmailAddress.objects.filter(user=user, email__iexact=invitation.email, verified=True).exists()
 
 
+def has_account(email: str) -> bool:
+    addresses = EmailAddress.objects.filter(email__iexact=email)
+    return addresses.exists() or User.objects.filter(email__iexact=email).exists()
+
+
 def _refuse_closed(invitation: Invitation) -> None:
     if invitation.accepted_at is not None or invitation.revoked_at is not None:
         raise ApiError(409, "invitation_closed", "This invitation has been accepted or revoked already.")

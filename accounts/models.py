@@ -217,6 +217,10 @@ class Invitation(TenantModel):
     def __str__(self) -> str:
         return f"{self.email} to {self.organization}"
 
+    @property
+    def is_expired(self) -> bool:
+        return self.expires_at <= now()
+
 
 class APIKey(TenantModel):
     """A program's key. The secret is shown once and kept as a hash; a revoked key stays for its history."""

@@ -57,7 +57,7 @@ def answer(request: HttpRequest, status: int, message: str = "") -> HttpResponse
         return JsonResponse(error_body(status, _CODES[status], message, None, request_id), status=status)
     try:
         context = {"status": status, "message": message, "request_id": request_id}
-        return render(request, f"errors/{status}.html", context, status=status)
+        return render(request, f"{status}.html", context, status=status)
     except TemplateDoesNotExist:
         title = HTTPStatus(status).phrase
         return HttpResponse(f"{status} {title}\n{message}\n", status=status, content_type="text/plain; charset=utf-8")

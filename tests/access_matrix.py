@@ -1,0 +1,150 @@
+"""Who gets what at every address. test_access_matrix.py tries each row as each role, and fails for an address
+that has no row.
+
+Add a row beside your URL pattern:
+
+- `Page(name, roles)` is a page below /o/<organization>/. `roles` get `ok`; other members 403, strangers 404,
+  and who is not logged in, or comes with an API key, is sent to the log-in page.
+- `Endpoint(name, scope)` is part of the API. Only keys get in: Acme's with the scope `ok`, one of Acme's without
+  it 403, Globex's `foreign` (404 for one thing, 200 for a list, which must be free of Acme's names).
+- `Everybody(name, **statuses)` is anything else, with each status given.
+
+Arguments of the address come from ARGUMENTS by name, unless the row has its own. What Acme owns is called
+ACMEONLY-something in these tests, and no stranger's answer may contain that word.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+ALL = "viewer member finance admin owner"
+MANAGERS = "admin owner"
+ROLES = ("anonymous", "stranger", "viewer", "member", "finance", "admin", "owner", "foreign_key")
+
+
+@dataclass(frozen=True)
+class Row:
+    name: str
+    method: str = "GET"
+    ok: int = 200
+    args: Mapping[str, Any] = field(default_factory=dict)
+    data: Mapping[str, Any] = field(default_factory=dict)
+
+    def expected(self) -> dict[str, int]:
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class Page(Row):
+    roles: str = ALL
+
+    def __init__(self, name: str, roles: str = ALL, **fields: Any) -> None:
+        defaults: dict[str, Any] = {"method": "GET", "ok": 200, "args": {}, "data": {}}
+        for key, value in {**defaults, **fields, "name": name, "roles": roles}.items():
+            object.__setattr__(self, key, value)
+
+    def expected(self) -> dict[str, int]:
+        statuses = {role: self.ok if role in self.roles.split() else 403 for role in ALL.split()}
+        return {"anonymous": 302, "stranger": 404, **statuses, "foreign_key": 302}
+
+
+@dataclass(frozen=True)
+class Endpoint(Row):
+    scope: str | None = "admin"
+    foreign: int = 404
+
+    def __init__(self, name: str, scope: str | None = "admin", **fields: Any) -> None:
+        defaults: dict[str, Any] = {"method": "GET", "ok": 200, "args": {}, "data": {}, "foreign": 404}
+        for key, value in {**defaults, **fields, "name": name, "scope": scope}.items():
+            object.__setattr__(self, key, value)
+
+    def expected(self) -> dict[str, int]:
+        # A log-in of the web pages opens nothing here.
+        return {**dict.fromkeys(ROLES, 401), "foreign_key": self.foreign, "own_key": self.ok, "weak_key": 403}
+
+
+@dataclass(frozen=True)
+class Everybody(Row):
+    statuses: Mapping[str, int] = field(default_factory=dict)
+
+    def __init__(
+        self, name: str, default: int = 200, *, args: Any = None, method: str = "GET", **statuses: int
+    ) -> None:
+        values = {"name": name, "method": method, "ok": default, "args": args or {}, "data": {}, "statuses": statuses}
+        for key, value in values.items():
+            object.__setattr__(self, key, value)
+
+    def expected(self) -> dict[str, int]:
+        return {**dict.fromkeys(ROLES, self.ok), **self.statuses}
+
+
+SEERS = "finance admin owner"
+KEY_PEOPLE = "member finance admin owner"
+
+ROWS: list[Row] = [
+    # ── accounts: pages ──
+    Everybody("accounts:home", 302),
+    Everybody("accounts:organization-create", anonymous=302, foreign_key=302),
+    Everybody("accounts:invitation"),
+    Page("accounts:switch", ALL, method="POST", ok=302),
+    Page("accounts:leave", ALL),
+    Page("accounts:organization", MANAGERS),
+    Page("accounts:members", SEERS),
+    Page("accounts:member-invite", MANAGERS),
+    Page("accounts:member", MANAGERS),
+    Page("accounts:member-remove", MANAGERS),
+    Page("accounts:invitation-renew", MANAGERS, method="POST", ok=302),
+    Page("accounts:invitation-revoke", MANAGERS),
+    Page("accounts:teams", SEERS),
+    Page("accounts:team-create", MANAGERS),
+    Page("accounts:team", SEERS),
+    Page("accounts:team-change", MANAGERS),
+    Page("accounts:team-delete", MANAGERS),
+    Page("accounts:team-place-add", MANAGERS, method="POST", ok=302),
+    Page("accounts:team-place", MANAGERS, method="POST", ok=302),
+    Page("accounts:department-create", MANAGERS),
+    Page("accounts:department", MANAGERS),
+    Page("accounts:department-delete", MANAGERS),
+    Page("accounts:project-create", MANAGERS),
+    Page("accounts:project", MANAGERS),
+    Page("accounts:project-archive", MANAGERS, method="POST", ok=302),
+    Page("accounts:keys", KEY_PEOPLE),
+    Page("accounts:key-create", "member admin owner"),
+    # A member's own keys only: anybody else's does not exist for them (test_keys_pages.py).
+    *(
+        row
+        for name in ("accounts:key", "accounts:key-rotate", "accounts:key-revoke")
+        for row in [Everybody(name, anonymous=302, stranger=404, viewer=403, member=404, finance=403, foreign_key=302)]
+    ),
+    Page("accounts:audit", MANAGERS),
+    Page("accounts:audit-export", MANAGERS),
+    # ── accounts: API ──
+    Endpoint("accounts-api:keys", foreign=200),
+    Endpoint("accounts-api:key"),
+    Endpoint("accounts-api:key", method="DELETE"),
+    Endpoint("accounts-api:key-rotate", method="POST", ok=201),
+    Endpoint("accounts-api:members", foreign=200),
+    Endpoint("accounts-api:member"),
+    Endpoint("accounts-api:member", method="DELETE", ok=204),
+    Endpoint("accounts-api:invitations", foreign=200),
+    Endpoint("accounts-api:invitation", method="DELETE", ok=204),
+    Endpoint("accounts-api:teams", "usage:read", foreign=200),
+    Endpoint("accounts-api:team", "usage:read", args={"team": "canary-team"}),
+    Endpoint("accounts-api:team", method="DELETE", ok=204, args={"team": "canary-team"}),
+    Endpoint("accounts-api:projects", "usage:read", foreign=200),
+    Endpoint("accounts-api:project", "usage:read", args={"project": "canary-project"}),
+    Endpoint("accounts-api:audit", foreign=200),
+]
+
+# Pages of one's own account, made by allauth: they name no organization and show nothing but request.user's.
+OWN_ACCOUNT = (
+    "account_",
+    "mfa_",
+    "usersessions_",
+    "socialaccount_",
+    "google_",
+    "github_",
+    "openid_connect_",
+)

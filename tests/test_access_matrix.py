@@ -1,0 +1,144 @@
+"""Every address, as every role: tests/access_matrix.py says what each must get."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.db import transaction
+from django.test import Client
+from django.urls import URLPattern, URLResolver, get_resolver, reverse
+from django.utils.timezone import now
+
+from accounts import members
+from accounts.models import Department, Invitation, Membership, Organization, Project, Team, TeamMembership, User
+from core.tenancy import organization_scope
+from tests.access_matrix import OWN_ACCOUNT, ROWS, Endpoint, Row
+from tests.cast import Key, logged_in, make_key
+
+CANARY = "ACMEONLY"
+TOKEN = "canary-token"
+
+
+def named_patterns(resolver: URLResolver, namespace: str = "") -> Iterator[tuple[str, URLPattern]]:
+    for pattern in resolver.url_patterns:
+        if isinstance(pattern, URLResolver):
+            inner = f"{namespace}{pattern.namespace}:" if pattern.namespace else namespace
+            yield from named_patterns(pattern, inner)
+        else:
+            yield f"{namespace}{pattern.name or ''}", pattern
+
+
+def ours() -> dict[str, URLPattern]:
+    return {
+        name: pattern
+        for name, pattern in named_patterns(get_resolver())
+        if not name.startswith(OWN_ACCOUNT) and pattern.lookup_str != "core.error_answers.unknown_endpoint"
+    }
+
+
+def test_every_address_has_a_row() -> None:
+    unnamed = [str(pattern.pattern) for name, pattern in named_patterns(get_resolver()) if name.endswith(":")]
+    assert not unnamed, "give these patterns a name"
+    missing = sorted(set(ours()) - {row.name for row in ROWS})
+    assert not missing, "add these to tests/access_matrix.py"
+
+
+def test_every_row_has_an_address() -> None:
+    assert not sorted({row.name for row in ROWS} - set(ours()))
+
+
+@pytest.fixture
+def arguments(acme: Organization, bob: User, alice: User) -> dict[str, Any]:
+    """What the addresses name: one of each thing, Acme's, and called CANARY."""
+    with organization_scope(acme.id):
+        Organization.objects.update(name=f"{CANARY} Acme")
+        bobs = Membership.objects.get(user=bob)
+        department = Department.objects.create(organization=acme, name=f"{CANARY} department")
+        team = Team.objects.create(organization=acme, name=f"{CANARY} team", slug="canary-team", department=department)
+        project = Project.objects.create(organization=acme, name=f"{CANARY} project", slug="canary-project", team=team)
+        place = TeamMembership.objects.create(organization=acme, team=team, membership=bobs)
+        invitation = Invitation.objects.create(
+            organization=acme,
+            email="canary@acme.test",
+            digest=members._digest(TOKEN),
+            expires_at=now() + timedelta(days=1),
+        )
+    return {
+        "organization": acme.slug,
+        "member": bobs.pk,
+        "department": department.pk,
+        "team": team.pk,
+        "project": project.pk,
+        "place": place.pk,
+        "invitation": invitation.pk,
+        "key": make_key(acme, name=f"{CANARY} key").row.pk,
+        "token": TOKEN,
+    }
+
+
+@pytest.fixture
+def callers(
+    acme: Organization, alice: User, adam: User, fiona: User, bob: User, vera: User, charlie: User,
+    acme_key: Key, globex_key: Key,
+) -> dict[str, Client]:  # fmt: skip
+    return {
+        "anonymous": Client(),
+        "stranger": logged_in(charlie),
+        "viewer": logged_in(vera),
+        "member": logged_in(bob),
+        "finance": logged_in(fiona),
+        "admin": logged_in(adam),
+        "owner": logged_in(alice),
+        "foreign_key": globex_key.client,
+        "own_key": acme_key.client,
+    }
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: f"{row.method} {row.name}")
+def test_access(row: Row, arguments: dict[str, Any], callers: dict[str, Client], acme: Organization) -> None:
+    pattern = ours()[row.name]
+    kwargs = {name: row.args.get(name, arguments.get(name)) for name in _argument_names(pattern, row.name)}
+    address = reverse(row.name, kwargs=kwargs)
+    callers["weak_key"] = make_key(acme, _scopes_without(row)).client
+    got: dict[str, int] = {}
+    for role in row.expected():
+        if role == "weak_key" and isinstance(row, Endpoint) and row.scope is None:
+            got[role] = 403
+            continue
+        with transaction.atomic():
+            response = callers[role].generic(row.method, address, *_body(row))
+            content = b"".join(response.streaming_content) if response.streaming else response.content
+            transaction.set_rollback(True)
+        got[role] = response.status_code
+        if role in ("stranger", "foreign_key") and row.name != "accounts:invitation":
+            assert CANARY.encode() not in content.upper(), f"{role} reads Acme's names"
+        if isinstance(row, Endpoint) and response.status_code >= 400:
+            assert response.headers["content-type"] == "application/json"
+    assert got == row.expected()
+
+
+def _body(row: Row) -> tuple[Any, ...]:
+    if isinstance(row, Endpoint) and row.method not in ("GET", "DELETE"):
+        import json
+
+        return (json.dumps(dict(row.data)), "application/json")
+    return ()
+
+
+def _scopes_without(row: Row) -> list[str]:
+    """A key that may something else."""
+    needed = row.scope if isinstance(row, Endpoint) else "admin"
+    return ["usage:write" if needed != "usage:write" else "gateway"]
+
+
+def _argument_names(pattern: URLPattern, name: str) -> set[str]:
+    """Names of all the address's arguments, also those of the patterns around it."""
+    resolver = get_resolver()
+    *namespaces, short = name.split(":")
+    for namespace in namespaces:
+        _, resolver = resolver.namespace_dict[namespace]
+    possibilities = resolver.reverse_dict.getlist(short) if namespaces else get_resolver().reverse_dict.getlist(short)
+    return set(possibilities[0][0][0][1]) if possibilities else set(pattern.pattern.converters)
