@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterable
+from functools import lru_cache
 
 import msgspec
 
@@ -17,6 +18,7 @@ _STANDARD_TIERS = frozenset(
 _MIDNIGHT = dt.time(0)
 
 
+@lru_cache(1024)
 def canonical_tier(service_tier: str | None) -> str:
     """ "" for the ordinary tier, else its name in lower case."""
     if not service_tier:

@@ -11,7 +11,7 @@ from enum import IntEnum
 
 import msgspec
 
-from core.money import divide_half_even, nanos_from_femtos
+from core.money import FEMTOS_PER_NANO, divide_half_even, nanos_from_femtos
 from metering.events import COMPLETION_BUCKETS, PROMPT_BUCKETS, Usage
 
 MS_PER_HOUR = 3_600_000
@@ -101,7 +101,7 @@ class Charge(msgspec.Struct, frozen=True):
 class RateVector:
     """The rates of one tier, time of day and context length, fall-backs applied. Immutable."""
 
-    __slots__ = ("_marks", "_missing", "_tokens", "_units", "above_tokens", "rates")
+    __slots__ = ("_is_by_the_hour", "_marks", "_missing", "_tokens", "_units", "above_tokens", "rates")
 
     def __init__(self, above_tokens: int, rates: dict[str, Rate]) -> None:
         self.above_tokens = above_tokens
@@ -114,11 +114,12 @@ class RateVector:
                         self.rates[bucket] = rates[substitute]
                         break
         # Who pays for the hours of the GPUs has paid for every token they make.
-        is_by_the_hour = "gpu_hours" in rates
+        self._is_by_the_hour = "gpu_hours" in rates
         self._tokens = tuple(
-            0 if is_by_the_hour and bucket not in self.rates else self._femtos(bucket) for bucket in _TOKEN_BUCKETS
+            0 if self._is_by_the_hour and bucket not in self.rates else self._femtos(bucket)
+            for bucket in _TOKEN_BUCKETS
         )
-        charged = ("web_searches",) if is_by_the_hour else (*_TOKEN_BUCKETS, "web_searches")
+        charged = ("web_searches",) if self._is_by_the_hour else (*_TOKEN_BUCKETS, "web_searches")
         self._missing = tuple(bucket for bucket in charged if bucket not in self.rates)
         self._marks = tuple(
             (bucket, f"; {bucket} at the {rate.bucket} rate")
@@ -141,7 +142,7 @@ class RateVector:
             return "no rate for images"
         if usage.media_ms and "media_hours" not in self.rates and not usage.total_tokens:
             return "no rate for seconds"
-        if duration_ms is None and "gpu_hours" in self.rates:
+        if self._is_by_the_hour and duration_ms is None:
             return "duration unknown"
         return None
 
@@ -178,6 +179,8 @@ class RateVector:
 
     def marks(self, usage: Usage) -> str:
         """The fall-backs this usage made use of, as the end of a rule."""
+        if not self._marks:
+            return ""
         return "".join([text for bucket, text in self._marks if getattr(usage, bucket)])
 
     def charges(self, usage: Usage, duration_ms: int | None) -> list[Charge]:
@@ -216,18 +219,14 @@ def split_cost(prompt: int, completion: int, units: int) -> tuple[int, int, int]
     The whole is rounded once from the exact sum, each part once from its own; what the parts then lack or have too
     much goes to the largest of them, so that they always sum to the whole.
     """
+    prompt_nanos, prompt_rest = divmod(prompt, FEMTOS_PER_NANO)
+    completion_nanos, completion_rest = divmod(completion, FEMTOS_PER_NANO)
+    if not (prompt_rest or completion_rest or units):
+        return prompt_nanos + completion_nanos, prompt_nanos, completion_nanos  # most calls: nothing to round
     cost = nanos_from_femtos(prompt + completion + units)
-    prompt_nanos = nanos_from_femtos(prompt)
-    completion_nanos = nanos_from_femtos(completion)
-    if not units:
-        residue = cost - prompt_nanos - completion_nanos
-        if residue:
-            if prompt >= completion:
-                prompt_nanos += residue
-            else:
-                completion_nanos += residue
-        return cost, prompt_nanos, completion_nanos
+    prompt_nanos, completion_nanos = nanos_from_femtos(prompt), nanos_from_femtos(completion)
     residue = cost - prompt_nanos - completion_nanos - nanos_from_femtos(units)
+    # What is left of the units is what the caller gets by subtraction, residue included.
     if residue and units < max(prompt, completion):
         if prompt >= completion:
             prompt_nanos += residue
