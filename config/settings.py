@@ -122,9 +122,8 @@ WHITENOISE_USE_FINDERS = DEBUG
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {
-        "BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"
-        if DEBUG
-        else "whitenoise.storage.CompressedManifestStaticFilesStorage"
+        # Names carry a hash, so browsers keep files for good. Compressing is the reverse proxy's work.
+        "BACKEND": f"django.contrib.staticfiles.storage.{'StaticFilesStorage' if DEBUG else 'ManifestStaticFilesStorage'}"
     },
 }
 DATA_DIR = data_dir(env.ENVIRON)
@@ -188,6 +187,8 @@ ACCOUNT_USER_MODEL_USERNAME_FIELD = None
 ACCOUNT_LOGIN_METHODS = {"email"}
 ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*"]
 ACCOUNT_SIGNUP_FORM_CLASS = "accounts.forms.OrganizationSignupForm"
+# Closed to strangers with SIGNUP_OPEN=0; an invitation always opens it.
+SIGNUP_IS_OPEN = env.bool("SIGNUP_OPEN", default=True)
 ACCOUNT_UNIQUE_EMAIL = True
 ACCOUNT_EMAIL_VERIFICATION = "mandatory"
 ACCOUNT_CONFIRM_EMAIL_ON_GET = False

@@ -5,6 +5,8 @@ from django.urls import include, path, re_path
 from core.error_answers import unknown_endpoint
 
 urlpatterns = [
+    path("", include("accounts.urls")),
+    path("", include("reports.urls")),
     path("accounts/", include("allauth.urls")),
     path("v1/", include("accounts.endpoints.urls")),
     # What no pattern above has taken: programs get JSON, whatever they ask for.

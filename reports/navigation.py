@@ -1,11 +1,102 @@
-"""What surrounds every page: where one is, where one can go."""
+"""What surrounds every page: where one is, where one can go, in which organization."""
 
 from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 from django.http import HttpRequest
+from django.urls import reverse
+
+from accounts.middleware import SESSION_KEY
+from accounts.models import Membership, Role, User
+from accounts.permissions import Right, may
+from accounts.views.home import memberships_of
+
+
+class Place(msgspec.Struct, frozen=True):
+    """Somewhere to go: shown to roles with one of `rights`. `short` fits the phone's bottom bar."""
+
+    label: str
+    url_name: str
+    icon: str
+    rights: tuple[Right, ...]
+    short: str = ""
+
+    def is_open_to(self, role: Role) -> bool:
+        return any(may(role, right) for right in self.rights)
+
+
+OVERVIEW = Place("Overview", "reports:overview", "columns-gap", (Right.SEE_USAGE, Right.SEE_OWN_USAGE))
+KEYS = Place("API keys", "accounts:keys", "key", (Right.SEE_KEYS,), "Keys")
+MEMBERS = Place("Members", "accounts:members", "people", (Right.SEE_MEMBERS,))
+GROUPS: tuple[tuple[str, tuple[Place, ...]], ...] = (
+    ("", (OVERVIEW,)),
+    ("Control", (KEYS,)),
+    (
+        "Organization",
+        (
+            MEMBERS,
+            Place("Teams and projects", "accounts:teams", "diagram-3", (Right.SEE_MEMBERS,)),
+            Place("Audit log", "accounts:audit", "journal-text", (Right.SEE_AUDIT,)),
+            Place("Settings", "accounts:organization", "gear", (Right.MANAGE_ORGANIZATION,)),
+        ),
+    ),
+)
+TABS = (OVERVIEW, KEYS, MEMBERS)
 
 
 def shell(request: HttpRequest) -> dict[str, Any]:
-    return {}
+    """Context processor: the sidebar, the bottom bar and the account menu of a person who is logged in."""
+    user = getattr(request, "user", None)
+    if not isinstance(user, User):
+        return {}
+    memberships = list(memberships_of(user))
+    current = _current(request, memberships)
+    context: dict[str, Any] = {
+        "user": {"email": user.email, "name": user.name, "initials": _initials(user)},
+        "organizations": [
+            {
+                "name": membership.organization.name,
+                "slug": membership.organization.slug,
+                "switch_url": reverse("accounts:switch", args=[membership.organization.slug]),
+            }
+            for membership in memberships
+        ],
+        "nav": [],
+        "tabs": [],
+    }
+    if current is not None:
+        context["organization"] = current.organization
+        context["role"] = Role(current.role).label
+        context["nav"] = [
+            {"label": label, "items": items} for label, places in GROUPS if (items := _items(request, current, places))
+        ]
+        context["tabs"] = _items(request, current, TABS)
+    return {"shell": context}
+
+
+def _current(request: HttpRequest, memberships: list[Membership]) -> Membership | None:
+    """The membership a page is seen through: the address's, else the one looked at last (account pages have none)."""
+    entered = getattr(request, "membership", None)
+    if entered is not None:
+        return next((m for m in memberships if m.pk == entered.pk), None)
+    last = request.session.get(SESSION_KEY)
+    return next((m for m in memberships if m.organization.slug == last), memberships[0] if memberships else None)
+
+
+def _items(request: HttpRequest, membership: Membership, places: tuple[Place, ...]) -> list[dict[str, Any]]:
+    items = []
+    for place in places:
+        if place.is_open_to(Role(membership.role)):
+            url = reverse(place.url_name, args=[membership.organization.slug])
+            is_current = request.path == url or (url.count("/") > 4 and request.path.startswith(url))
+            items.append(
+                {"label": place.label, "short": place.short, "url": url, "icon": place.icon, "is_current": is_current}
+            )
+    return items
+
+
+def _initials(user: User) -> str:
+    words = (user.name or user.email.partition("@")[0].replace(".", " ")).split()
+    return "".join(word[0] for word in (words[:1] + words[-1:] if len(words) > 1 else words[:1])).upper()

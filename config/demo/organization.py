@@ -106,7 +106,9 @@ def write_history(progress: Callable[[float], None]) -> int:
     with unscoped("the demo writes the history of its two organizations"):
         northbound, studio = Organization.objects.get(name=NAME), Organization.objects.get(name=SECOND_NAME)
     book = PriceBook.load()
-    written = _write(northbound, book, now, HISTORY_DAYS, 1.0, {w.project for w in WORKLOADS}, lambda part: progress(part * 0.9))
+    written = _write(
+        northbound, book, now, HISTORY_DAYS, 1.0, {w.project for w in WORKLOADS}, lambda part: progress(part * 0.9)
+    )
     projects = {w.project for w in WORKLOADS[:2]}
     return written + _write(studio, book, now, 120, 0.2, projects, lambda part: progress(0.9 + part * 0.1))
 

@@ -7,7 +7,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import threading
 import time
 import urllib.error
 import urllib.request
@@ -49,7 +48,8 @@ class Supervisor:
 
     def __init__(self) -> None:
         self._children: list[tuple[str, subprocess.Popen[bytes]]] = []
-        self._asked_to_stop = threading.Event()
+        # A plain flag: a handler runs between two steps of the main thread, where an Event's lock may be held.
+        self._is_asked_to_stop = False
 
     def start(self, name: str, command: list[str]) -> None:
         child = subprocess.Popen(command, cwd=BASE_DIR, stdin=subprocess.DEVNULL, start_new_session=True)
@@ -62,7 +62,8 @@ class Supervisor:
         try:
             if self._wait_until(lambda: _answers(ready_url)):
                 announce()
-            while not self._asked_to_stop.wait(0.5):
+            while not self._is_asked_to_stop:
+                time.sleep(0.2)
                 ended = self._first_ended()
                 if ended:
                     name, code = ended
@@ -74,10 +75,10 @@ class Supervisor:
 
     def _stop_asked(self, number: int, frame: FrameType | None) -> None:
         del number, frame
-        self._asked_to_stop.set()
+        self._is_asked_to_stop = True
 
     def _wait_until(self, is_ready: Callable[[], bool]) -> bool:
-        while not self._asked_to_stop.is_set() and self._first_ended() is None:
+        while not self._is_asked_to_stop and self._first_ended() is None:
             if is_ready():
                 return True
             time.sleep(0.2)

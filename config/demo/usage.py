@@ -92,14 +92,18 @@ WEEKEND = {"office": 0.18, "even": 0.6, "nightly": 0.4}
 SPIKE_DAYS_AGO, SPIKE_FACTOR = 12, 6.0
 
 
-def calls_of_hour(hour: dt.datetime, now: dt.datetime, zone: ZoneInfo, *, scale: float = 1.0) -> Iterator[dict[str, Any]]:
+def calls_of_hour(
+    hour: dt.datetime, now: dt.datetime, zone: ZoneInfo, *, scale: float = 1.0
+) -> Iterator[dict[str, Any]]:
     """The calls of the hour that starts at `hour` (UTC), as event documents of the public contract, in no order."""
     chance = random.Random(f"northbound {hour.isoformat()}")  # noqa: S311  (lifelike, not secret)
     local = hour.astimezone(zone)
     age = (now - hour).days / 395
     for workload in WORKLOADS:
         rhythm = RHYTHMS[workload.rhythm]
-        expected = (workload.calls_now + (workload.calls_then - workload.calls_now) * age) * rhythm[local.hour] / sum(rhythm)
+        expected = (
+            (workload.calls_now + (workload.calls_then - workload.calls_now) * age) * rhythm[local.hour] / sum(rhythm)
+        )
         expected *= WEEKEND[workload.rhythm] if local.weekday() >= 5 else 1.0
         expected *= 1 + 0.15 * math.sin(2 * math.pi * local.timetuple().tm_yday / 365)
         if workload.project == "evals" and (now - hour).days == SPIKE_DAYS_AGO and 13 <= local.hour <= 16:
@@ -144,7 +148,10 @@ def _call(chance: random.Random, workload: Workload, hour: dt.datetime, number: 
     if workload.rhythm == "office":
         # A conversation goes on for a while: a few calls share a chat within the hour.
         topic = chance.randrange(3)
-        event["chat"] = {"id": f"{workload.project}-{person}-{hour:%y%m%d%H}-{topic}", "title": TITLES[(hour.toordinal() + topic * 5) % len(TITLES)]}
+        event["chat"] = {
+            "id": f"{workload.project}-{person}-{hour:%y%m%d%H}-{topic}",
+            "title": TITLES[(hour.toordinal() + topic * 5) % len(TITLES)],
+        }
     if workload.project == "support-bot":
         event["end_user"] = f"customer-{chance.randrange(400):03d}"
     if chance.random() < workload.error_rate:

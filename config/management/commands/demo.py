@@ -30,7 +30,9 @@ class Command(BaseCommand):
         try:
             if options["fresh"]:
                 if os.environ.get("DATABASE_URL"):
-                    raise CommandError("--fresh removes the embedded database only; DATABASE_URL names one of your own.")
+                    raise CommandError(
+                        "--fresh removes the embedded database only; DATABASE_URL names one of your own."
+                    )
                 supervisor.start_over(directory)
             self.stdout.write("Starting PostgreSQL and Redis …")
             embedded.provide()
@@ -51,7 +53,17 @@ class Command(BaseCommand):
         processes.start("worker", [*celery, "worker", "--loglevel", "WARNING", "--concurrency", "1", "--pool", "solo"])
         processes.start("beat", [*celery, "beat", "--loglevel", "WARNING"])
         if with_traffic:
-            processes.start("traffic", [*supervisor.MANAGE, "demo_traffic", "--url", url, "--key-file", os.environ["TOKENLEDGER_DATA_DIR"] + "/demo-key"])
+            processes.start(
+                "traffic",
+                [
+                    *supervisor.MANAGE,
+                    "demo_traffic",
+                    "--url",
+                    url,
+                    "--key-file",
+                    os.environ["TOKENLEDGER_DATA_DIR"] + "/demo-key",
+                ],
+            )
         return processes.run(f"{url}/accounts/login/", lambda: self._announce(port, secret))
 
     def _announce(self, port: int, secret: str) -> None:

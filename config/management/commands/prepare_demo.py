@@ -31,7 +31,9 @@ class Command(BaseCommand):
             secret_file.write_text(secret)
             history_done.unlink(missing_ok=True)
         elif not secret_file.exists():
-            raise CommandError("This database holds a demo that another data directory made. Use --data-dir, or --fresh.")
+            raise CommandError(
+                "This database holds a demo that another data directory made. Use --data-dir, or --fresh."
+            )
         if not history_done.exists():
             # Event ids are the same every time, so an interrupted first start is simply done again.
             started = time.monotonic()

@@ -1,0 +1,268 @@
+"""The overview: the month's position, the chosen range's figures, and what they are made of."""
+
+from __future__ import annotations
+
+import datetime as dt
+from fractions import Fraction
+from typing import Any
+
+import msgspec
+from django.conf import settings
+from django.urls import reverse
+
+from accounts.models import Membership, Organization
+from accounts.permissions import Right, may
+from core import figures as words
+from core.figures import share
+from metering.query.latest import latest_event_at
+from metering.query.metrics import Figures
+from metering.query.ranges import Span, named_range
+from metering.query.run import UsageResult, UsageRow, run
+from reports.filters import Chosen, choosable, dimension_label, period_words
+from reports.series import MEASURES, chart, table
+
+MOST_MODELS = 8
+MOST_ROWS = 5
+BREAKDOWNS = (
+    ("member", "Members", "Member", Right.SEE_USAGE),
+    ("project", "Projects", "Project", None),
+    ("api_key", "API keys", "Key", Right.SEE_KEYS),
+)
+
+
+class Overview(msgspec.Struct, frozen=True):
+    """Who looks at what; everything else is read from the ledger."""
+
+    organization: Organization
+    membership: Membership
+    chosen: Chosen
+    now: dt.datetime
+
+    @property
+    def fixed(self) -> frozenset[str]:
+        """Filters a person cannot take away: without the right to see everybody's usage, it is their own."""
+        return frozenset() if may(self.membership.role, Right.SEE_USAGE) else frozenset({"member", "user"})
+
+    def context(self) -> dict[str, Any]:
+        """The template's context; templates/reports/overview.html says what it needs."""
+        last_event_at = latest_event_at(self.organization.pk)
+        if last_event_at is None:
+            return {"page": {"title": "Overview"}, "empty": {"first_use": self._first_use()}}
+        series = self._run(interval=self.chosen.interval)
+        before = self._run(self.chosen.range.previous_so_far) if self._has_passed else None
+        models = self._run(group_by=("model",))
+        page = self._page(series)
+        if series.totals.requests == 0:
+            return {"page": page | {"has_data": False}}
+        return {
+            "page": page | {"has_data": True},
+            "position": self._position(),
+            "summary": self._summary(series, before.totals if before and self.chosen.is_compared else None),
+            "chart": self._chart(series),
+            "models": self._models(models),
+            "breakdowns": [self._breakdown(*breakdown[:3]) for breakdown in self._breakdowns()],
+            "proof": self.proof(series.totals, last_event_at),
+        }
+
+    # ── Parts ──
+
+    @property
+    def _has_passed(self) -> bool:
+        span = self.chosen.range.previous_so_far
+        return span.end > span.start
+
+    def _run(self, span: Span | None = None, **other: Any) -> UsageResult:
+        return run(self.chosen.query(self.organization.pk, span, **other))
+
+    def _page(self, series: UsageResult) -> dict[str, Any]:
+        chosen = self.chosen
+        bar = chosen.bar(self._filter_labels(), fixed=self.fixed)
+        bar["add_filter"] = [
+            {
+                "label": dimension_label(name),
+                "url": chosen.url(reverse("reports:choose", args=[self.organization.slug, name])),
+            }
+            for name in choosable(self.fixed)
+            if name not in chosen.filters
+        ]
+        span = Span(chosen.range.start, min(chosen.range.end, max(self.now, chosen.range.start)))
+        return bar | {
+            "title": "Overview" if not self.fixed else "Your usage",
+            "subtitle": f"{period_words(span, chosen.zone)} · {chosen.zone.key}",
+            "export_url": None,
+        }
+
+    def _filter_labels(self) -> dict[str, str]:
+        """What the values of the filters are called: asked of the ledger, which knows them by the keys in the URL."""
+        labels = {}
+        for name, values in self.chosen.filters.items():
+            if name not in self.fixed:
+                rows = run(self.chosen.query(self.organization.pk, group_by=(name,), limit=3)).rows
+                found = [row.group[name].label or "none" for row in rows]
+                labels[name] = ", ".join(found) or ", ".join("none" if v is None else str(v) for v in values)
+        return labels
+
+    def _position(self) -> dict[str, Any]:
+        month = named_range("month", self.chosen.zone, self.now)
+        today = named_range("today", self.chosen.zone, self.now)
+        so_far = self._run(Span(month.start, month.end))
+        before = (
+            self._run(month.previous_so_far).totals if month.previous_so_far.end > month.previous_so_far.start else None
+        )
+        today_totals = self._run(Span(today.start, today.end)).totals
+        elapsed = Fraction(max(1, (self.now - month.start) // dt.timedelta(seconds=1)), 86_400)
+        return {
+            "tokens": so_far.totals.total_tokens,
+            "cost_nanos": so_far.totals.cost_nanos,
+            "previous_cost_nanos": before.cost_nanos if before and before.requests else None,
+            "daily_tokens": round(so_far.totals.total_tokens / elapsed),
+            "daily_cost_nanos": None if so_far.totals.cost_nanos is None else round(so_far.totals.cost_nanos / elapsed),
+            "today_tokens": today_totals.total_tokens,
+            "today_cost_nanos": today_totals.cost_nanos,
+            "coverage": so_far.coverage.shares,
+        }
+
+    def _summary(self, series: UsageResult, before: Figures | None) -> list[dict[str, Any]]:
+        is_finished = self.chosen.range.end <= self.now
+        past = [row for row in series.rows if row.start <= self.now]
+
+        def average(figures: Figures) -> int | None:
+            return None if figures.average_tokens is None else round(figures.average_tokens)
+
+        cards = (
+            ("Total tokens", "tokens", lambda f: f.total_tokens),
+            ("Prompt tokens", "tokens", lambda f: f.prompt_tokens),
+            ("Completion tokens", "tokens", lambda f: f.completion_tokens),
+            ("Requests", "count", lambda f: f.requests),
+            ("Tokens per request", "count", average),
+        )
+        return [
+            {
+                "label": label,
+                "value": value(series.totals),
+                "format": kind,
+                "previous": value(before) if before else None,
+                "spark": [value(row.figures) or 0 for row in past],
+                "is_finished": is_finished,
+            }
+            for label, kind, value in cards
+        ]
+
+    def _chart(self, series: UsageResult) -> dict[str, Any]:
+        chosen, measure = self.chosen, MEASURES[self.chosen.measure]
+        earlier = self._run(chosen.range.previous, interval=chosen.interval).rows if chosen.is_compared else []
+        past = [row for row in series.rows if row.start <= self.now]
+        total = measure.text(measure.lines[0].value(series.totals))
+        return {
+            "id": "usage",
+            "title": f"{measure.label} by {chosen.interval if chosen.interval != '15m' else 'quarter hour'}",
+            "description": f"{measure.label} from {period_words(Span(chosen.range.start, chosen.range.end), chosen.zone)}: {total}",
+            "measure": {
+                "options": [
+                    {"key": m.key, "label": m.label, "url": chosen.url(measure=m.key), "is_current": m is measure}
+                    for m in MEASURES.values()
+                ]
+            },
+            "json": chart(measure, chosen.interval, chosen.zone, self.now, series.rows, earlier),
+            "table": table(measure, chosen.interval, chosen.zone, past, series.totals),
+            "csv_url": chosen.url(reverse("reports:series", args=[self.organization.slug])),
+        }
+
+    def _models(self, models: UsageResult) -> dict[str, Any]:
+        total = models.totals.total_tokens
+        top, rest = models.rows[:MOST_MODELS], models.rows[MOST_MODELS:]
+        rows = [self._model_row(row, total) for row in top]
+        if rest:
+            value = sum(row.figures.total_tokens for row in rest)
+            rows.append(
+                {
+                    "label": f"{len(rest)} others",
+                    "slot": "other",
+                    "value": value,
+                    "share": share(value, total),
+                    "url": None,
+                }
+            )
+        return {
+            "total": total,
+            "count": len(models.rows),
+            "rows": rows,
+            "unpriced": [
+                {"label": row.group["model"].label, "url": None} for row in models.rows if not row.figures.is_cost_known
+            ],
+            "json": {
+                "kind": "donut",
+                "unit": "tokens",
+                "measure": "Tokens",
+                "series": [
+                    {
+                        "label": row["label"],
+                        "slot": row["slot"],
+                        "value": row["value"],
+                        "text": words.tokens(row["value"]),
+                        "share": words.percent(row["share"]),
+                        "href": row["url"],
+                    }
+                    for row in rows
+                ],
+            },
+        }
+
+    def _model_row(self, row: UsageRow, total: int) -> dict[str, Any]:
+        group, value = row.group["model"], row.figures.total_tokens
+        return {
+            "label": group.label or "none",
+            "slot": (group.slot or "other") if row.figures.is_cost_known else "unpriced",
+            "value": value,
+            "share": share(value, total),
+            "url": self.chosen.filtered_url("model", group.key),
+        }
+
+    def _breakdowns(self) -> list[tuple[str, str, str, Right | None]]:
+        return [b for b in BREAKDOWNS if b[0] not in self.fixed and (b[3] is None or may(self.membership.role, b[3]))]
+
+    def _breakdown(self, dimension: str, title: str, unit_label: str) -> dict[str, Any]:
+        found = self._run(group_by=(dimension,), limit=MOST_ROWS)
+        return {
+            "id": f"top-{dimension}",
+            "title": title,
+            "unit_label": unit_label,
+            "rows": [
+                {
+                    "label": row.group[dimension].label or "none",
+                    "value": row.figures.total_tokens,
+                    "cost_nanos": row.figures.cost_nanos,
+                    "share": share(row.figures.total_tokens, found.totals.total_tokens),
+                    "url": self.chosen.filtered_url(dimension, row.group[dimension].key),
+                }
+                for row in found.rows
+            ],
+        }
+
+    def proof(self, totals: Figures, last_event_at: dt.datetime) -> dict[str, Any]:
+        return {
+            "events": totals.requests,
+            "difference": None,
+            "unpriced_tokens": totals.unpriced_tokens,
+            "last_event_at": last_event_at,
+            "recount_url": self.chosen.url(reverse("reports:recount", args=[self.organization.slug])),
+        }
+
+    def _first_use(self) -> dict[str, Any]:
+        return {
+            "curl": _first_event(),
+            "has_key": self.organization.api_keys.filter(revoked_at=None).exists(),
+            "key_url": reverse("accounts:keys", args=[self.organization.slug]),
+        }
+
+
+def _first_event() -> str:
+    """A call one can paste into a shell, with a key in its place."""
+    return (
+        f"curl {settings.BASE_URL}/v1/events \\\n"
+        '  -H "Authorization: Bearer tl_…" \\\n'
+        "  -H 'Content-Type: application/json' -d '{\n"
+        '  "id": "first-1", "model": "gpt-4o", "provider": "openai",\n'
+        '  "usage": {"prompt_tokens": 25, "completion_tokens": 100, "total_tokens": 125}\n'
+        "}'"
+    )

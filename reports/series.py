@@ -1,0 +1,181 @@
+"""Time series as charts and tables draw them: the same figures, once as numbers to draw and once as exact words."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Sequence
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import msgspec
+
+from core import figures as words
+from core.money import NANOS_PER_USD, usd_text
+from core.periods import Interval
+from metering.query.metrics import Figures
+from metering.query.run import UsageRow
+
+
+class Line(msgspec.Struct, frozen=True):
+    """One line of a measure: what it shows of some figures. `slot` "" is the ink of the whole."""
+
+    label: str
+    value: Callable[[Figures], int]
+    slot: str = ""
+
+
+class Measure(msgspec.Struct, frozen=True):
+    key: str
+    label: str
+    unit: str
+    lines: tuple[Line, ...]
+
+    def text(self, value: int) -> str:
+        return words.money(value) if self.unit == "usd" else words.tokens(value)
+
+    def exact(self, value: int) -> str:
+        """For files: every digit, no decoration."""
+        return (usd_text(value) or "") if self.unit == "usd" else str(value)
+
+    def drawn(self, value: int) -> float | int:
+        """For the height of a line only; what a person reads is `text`."""
+        return value / NANOS_PER_USD if self.unit == "usd" else value
+
+
+MEASURES: dict[str, Measure] = {
+    measure.key: measure
+    for measure in (
+        Measure(
+            "tokens",
+            "Tokens",
+            "tokens",
+            (
+                Line("Total", lambda f: f.total_tokens),
+                Line("Prompt", lambda f: f.prompt_tokens, "kind-input"),
+                Line("Completion", lambda f: f.completion_tokens, "kind-output"),
+            ),
+        ),
+        Measure("cost", "Cost", "usd", (Line("Cost", lambda f: f.known_cost_nanos),)),
+        Measure(
+            "requests",
+            "Requests",
+            "count",
+            (Line("Requests", lambda f: f.requests), Line("Errors", lambda f: f.errors, "7")),
+        ),
+    )
+}
+
+
+def chart(
+    measure: Measure,
+    interval: Interval,
+    zone: ZoneInfo,
+    now: dt.datetime,
+    rows: Sequence[UsageRow],
+    earlier: Sequence[UsageRow],
+) -> dict[str, Any]:
+    """The specification charts.js draws. A bucket that is not over is a ring of its own, one to come is nothing."""
+    labels = [bucket_label(row.start, interval, zone) for row in rows]
+    series: list[dict[str, Any]] = []
+    for number, line in enumerate(measure.lines):
+        values = [line.value(row.figures) for row in rows]
+        texts = [measure.text(value) for value in values]
+        over = [row.end <= now for row in rows]
+        common = {"label": line.label, "slot": line.slot} if line.slot else {"label": line.label}
+        series.append(
+            common
+            | {
+                "role": "now" if number == 0 else "line",
+                "data": [measure.drawn(value) if done else None for value, done in zip(values, over, strict=True)],
+                "texts": texts,
+            }
+        )
+        running = [row.start <= now < row.end for row in rows]
+        if any(running):
+            series.append(
+                common
+                | {
+                    "role": "partial",
+                    "key": f"{_running_word(interval)} so far" if number == 0 else "",
+                    "data": [
+                        measure.drawn(value) if is_now else None for value, is_now in zip(values, running, strict=True)
+                    ],
+                    "texts": texts,
+                }
+            )
+    if earlier:
+        first = measure.lines[0]
+        values = [first.value(row.figures) for row in earlier][: len(rows)]
+        values_or_none: list[int | None] = [*values, *[None] * (len(rows) - len(values))]
+        series.append(
+            {
+                "label": f"{first.label}, period before",
+                "role": "previous",
+                "data": [None if value is None else measure.drawn(value) for value in values_or_none],
+                "texts": [None if value is None else measure.text(value) for value in values_or_none],
+            }
+        )
+    return {
+        "kind": "lines",
+        "unit": measure.unit,
+        "measure": measure.label,
+        "labels": labels,
+        "titles": [bucket_title(row.start, row.end, interval, zone) for row in rows],
+        "series": series,
+    }
+
+
+def table(
+    measure: Measure, interval: Interval, zone: ZoneInfo, rows: Sequence[UsageRow], totals: Figures
+) -> dict[str, Any]:
+    return {
+        "columns": [INTERVAL_NAMES[interval], *(line.label for line in measure.lines)],
+        "rows": [
+            {
+                "label": bucket_title(row.start, row.end, interval, zone),
+                "cells": [measure.text(line.value(row.figures)) for line in measure.lines],
+            }
+            for row in rows
+        ],
+        "totals": [measure.text(line.value(totals)) for line in measure.lines],
+    }
+
+
+INTERVAL_NAMES: dict[Interval, str] = {
+    "15m": "Quarter hour",
+    "hour": "Hour",
+    "day": "Day",
+    "week": "Week",
+    "month": "Month",
+}
+
+
+def _running_word(interval: Interval) -> str:
+    return {
+        "15m": "This quarter hour",
+        "hour": "This hour",
+        "day": "Today",
+        "week": "This week",
+        "month": "This month",
+    }[interval]
+
+
+def bucket_label(start: dt.datetime, interval: Interval, zone: ZoneInfo) -> str:
+    """Short, for an axis."""
+    local = start.astimezone(zone)
+    if interval in ("15m", "hour"):
+        return f"{local:%H:%M}" if local.time() != dt.time() else f"{local.day} {local:%b}"
+    return f"{local:%b %Y}" if interval == "month" else f"{local.day} {local:%b}"
+
+
+def bucket_title(start: dt.datetime, end: dt.datetime, interval: Interval, zone: ZoneInfo) -> str:
+    """In full, for a tooltip or a row."""
+    local = start.astimezone(zone)
+    if interval in ("15m", "hour"):
+        return f"{local:%a} {local.day} {local:%b, %H:%M}"
+    if interval == "day":
+        return f"{local:%a} {local.day} {local:%b}"
+    if interval == "month":
+        return f"{local:%B %Y}"
+    last = (end - dt.timedelta(microseconds=1)).astimezone(zone)
+    return f"{local.day} {local:%b} to {last.day} {last:%b}"

@@ -1,0 +1,11 @@
+from django.urls import path
+
+from reports import views
+
+app_name = "reports"
+urlpatterns = [
+    path("o/<slug:organization>/overview", views.overview, name="overview"),
+    path("o/<slug:organization>/overview/series.csv", views.series_csv, name="series"),
+    path("o/<slug:organization>/overview/recount", views.recount, name="recount"),
+    path("o/<slug:organization>/overview/choose/<str:dimension>", views.choose, name="choose"),
+]
