@@ -30,7 +30,7 @@ def field(
     kind = kind_of(bound.field.widget)
     invalid = "is-invalid" if bound.errors else ""
     given = bound.field.widget.attrs.get("class", "")
-    attributes = {"class": " ".join(filter(None, [given, CLASSES.get(kind, ""), invalid]))}
+    attributes: dict[str, str | bool] = {"class": " ".join(filter(None, [given, CLASSES.get(kind, ""), invalid]))}
     if placeholder is not None:
         attributes["placeholder"] = placeholder
     return {

@@ -44,6 +44,14 @@
   startToasts(document);
   document.addEventListener("htmx:afterSettle", (event) => startToasts(event.target.parentNode ?? document));
 
+  /* Where filters scroll sideways, the chosen one is in sight */
+  for (const chosen of document.querySelectorAll(".tl-filter [aria-current], .nav-tabs [aria-current]")) {
+    const row = chosen.closest(".tl-filter, .nav-tabs");
+    if (row.scrollWidth > row.clientWidth) {
+      row.scrollLeft += chosen.getBoundingClientRect().right - row.getBoundingClientRect().right + row.clientWidth / 4;
+    }
+  }
+
   /* A passkey that was declined, timed out or is not known here */
   document.addEventListener("allauth.error", (event) => {
     const notice = document.querySelector("[data-passkey-failed]");
@@ -74,6 +82,7 @@
     jump.addEventListener("keydown", (event) => {
       const found = links();
       const at = found.indexOf(document.activeElement);
+      if (event.key === "Escape") jump.close(); // a search field would keep the key to clear itself
       if (event.key === "Enter" && at < 0 && found.length) location.assign(found[0].href);
       if (event.key !== "ArrowDown" && event.key !== "ArrowUp") return;
       event.preventDefault();

@@ -5,6 +5,7 @@ from decimal import Decimal
 from fractions import Fraction
 
 import pytest
+from django import forms
 from django.template import Context, Template
 from django.templatetags.static import static
 from django.utils import timezone
@@ -320,3 +321,62 @@ def test_json_block_cannot_be_closed_by_its_data():
     block = render("{% json_block 'spend' data %}", data={"label": "</script><script>alert(1)"})
     assert block.startswith('<script id="spend" type="application/json">')
     assert block.count("</script>") == 1
+
+
+def test_a_slot_names_its_class():
+    slots = [1, 10, "other", "unpriced", "total", "kind-output"]
+    assert render("{% for s in slots %}{{ s|slot_class }} {% endfor %}", slots=slots).split() == [
+        "tl-s1", "tl-s10", "tl-so", "tl-su", "tl-st", "tl-k-output",
+    ]  # fmt: skip
+
+
+def test_coverage_says_what_it_draws():
+    coverage = {"priced_share": Fraction(3, 4), "free_share": Fraction(0), "unpriced_share": Fraction(1, 4)}
+    drawn = render("{% coverage_bar coverage %}", coverage=coverage)
+    assert 'aria-label="75.0% priced, 25.0% unpriced"' in drawn
+    assert "tl-k-free" not in drawn
+    assert "Nothing to price" in render("{% coverage_bar coverage %}", coverage={})
+
+
+@pytest.mark.parametrize(
+    ("user_agent", "name"),
+    [
+        ("Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 Chrome/140.0 Safari/537.36", "Chrome on Linux"),
+        ("Mozilla/5.0 (Windows NT 10.0) AppleWebKit/537.36 Chrome/140.0 Safari/537.36 Edg/140.0", "Edge on Windows"),
+        ("Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) Version/18.0 Safari/604.1", "Safari on iPhone"),
+        ("curl/8.5", "curl"),
+        ("", "Unknown browser"),
+    ],
+)  # fmt: skip
+def test_a_browser_has_a_short_name(user_agent, name):
+    assert render("{% load agents %}{{ agent|browser_name }}", agent=user_agent) == name
+
+
+class Budget(forms.Form):
+    name = forms.CharField(help_text="Shown in alerts", widget=forms.TextInput(attrs={"placeholder": "Support"}))
+    at_limit = forms.ChoiceField(choices=[("warn", "Warn only"), ("refuse", "Refuse calls")])
+    scope = forms.ChoiceField(choices=[("team", "Team"), ("key", "Key")], widget=forms.RadioSelect, initial="key")
+    tell_finance = forms.BooleanField(required=False)
+    note = forms.CharField(required=False)
+    token = forms.CharField(widget=forms.HiddenInput)
+
+
+def test_a_field_ties_its_words_to_its_control():
+    written = render("{% load forms %}{% for f in form %}{% field f %}{% endfor %}", form=Budget())
+    assert 'for="id_name">Name</label>' in written
+    assert 'aria-describedby="id_name_helptext"' in written
+    assert 'id="id_name_helptext">Shown in alerts<' in written
+    assert 'class="form-select"' in written
+    assert "(optional)" in written
+    assert written.count('type="radio"') == 2
+    assert 'value="key"' in written
+    assert written.count("checked") == 1
+    assert '<input type="hidden" name="token"' in written
+
+
+def test_a_field_shows_its_errors():
+    written = render("{% load forms %}{% field form.name placeholder='' %}", form=Budget({}))
+    assert 'class="form-control is-invalid"' in written
+    assert 'aria-invalid="true"' in written
+    assert 'id="id_name_error"' in written
+    assert "Support" not in written
