@@ -46,7 +46,7 @@ MODELS = [
     ("google", "gemini-2.5-pro", "gemini/gemini-2.5-pro", "gemini-2.5-pro"),
     ("deepseek", "deepseek-chat", "deepseek/deepseek-chat", None),
     ("deepseek", "deepseek-reasoner", "deepseek/deepseek-reasoner", None),
-    ("mistral", "mistral-large", "mistral/mistral-large-latest", None),
+    ("mistral", "mistral-large-latest", "mistral/mistral-large-latest", None),
     ("x-ai", "grok-4-0709", "xai/grok-4-0709", None),
 ]
 BUCKETS = ("input", "cache_read", "cache_write_5m", "output")

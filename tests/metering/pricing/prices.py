@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 
 from metering.pricing.book import Alias, PriceBook
+from metering.pricing.catalogue import listed_models
 from metering.pricing.plan import Version
 from metering.pricing.rate import Rate
 
@@ -52,3 +53,15 @@ def book(*versions: Version, names: tuple[Alias, ...] = ()) -> PriceBook:
 
 def listed_name(provider: str, name: str, model: str) -> Alias:
     return Alias(None, provider, name, provider, model)
+
+
+def catalogue_book() -> PriceBook:
+    """The installed catalogue as a fresh database would hold it."""
+    listed = listed_models()
+    spans = [(model, *span) for model in listed for span in model.spans]
+    versions = [
+        Version(number, None, "list", model.provider, model.model, start, end, content.is_free, "test", content.rates)
+        for number, (model, start, end, content) in enumerate(spans, start=1)
+    ]
+    names = [listed_name(m.provider, name, m.model) for m in listed for name in m.names if name != m.model]
+    return PriceBook(versions, names)

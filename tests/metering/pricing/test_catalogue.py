@@ -8,11 +8,10 @@ import pytest
 
 from metering.events import Usage
 from metering.pricing.aliases import RESELLERS
-from metering.pricing.book import Alias, PriceBook
+from metering.pricing.book import PriceBook
 from metering.pricing.catalogue import BEGINNING, ListedModel, listed_models, supplemented
-from metering.pricing.plan import Version
 from metering.pricing.rate import Pricing, Rate, Rating
-from tests.metering.pricing.prices import ACME
+from tests.metering.pricing.prices import ACME, catalogue_book
 
 MILLION = Usage(input=1_000_000, output=1_000_000)
 
@@ -23,15 +22,8 @@ def listed() -> list[ListedModel]:
 
 
 @pytest.fixture(scope="module")
-def prices(listed: list[ListedModel]) -> PriceBook:
-    versions = [
-        Version(number, None, "list", model.provider, model.model, start, end, content.is_free, "test", content.rates)
-        for number, (model, start, end, content) in enumerate(
-            (model, *span) for model in listed for span in model.spans
-        )
-    ]
-    names = [Alias(None, m.provider, name, m.provider, m.model) for m in listed for name in m.names if name != m.model]
-    return PriceBook(versions, names)
+def prices() -> PriceBook:
+    return catalogue_book()
 
 
 def on(prices: PriceBook, provider: str | None, model: str, at: str, usage: Usage = MILLION, tier: str = "") -> Rating:
