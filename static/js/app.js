@@ -45,11 +45,11 @@
   document.addEventListener("htmx:afterSettle", (event) => startToasts(event.target.parentNode ?? document));
 
   /* Where filters scroll sideways, the chosen one is in sight */
-  for (const chosen of document.querySelectorAll(".tl-filter [aria-current], .nav-tabs [aria-current]")) {
-    const row = chosen.closest(".tl-filter, .nav-tabs");
-    if (row.scrollWidth > row.clientWidth) {
-      row.scrollLeft += chosen.getBoundingClientRect().right - row.getBoundingClientRect().right + row.clientWidth / 4;
-    }
+  for (const row of document.querySelectorAll(".tl-filter, .nav-tabs")) {
+    const chosen = row.querySelector("[aria-current]");
+    if (!chosen || row.scrollWidth <= row.clientWidth) continue;
+    const [outer, inner] = [row.getBoundingClientRect(), chosen.getBoundingClientRect()];
+    row.scrollLeft += inner.left + inner.width / 2 - (outer.left + outer.width / 2);
   }
 
   /* A passkey that was declined, timed out or is not known here */
