@@ -1,4 +1,20 @@
+from metering.models.imports import ImportChunk, ImportProblem, ImportStatus, UsageImport
 from metering.models.ledger import Label, Ledger
 from metering.models.prices import PRICED_BUCKETS, PRICED_UNITS, PriceAlias, PriceKind, PriceRate, PriceVersion
+from metering.models.proofs import Proof
 
-__all__ = ["Label", "Ledger", "PRICED_BUCKETS", "PRICED_UNITS", "PriceAlias", "PriceKind", "PriceRate", "PriceVersion"]
+__all__ = [
+    "PRICED_BUCKETS",
+    "PRICED_UNITS",
+    "ImportChunk",
+    "ImportProblem",
+    "ImportStatus",
+    "Label",
+    "Ledger",
+    "PriceAlias",
+    "PriceKind",
+    "PriceRate",
+    "PriceVersion",
+    "Proof",
+    "UsageImport",
+]
