@@ -26,6 +26,7 @@ import time
 from collections.abc import Callable, MutableMapping
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 DATABASE = "tokenledger"
@@ -243,7 +244,7 @@ def _socket_directory(cluster: Path, account: pwd.struct_passwd | None) -> Path:
     return sockets
 
 
-def _identity(account: pwd.struct_passwd | None) -> dict[str, object]:
+def _identity(account: pwd.struct_passwd | None) -> dict[str, Any]:
     if account is None:
         return {}
     return {
@@ -272,9 +273,9 @@ def _run(command: list[str | Path], account: pwd.struct_passwd | None) -> None:
 
 def _redis_socket(directory: Path) -> Path:
     return (
-        Path("/tmp")
+        Path("/tmp")  # noqa: S108
         / f"tokenledger-redis-{os.geteuid()}-{hashlib.sha256(str(directory).encode()).hexdigest()[:12]}.sock"
-    )  # noqa: S108
+    )
 
 
 def _start_redis(directory: Path) -> str:
@@ -288,12 +289,24 @@ def _start_redis(directory: Path) -> str:
     socket.unlink(missing_ok=True)
     log = directory / "redis.log"
     with log.open("ab") as output:
+        program = Path(spec.origin).parent / "bin/redis-server"
+        options: dict[str, str | Path] = {
+            "port": "0",
+            "unixsocket": socket,
+            "unixsocketperm": "700",
+            "save": "",
+            "appendonly": "no",
+            "dir": directory,
+            "maxmemory": "256mb",
+            "maxmemory-policy": "noeviction",
+        }
+        command: list[str | Path] = [
+            program,
+            *(word for name, value in options.items() for word in (f"--{name}", value)),
+        ]
         process = subprocess.Popen(
-            [Path(spec.origin).parent / "bin/redis-server", "--port", "0", "--unixsocket", socket, "--unixsocketperm", "700",
-             "--save", "", "--appendonly", "no", "--dir", directory, "--pidfile", directory / "redis.pid",
-             "--maxmemory", "256mb", "--maxmemory-policy", "noeviction"],
-            stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True,
-        )  # fmt: skip
+            command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
+        )
     (directory / "redis.pid").write_text(str(process.pid))
     deadline = time.monotonic() + 20
     while not _redis_answers(url):

@@ -3,6 +3,7 @@
 Every value that differs between installations comes from the environment (docs/guides/operations.md).
 """
 
+from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 import structlog
@@ -18,7 +19,8 @@ SECRET_KEY = env.str("SECRET_KEY", default="")
 if not SECRET_KEY:
     if not DEBUG:
         raise ImproperlyConfigured(
-            "SECRET_KEY is not set. Set it to a long random string (`openssl rand -hex 32`), or set DEBUG=1 on your own machine."
+            "SECRET_KEY is not set. Set it to a long random string (`openssl rand -hex 32`), "
+            "or set DEBUG=1 on your own machine."
         )
     SECRET_KEY = "only-for-debugging-on-this-machine"  # noqa: S105
 BASE_URL = env.str("BASE_URL", default="http://localhost:8000").rstrip("/")
@@ -123,7 +125,9 @@ STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {
         # Names carry a hash, so browsers keep files for good. Compressing is the reverse proxy's work.
-        "BACKEND": f"django.contrib.staticfiles.storage.{'StaticFilesStorage' if DEBUG else 'ManifestStaticFilesStorage'}"
+        "BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"
+        if DEBUG
+        else "django.contrib.staticfiles.storage.ManifestStaticFilesStorage"
     },
 }
 DATA_DIR = data_dir(env.ENVIRON)
@@ -138,7 +142,7 @@ FILE_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
 
 
 # ── Data ──
-def _postgres(url: str) -> dict[str, object]:
+def _postgres(url: str) -> dict[str, Any]:
     parts = urlsplit(url)
     if parts.scheme not in ("postgres", "postgresql"):
         raise ImproperlyConfigured(f"DATABASE_URL must start with postgres://, not {parts.scheme}://")
@@ -207,7 +211,7 @@ MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = not IS_SECURE
 USERSESSIONS_TRACK_ACTIVITY = True
 SOCIALACCOUNT_ADAPTER = "accounts.adapter.SocialAccountAdapter"
 # A provider appears on the log-in page as soon as its id and secret are set.
-SOCIALACCOUNT_PROVIDERS = {
+SOCIALACCOUNT_PROVIDERS: dict[str, dict[str, Any]] = {
     name: {
         "APPS": [
             {

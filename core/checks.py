@@ -5,17 +5,18 @@ from __future__ import annotations
 import ctypes
 from typing import Any
 
-from django.core.checks import CheckMessage, Tags, Warning, register
+from django.core import checks
+from django.core.checks import Tags, register
 
 
 @register(Tags.compatibility)
-def pdf_libraries(**_: Any) -> list[CheckMessage]:
+def pdf_libraries(**_: Any) -> list[checks.CheckMessage]:
     """Invoices and reports as PDF need Pango, which no wheel brings; everything else works without it."""
     missing = [names[0] for names in _LIBRARIES if not any(map(_loads, names))]
     if not missing:
         return []
     return [
-        Warning(
+        checks.Warning(
             f"PDF documents cannot be made on this machine: WeasyPrint needs {' and '.join(missing)}.",
             hint="Debian and Ubuntu: apt-get install libpango-1.0-0 libpangoft2-1.0-0 libharfbuzz-subset0. "
             "Fedora: dnf install pango. Alpine: apk add pango. macOS: brew install pango.",

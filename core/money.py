@@ -36,7 +36,7 @@ def minor_units_from_nanos(nanos: int, decimals: int = 2) -> int:
 
 
 def femtos_per_unit(usd: Decimal) -> int:
-    """A price of one token, second or image in dollars, as an integer. Raises ValueError where femtos cannot hold it."""
+    """A price of one token, second or image in dollars, as an integer. Raises ValueError beyond 15 decimals."""
     scaled = _WIDE.multiply(usd, Decimal(FEMTOS_PER_USD))
     if scaled != scaled.to_integral_value():
         raise ValueError(f"{usd} dollars has more than 15 decimals")

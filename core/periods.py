@@ -35,7 +35,7 @@ def instant(micros_since_epoch: int) -> dt.datetime:
 
 
 class Place(msgspec.Struct, frozen=True):
-    """Where an instant lands: start of its hour (microseconds), its day and its month's first day (days), since 2000."""
+    """Where an instant lands: start of its hour (microseconds), its day and its month's first (days), since 2000."""
 
     hour: int
     day: int

@@ -72,7 +72,7 @@ def _tell_database(value: str) -> None:
 
 
 def _is_in_transaction() -> bool:
-    """Whether the database still takes statements: the connection lives, and none has failed since the last savepoint."""
+    """Whether the database still takes statements: connected, and none failed since the last savepoint."""
     raw = connection.connection
     return raw is not None and raw.info.transaction_status == TransactionStatus.INTRANS
 
@@ -90,7 +90,7 @@ def current_organization_id() -> int:
 
 
 class TenantManager(models.Manager[Any]):
-    """The manager of every model that belongs to an organization: silent filtering inside a scope, an error outside."""
+    """The manager of every model that belongs to an organization: filters inside a scope, raises outside."""
 
     scope_field = "organization_id"
 
@@ -98,7 +98,7 @@ class TenantManager(models.Manager[Any]):
         value = _scope.get()
         if value is None:
             raise ScopeError(
-                f"{self.model.__name__} was queried outside of a scope: use organization_scope(id), or unscoped(reason)."
+                f"{self.model.__name__} was queried outside of a scope: use organization_scope(id) or unscoped(reason)."
             )
         queryset = super().get_queryset()
         if value == EVERYTHING:

@@ -51,7 +51,7 @@ class Overview(msgspec.Struct, frozen=True):
         series = self._run(interval=self.chosen.interval)
         before = self._run(self.chosen.range.previous_so_far) if self._has_passed else None
         models = self._run(group_by=("model",))
-        page = self._page(series)
+        page = self._page()
         if series.totals.requests == 0:
             return {"page": page | {"has_data": False}}
         return {
@@ -74,7 +74,7 @@ class Overview(msgspec.Struct, frozen=True):
     def _run(self, span: Span | None = None, **other: Any) -> UsageResult:
         return run(self.chosen.query(self.organization.pk, span, **other))
 
-    def _page(self, series: UsageResult) -> dict[str, Any]:
+    def _page(self) -> dict[str, Any]:
         chosen = self.chosen
         bar = chosen.bar(self._filter_labels(), fixed=self.fixed)
         bar["add_filter"] = [
@@ -153,10 +153,11 @@ class Overview(msgspec.Struct, frozen=True):
         earlier = self._run(chosen.range.previous, interval=chosen.interval).rows if chosen.is_compared else []
         past = [row for row in series.rows if row.start <= self.now]
         total = measure.text(measure.lines[0].value(series.totals))
+        period = period_words(Span(chosen.range.start, chosen.range.end), chosen.zone)
         return {
             "id": "usage",
             "title": f"{measure.label} by {chosen.interval if chosen.interval != '15m' else 'quarter hour'}",
-            "description": f"{measure.label} from {period_words(Span(chosen.range.start, chosen.range.end), chosen.zone)}: {total}",
+            "description": f"{measure.label} of {period}: {total}",
             "measure": {
                 "options": [
                     {"key": m.key, "label": m.label, "url": chosen.url(measure=m.key), "is_current": m is measure}
@@ -229,7 +230,7 @@ class Overview(msgspec.Struct, frozen=True):
             "unit_label": unit_label,
             "rows": [
                 {
-                    "label": row.group[dimension].label or "none",
+                    "label": row.group[dimension].label or f"No {unit_label.lower()}",
                     "value": row.figures.total_tokens,
                     "cost_nanos": row.figures.cost_nanos,
                     "share": share(row.figures.total_tokens, found.totals.total_tokens),

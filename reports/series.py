@@ -50,7 +50,7 @@ MEASURES: dict[str, Measure] = {
             "Tokens",
             "tokens",
             (
-                Line("Total", lambda f: f.total_tokens),
+                Line("Total", lambda f: f.total_tokens, "total"),
                 Line("Prompt", lambda f: f.prompt_tokens, "kind-input"),
                 Line("Completion", lambda f: f.completion_tokens, "kind-output"),
             ),
@@ -85,7 +85,7 @@ def chart(
         series.append(
             common
             | {
-                "role": "now" if number == 0 else "line",
+                "role": "line" if line.slot else "now",
                 "data": [measure.drawn(value) if done else None for value, done in zip(values, over, strict=True)],
                 "texts": texts,
             }

@@ -21,7 +21,7 @@ from metering.pricing.book import PriceBook
 from metering.store.base import Outcome
 
 NAME, ZONE = "Northbound Labs", "Europe/Berlin"
-SECOND_NAME, SECOND_ZONE = "Himal Studio", "Asia/Kathmandu"
+SECOND_NAME, SECOND_ZONE = "Sagarmatha Studio", "Asia/Kathmandu"
 HISTORY_DAYS = 395
 BATCH = 4_000
 BY = Actor.of_command("demo")
@@ -72,9 +72,9 @@ def create(password: str) -> tuple[Organization, str]:
             department = teams.create_department(organization, department_name, by=BY, cost_center=cost_center)
             for name in names:
                 places[name] = teams.create_team(organization, name, by=BY, department=department)
-        for name, _, _, team, leads in PEOPLE:
-            if team:
-                teams.add_to_team(places[team], members[name], by=BY, is_admin=leads)
+        for name, _, _, team_name, leads in PEOPLE:
+            if team_name:
+                teams.add_to_team(places[team_name], members[name], by=BY, is_admin=leads)
         for workload in WORKLOADS:
             team = places[TEAM_OF_PROJECT[workload.project]]
             project = teams.create_project(organization, workload.project, by=BY, team=team)
@@ -114,9 +114,14 @@ def write_history(progress: Callable[[float], None]) -> int:
 
 
 def _write(
-    organization: Organization, book: PriceBook, now: dt.datetime, days: int, scale: float, projects: set[str],
+    organization: Organization,
+    book: PriceBook,
+    now: dt.datetime,
+    days: int,
+    scale: float,
+    projects: set[str],
     progress: Callable[[float], None],
-) -> int:  # fmt: skip
+) -> int:
     directory = Directory.load(organization.pk)
     with organization_scope(organization.pk):
         key_of = dict(APIKey.objects.values_list("name", "id"))

@@ -44,7 +44,7 @@ def prepare_database(fresh_secret_file: Path) -> None:
 
 
 class Supervisor:
-    """A handful of child processes, each in a group of its own, so that Ctrl-C reaches only us and we end them in order."""
+    """Child processes, each in a group of its own, so that Ctrl-C reaches only us and we end them in order."""
 
     def __init__(self) -> None:
         self._children: list[tuple[str, subprocess.Popen[bytes]]] = []
@@ -56,7 +56,7 @@ class Supervisor:
         self._children.append((name, child))
 
     def run(self, ready_url: str, announce: Callable[[], None]) -> int:
-        """Wait for the first page, announce it, and stay until a signal or the end of a child. Returns the exit code."""
+        """Wait for the first page, announce it, stay until a signal or the end of a child. Returns the exit code."""
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, self._stop_asked)
         try:
@@ -67,7 +67,7 @@ class Supervisor:
                 ended = self._first_ended()
                 if ended:
                     name, code = ended
-                    print(f"The {name} process ended with code {code}; stopping the rest.", file=sys.stderr)  # noqa: T201
+                    print(f"The {name} process ended with code {code}; stopping the rest.", file=sys.stderr)
                     return 1
             return 0
         finally:

@@ -29,12 +29,12 @@ def send_forever(url: str, secret: str) -> None:
         try:
             urllib.request.urlopen(request, timeout=30).close()  # noqa: S310
         except (urllib.error.URLError, OSError) as error:
-            print(f"demo traffic: {error}; trying again", flush=True)  # noqa: T201
+            print(f"demo traffic: {error}; trying again", flush=True)
             time.sleep(5)
 
 
 def _calls(chance: random.Random, now: dt.datetime) -> list[dict[str, Any]]:
-    """One to three calls of the kind this hour brings, dated now; livelier than the history, so that one sees it move."""
+    """One to three calls of the kind this hour brings, dated now; livelier than the history, so that it moves."""
     hour = now.replace(minute=0, second=0, microsecond=0)
     pool = list(calls_of_hour(hour, now, ZoneInfo(ZONE), scale=5.0))
     picked = chance.choices(pool, k=chance.randrange(1, 4)) if pool else []

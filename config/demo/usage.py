@@ -65,26 +65,137 @@ PEOPLE = {
 }
 
 WORKLOADS = (
-    Workload("search-assist", "search-prod", 40, 118, ((SONNET, 0.35), (GPT_4O_MINI, 0.4), (EMBEDDING, 0.2), (OWN_RERANKER, 0.05)),
-             (("chat", 0.55), ("web search", 0.45)), ("bob", "erik"), "even", ((None, 0.5), ("web_search", 0.4), ("code_interpreter", 0.1))),
-    Workload("support-bot", "support-prod", 35, 92, ((GPT_4O, 0.6), (HAIKU, 0.4)), (("chat", 0.9), ("analysis", 0.1)),
-             ("alice", "mei"), "office", ((None, 0.8), ("ticket_lookup", 0.2)), "zendesk", 0.012),
-    Workload("marketing-studio", "studio-web", 12, 34, ((GPT_4O, 0.5), (FLASH, 0.5)), (("chat", 0.7), ("analysis", 0.3)),
-             ("carol",), "office", ((None, 0.9), ("image_prompt", 0.1)), "slack"),
-    Workload("doc-pipeline", "batch-nightly", 30, 60, ((FLASH, 0.7), (GPT_4O_MINI, 0.3)), (("analysis", 1.0),), ("david",), "nightly",
-             ((None, 1.0),), "google-drive", 0.02),
-    Workload("evals", "evals-ci", 10, 26, ((SONNET, 0.4), (O3_MINI, 0.3), (HAIKU, 0.3)), (("agents", 1.0),), ("priya",), "office",
-             ((None, 0.6), ("code_interpreter", 0.4))),
-)  # fmt: skip
+    Workload(
+        "search-assist",
+        "search-prod",
+        40,
+        118,
+        ((SONNET, 0.35), (GPT_4O_MINI, 0.4), (EMBEDDING, 0.2), (OWN_RERANKER, 0.05)),
+        (("chat", 0.55), ("web search", 0.45)),
+        ("bob", "erik"),
+        "even",
+        ((None, 0.5), ("web_search", 0.4), ("code_interpreter", 0.1)),
+    ),
+    Workload(
+        "support-bot",
+        "support-prod",
+        35,
+        92,
+        ((GPT_4O, 0.6), (HAIKU, 0.4)),
+        (("chat", 0.9), ("analysis", 0.1)),
+        ("alice", "mei"),
+        "office",
+        ((None, 0.8), ("ticket_lookup", 0.2)),
+        "zendesk",
+        0.012,
+    ),
+    Workload(
+        "marketing-studio",
+        "studio-web",
+        12,
+        34,
+        ((GPT_4O, 0.5), (FLASH, 0.5)),
+        (("chat", 0.7), ("analysis", 0.3)),
+        ("carol",),
+        "office",
+        ((None, 0.9), ("image_prompt", 0.1)),
+        "slack",
+    ),
+    Workload(
+        "doc-pipeline",
+        "batch-nightly",
+        30,
+        60,
+        ((FLASH, 0.7), (GPT_4O_MINI, 0.3)),
+        (("analysis", 1.0),),
+        ("david",),
+        "nightly",
+        ((None, 1.0),),
+        "google-drive",
+        0.02,
+    ),
+    Workload(
+        "evals",
+        "evals-ci",
+        10,
+        26,
+        ((SONNET, 0.4), (O3_MINI, 0.3), (HAIKU, 0.3)),
+        (("agents", 1.0),),
+        ("priya",),
+        "office",
+        ((None, 0.6), ("code_interpreter", 0.4)),
+    ),
+)
 
 TITLES = (
-    "Q3 marketing analysis", "Refund policy wording", "Onboarding checklist", "Contract summary", "Churn by region",
-    "Release notes draft", "Interview questions", "Latency regression", "Pricing page copy", "Incident review",
-    "Invoice mismatch", "Feature request triage", "Translation of the handbook", "Data retention question",
-)  # fmt: skip
+    "Q3 marketing analysis",
+    "Refund policy wording",
+    "Onboarding checklist",
+    "Contract summary",
+    "Churn by region",
+    "Release notes draft",
+    "Interview questions",
+    "Latency regression",
+    "Pricing page copy",
+    "Incident review",
+    "Invoice mismatch",
+    "Feature request triage",
+    "Translation of the handbook",
+    "Data retention question",
+)
 
-OFFICE = (0.1, 0.05, 0.03, 0.03, 0.05, 0.15, 0.5, 1.4, 2.6, 3.2, 3.3, 3.0, 2.2, 2.6, 3.1, 3.0, 2.7, 2.1, 1.2, 0.8, 0.6, 0.5, 0.3, 0.2)  # fmt: skip
-EVEN = (0.7, 0.6, 0.5, 0.5, 0.5, 0.6, 0.8, 1.0, 1.2, 1.3, 1.4, 1.4, 1.3, 1.3, 1.4, 1.4, 1.3, 1.2, 1.1, 1.1, 1.0, 0.9, 0.8, 0.7)  # fmt: skip
+OFFICE = (
+    0.1,
+    0.05,
+    0.03,
+    0.03,
+    0.05,
+    0.15,
+    0.5,
+    1.4,
+    2.6,
+    3.2,
+    3.3,
+    3.0,
+    2.2,
+    2.6,
+    3.1,
+    3.0,
+    2.7,
+    2.1,
+    1.2,
+    0.8,
+    0.6,
+    0.5,
+    0.3,
+    0.2,
+)
+EVEN = (
+    0.7,
+    0.6,
+    0.5,
+    0.5,
+    0.5,
+    0.6,
+    0.8,
+    1.0,
+    1.2,
+    1.3,
+    1.4,
+    1.4,
+    1.3,
+    1.3,
+    1.4,
+    1.4,
+    1.3,
+    1.2,
+    1.1,
+    1.1,
+    1.0,
+    0.9,
+    0.8,
+    0.7,
+)
 NIGHTLY = (0.5, 8.0, 8.0, 6.0, 1.0, *([0.03] * 18), 0.2)
 RHYTHMS = {"office": OFFICE, "even": EVEN, "nightly": NIGHTLY}
 WEEKEND = {"office": 0.18, "even": 0.6, "nightly": 0.4}
@@ -155,8 +266,11 @@ def _call(chance: random.Random, workload: Workload, hour: dt.datetime, number: 
     if workload.project == "support-bot":
         event["end_user"] = f"customer-{chance.randrange(400):03d}"
     if chance.random() < workload.error_rate:
-        event |= {"status": "error", "error_code": chance.choice(("rate_limited", "overloaded", "context_length_exceeded")),
-                  "duration_ms": chance.randrange(80, 900)}  # fmt: skip
+        event |= {
+            "status": "error",
+            "error_code": chance.choice(("rate_limited", "overloaded", "context_length_exceeded")),
+            "duration_ms": chance.randrange(80, 900),
+        }
         return event
     prompt = max(8, round(model.prompt * chance.lognormvariate(0, 0.7)))
     completion = max(1, round(model.completion * chance.lognormvariate(0, 0.6))) if model.completion else 0
@@ -174,16 +288,29 @@ def _usage(chance: random.Random, model: Model, prompt: int, completion: int) ->
     cached = min(cached, prompt - 1)
     if model.shape == "anthropic":
         written = round((prompt - cached) * 0.2) if cached else 0
-        return {"input_tokens": prompt - cached - written, "cache_read_input_tokens": cached,
-                "cache_creation_input_tokens": written, "output_tokens": completion}  # fmt: skip
+        return {
+            "input_tokens": prompt - cached - written,
+            "cache_read_input_tokens": cached,
+            "cache_creation_input_tokens": written,
+            "output_tokens": completion,
+        }
     if model.shape == "gemini":
         thoughts = round(completion * 0.4)
-        return {"promptTokenCount": prompt, "cachedContentTokenCount": cached, "candidatesTokenCount": completion,
-                "thoughtsTokenCount": thoughts, "totalTokenCount": prompt + completion + thoughts}  # fmt: skip
+        return {
+            "promptTokenCount": prompt,
+            "cachedContentTokenCount": cached,
+            "candidatesTokenCount": completion,
+            "thoughtsTokenCount": thoughts,
+            "totalTokenCount": prompt + completion + thoughts,
+        }
     if model.shape == "embedding":
         return {"prompt_tokens": prompt, "total_tokens": prompt}
-    usage: dict[str, Any] = {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion,
-                             "prompt_tokens_details": {"cached_tokens": cached}}  # fmt: skip
+    usage: dict[str, Any] = {
+        "prompt_tokens": prompt,
+        "completion_tokens": completion,
+        "total_tokens": prompt + completion,
+        "prompt_tokens_details": {"cached_tokens": cached},
+    }
     if model is O3_MINI:
         usage["completion_tokens_details"] = {"reasoning_tokens": round(completion * 0.7)}
     return usage

@@ -47,9 +47,25 @@ class Command(BaseCommand):
     def _run(self, port: int, secret: str, *, with_traffic: bool) -> int:
         python, url = sys.executable, f"http://127.0.0.1:{port}"
         processes = supervisor.Supervisor()
-        processes.start("web", [python, "-m", "uvicorn", "config.asgi:application", "--host", "127.0.0.1", "--port", str(port),
-                                "--log-level", "warning", "--timeout-graceful-shutdown", "5"])  # fmt: skip
-        celery = [python, "-m", "celery", "--quiet", "-A", "config.celery"]
+        processes.start(
+            "web",
+            [
+                python,
+                "-m",
+                "uvicorn",
+                "config.asgi:application",
+                "--host",
+                "127.0.0.1",
+                "--port",
+                str(port),
+                "--log-level",
+                "warning",
+                "--timeout-graceful-shutdown",
+                "5",
+            ],
+        )
+        # Root in a container of its own is fine here; Celery warns of it at length.
+        celery = [python, "-W", "ignore::RuntimeWarning", "-m", "celery", "--quiet", "-A", "config.celery"]
         processes.start("worker", [*celery, "worker", "--loglevel", "WARNING", "--concurrency", "1", "--pool", "solo"])
         processes.start("beat", [*celery, "beat", "--loglevel", "WARNING"])
         if with_traffic:
