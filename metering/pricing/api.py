@@ -65,12 +65,12 @@ class PriceSerializer(serializers.Serializer[Any]):
     is_free = serializers.BooleanField()
     valid_from = serializers.DateTimeField()
     valid_to = serializers.DateTimeField(allow_null=True)
-    source = serializers.CharField()
+    source = serializers.CharField()  # type: ignore[assignment]
     rates = RateSerializer(many=True)
 
 
 class PricePageSerializer(serializers.Serializer[Any]):
-    data = PriceSerializer(many=True)
+    data = PriceSerializer(many=True)  # type: ignore[assignment]
     has_more = serializers.BooleanField()
     next_cursor = serializers.CharField(allow_null=True)
 

@@ -89,7 +89,7 @@ class PriceBook:
                 "id", "organization_id", "kind", "provider", "model", "valid_from", "valid_to", "is_free", "source",
             )  # fmt: skip
             versions = [
-                Version(*row, rates=tuple(rates.get(row[0], ())))
+                Version(*row, tuple(rates.get(row[0], ())))  # type: ignore[call-arg]
                 for row in PriceVersion.objects.order_by("valid_from", "id").values_list(*fields)
             ]
             names = [
