@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from celery import shared_task
-from django.db import connection
 
 from accounts.models import Organization
 from core.tenancy import unscoped

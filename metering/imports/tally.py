@@ -11,27 +11,35 @@ from metering.pricing.rate import Pricing
 from metering.store.base import Outcome, StoredEvent
 
 MOST_MODELS = 200
+MOST_REASONS = 20
 OTHERS = "(others)"
 _STATES = {Pricing.PRICED: "priced", Pricing.FREE: "free", Pricing.UNPRICED: "unpriced"}
 
 
 class Part(msgspec.Struct):
-    """Calls of one kind. `cost_nanos` is what is known: unpriced calls add nothing to it."""
+    """Calls of one kind. `known_cost_nanos` leaves out the unpriced ones."""
 
     requests: int = 0
     prompt_tokens: int = 0
     completion_tokens: int = 0
-    cost_nanos: int = 0
+    known_cost_nanos: int = 0
+    unpriced_requests: int = 0
 
     @property
     def total_tokens(self) -> int:
         return self.prompt_tokens + self.completion_tokens
 
+    @property
+    def cost_nanos(self) -> int | None:
+        """None when there were calls and none has a price: unknown, not 0."""
+        return None if self.requests and self.unpriced_requests == self.requests else self.known_cost_nanos
+
     def add(self, prompt: int, completion: int, cost_nanos: int | None) -> None:
         self.requests += 1
         self.prompt_tokens += prompt
         self.completion_tokens += completion
-        self.cost_nanos += cost_nanos or 0
+        self.known_cost_nanos += cost_nanos or 0
+        self.unpriced_requests += cost_nanos is None
 
 
 class Tally(msgspec.Struct):
@@ -52,6 +60,8 @@ class Tally(msgspec.Struct):
     by_pricing: dict[str, Part] = msgspec.field(default_factory=lambda: {state: Part() for state in _STATES.values()})
     estimated_requests: int = 0
     by_model: dict[str, Part] = msgspec.field(default_factory=dict)
+    # Why calls have no price, and how many of each.
+    unpriced_reasons: dict[str, int] = msgspec.field(default_factory=dict)
     first_at: dt.datetime | None = None
     last_at: dt.datetime | None = None
 
@@ -85,6 +95,10 @@ class Tally(msgspec.Struct):
         ):
             part.add(prompt, completion, row.cost_nanos)
         self.estimated_requests += row.is_estimated
+        if row.pricing == Pricing.UNPRICED:
+            is_known = row.price_rule in self.unpriced_reasons or len(self.unpriced_reasons) < MOST_REASONS
+            reason = row.price_rule if is_known else OTHERS
+            self.unpriced_reasons[reason] = self.unpriced_reasons.get(reason, 0) + 1
         if self.first_at is None or occurred_at < self.first_at:
             self.first_at = occurred_at
         if self.last_at is None or occurred_at > self.last_at:
