@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any
+from typing import Any, ClassVar
 
 from django.db import connection, models, transaction
 from psycopg.pq import TransactionStatus
@@ -110,7 +110,7 @@ class TenantManager(models.Manager[Any]):
 class TenantModel(models.Model):
     """Base of every model whose rows belong to one organization."""
 
-    objects: models.Manager[Any] = TenantManager()
+    objects: ClassVar[models.Manager[Any]] = TenantManager()
 
     class Meta:
         abstract = True
