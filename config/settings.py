@@ -33,6 +33,16 @@ SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = IS_SECURE
 SESSION_COOKIE_HTTPONLY = True
 CSRF_TRUSTED_ORIGINS = [BASE_URL]
 X_FRAME_OPTIONS = "DENY"
+_LOGIN_ORIGINS = [
+    origin
+    for origin, variable in (
+        ("https://accounts.google.com", "GOOGLE_CLIENT_ID"),
+        ("https://github.com", "GITHUB_CLIENT_ID"),
+    )
+    if env.str(variable, default="")
+]
+if env.str("OIDC_SERVER_URL", default=""):
+    _LOGIN_ORIGINS.append("{0.scheme}://{0.netloc}".format(urlsplit(env.str("OIDC_SERVER_URL"))))
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {
         "default-src": [NONE],
@@ -42,7 +52,8 @@ CONTENT_SECURITY_POLICY = {
         "font-src": [SELF],
         "connect-src": [SELF],
         "manifest-src": [SELF],
-        "form-action": [SELF],
+        # Browsers hold redirects after a form to this list too, and social log-in begins with a form.
+        "form-action": [SELF, *_LOGIN_ORIGINS],
         "base-uri": [NONE],
         "frame-ancestors": [NONE],
     }

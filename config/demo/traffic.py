@@ -16,10 +16,10 @@ from config.demo.usage import calls_of_hour
 
 
 def send_forever(url: str, secret: str) -> None:
-    """Post a few calls every other second until the process is stopped. A server that is away is waited for."""
+    """Post a call every few seconds until the process is stopped. A server that is away is waited for."""
     chance = random.Random()  # noqa: S311  (lifelike, not secret)
     while True:
-        time.sleep(chance.uniform(1.0, 3.0))
+        time.sleep(chance.uniform(3.0, 9.0))
         calls = _calls(chance, dt.datetime.now(dt.UTC))
         request = urllib.request.Request(  # noqa: S310  (the demo's own address)
             f"{url}/v1/events?results=none",
@@ -34,8 +34,8 @@ def send_forever(url: str, secret: str) -> None:
 
 
 def _calls(chance: random.Random, now: dt.datetime) -> list[dict[str, Any]]:
-    """One to three calls of the kind this hour brings, dated now; livelier than the history, so that it moves."""
+    """A call of the kind this hour brings, dated now; livelier than the history, so that one sees it move."""
     hour = now.replace(minute=0, second=0, microsecond=0)
     pool = list(calls_of_hour(hour, now, ZoneInfo(ZONE), scale=5.0))
-    picked = chance.choices(pool, k=chance.randrange(1, 4)) if pool else []
+    picked = chance.choices(pool, k=1) if pool else []
     return [call | {"id": f"live_{chance.randrange(16**12):012x}", "occurred_at": now.isoformat()} for call in picked]
