@@ -84,6 +84,22 @@ def csv_lines(organization_id: int, chosen: Filter) -> Iterator[str]:
         last = (chunk[-1].at, chunk[-1].pk)
 
 
+def changes_of(entry: AuditEntry) -> list[tuple[str, str | None, str]]:
+    """What changed, in words: field, before (None for something new), after."""
+    return [
+        (name.replace("_", " "), None if before is None else _words(before), _words(after))
+        for name, (before, after) in sorted(entry.changes.items())
+    ]
+
+
+def _words(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list):
+        return ", ".join(str(item) for item in value) or "none"
+    return "none" if value in (None, "") else str(value)
+
+
 def harmless(cell: str) -> str:
     """A cell no spreadsheet will run."""
     return f"'{cell}" if cell.startswith(_FORMULA_STARTS) else cell

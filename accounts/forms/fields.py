@@ -9,6 +9,9 @@ from typing import Any
 
 from django import forms
 from django.db import models
+from django.templatetags.static import static
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
 
 
 class RowField(forms.ModelChoiceField):  # type: ignore[type-arg]
@@ -49,13 +52,25 @@ def zone_choices() -> list[tuple[str, str]]:
     return [("UTC", "UTC"), *((name, name.replace("_", " ")) for name in names)]
 
 
+class GuessingSelect(forms.Select):
+    """A select of zones that brings the script which chooses the visitor's own."""
+
+    def __init__(self) -> None:
+        super().__init__({"data-timezone": "guess"})
+
+    def render(self, *args: Any, **kwargs: Any) -> SafeString:
+        return super().render(*args, **kwargs) + format_html(
+            '<script defer src="{}"></script>', static("js/timezone.js")
+        )
+
+
 class TimezoneField(forms.ChoiceField):
-    """A select of IANA zones; with the data attribute a script chooses the visitor's own."""
+    """A choice of IANA zone."""
 
     def __init__(self, **kwargs: Any) -> None:
         kwargs.setdefault("label", "Time zone")
         kwargs.setdefault("initial", "UTC")
-        kwargs.setdefault("widget", forms.Select({"data-timezone": "guess"}))
+        kwargs.setdefault("widget", GuessingSelect)
         super().__init__(choices=zone_choices, **kwargs)
 
     def valid_value(self, value: object) -> bool:

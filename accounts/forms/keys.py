@@ -86,13 +86,16 @@ class RotationForm(forms.Form):
         return timedelta(seconds=self.cleaned_data["overlap"])
 
 
+_CONTROL = {"class": "form-control"}
+
+
 class AuditFilterForm(forms.Form):
     """Draws the filter; accounts.audit_log.Filter reads it."""
 
-    start = forms.DateField(label="From", required=False, widget=forms.DateInput({"type": "date"}))
-    end = forms.DateField(label="To", required=False, widget=forms.DateInput({"type": "date"}))
-    actor = forms.CharField(label="Who", required=False, max_length=254)
-    action = forms.ChoiceField(label="What", required=False, choices=())
+    start = forms.DateField(label="From", required=False, widget=forms.DateInput({"type": "date", **_CONTROL}))
+    end = forms.DateField(label="To", required=False, widget=forms.DateInput({"type": "date", **_CONTROL}))
+    actor = forms.CharField(label="Who", required=False, max_length=254, widget=forms.TextInput(_CONTROL))
+    action = forms.ChoiceField(label="What", required=False, choices=(), widget=forms.Select({"class": "form-select"}))
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

@@ -6,7 +6,7 @@ from django.http import HttpResponse, StreamingHttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
-from accounts.audit_log import Filter, csv_lines, entries
+from accounts.audit_log import Filter, changes_of, csv_lines, entries
 from accounts.forms.keys import AuditFilterForm
 from accounts.permissions import Right, require
 from accounts.requests import OrganizationRequest
@@ -33,7 +33,7 @@ def index(request: OrganizationRequest) -> HttpResponse:
     context = {
         "page": {"title": "Audit log"},
         "form": form,
-        "entries": rows.rows,
+        "entries": [(entry, changes_of(entry)) for entry in rows.rows],
         "is_filtered": chosen != Filter(),
         "query": query.urlencode(),
         "next": following.urlencode() if rows.next_cursor else "",

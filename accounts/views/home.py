@@ -9,7 +9,7 @@ from django.contrib.auth.decorators import login_required
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
-from django.urls import NoReverseMatch, reverse
+from django.urls import reverse
 from django.utils.http import urlencode
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
@@ -24,8 +24,6 @@ from accounts.requests import OrganizationRequest
 from accounts.views.pages import form_page
 from core.errors import ApiError
 from core.tenancy import unscoped
-
-OVERVIEW = "reports:overview"
 
 
 @require_safe
@@ -109,10 +107,7 @@ def memberships_of(user: User) -> QuerySet[Membership] | list[Membership]:
 
 
 def overview_of(slug: str) -> str:
-    try:
-        return reverse(OVERVIEW, args=[slug])
-    except NoReverseMatch:
-        return reverse("accounts:members", args=[slug])
+    return reverse("reports:overview", args=[slug])
 
 
 def _person(request: HttpRequest) -> User:
