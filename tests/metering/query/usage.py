@@ -16,6 +16,7 @@ from metering.query.metrics import Figures
 from metering.store.base import Outcome
 
 UTC = dt.UTC
+NOBODY = Sender()
 SOME_USAGE = Usage(input=10, output=5)
 
 
@@ -52,10 +53,13 @@ def make_event(
     return UsageEvent(event_id=event_id, occurred_at=at, model=model, usage=usage, body_hash=body, **fields)
 
 
-def write(organization_id: int, events: Sequence[UsageEvent], sender: Sender = Sender()) -> list[Rated]:  # noqa: B008
+def write(organization_id: int, events: Sequence[UsageEvent], sender: Sender = NOBODY) -> list[Rated]:
     """Store events of an organization; every one of them must be new. Opens the organization's scope."""
-    directory = Directory.load(organization_id)
-    with organization_scope(organization_id):
+    return write_with(Directory.load(organization_id), events, sender)
+
+
+def write_with(directory: Directory, events: Sequence[UsageEvent], sender: Sender = NOBODY) -> list[Rated]:
+    with organization_scope(directory.organization_id):
         rated = record(directory, SimplePrices(), sender, events, dt.datetime.now(UTC))  # type: ignore[arg-type]
     assert {one.outcome for one in rated} <= {Outcome.CREATED}, [one.problem or one.appended for one in rated]
     return rated
