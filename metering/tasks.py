@@ -6,6 +6,7 @@ from celery import shared_task
 
 from accounts.models import Organization
 from core.tenancy import unscoped
+from metering import rebuilding
 from metering.imports import course
 from metering.models import ImportStatus, Ledger
 
@@ -34,9 +35,7 @@ def resume_imports() -> None:
 @shared_task(name="metering.follow_zone")
 def follow_zone(organization_id: int) -> None:
     """Make an organization's roll-ups anew when they are kept in another zone than its own."""
-    from metering.rebuilding import follow_zone as follow
-
-    follow(organization_id)
+    rebuilding.follow_zone(organization_id)
 
 
 @shared_task(name="metering.follow_zones")

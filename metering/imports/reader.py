@@ -68,7 +68,7 @@ class Reader:
         self._bytes: io.BufferedReader = io.BufferedReader(self._counted, _PEEK)
         if self._bytes.peek(2)[:2] == _GZIP:
             unpacked = gzip.GzipFile(fileobj=self._bytes)
-            self._bytes = io.BufferedReader(unpacked, _PEEK)  # type: ignore[type-var,assignment]
+            self._bytes = io.BufferedReader(unpacked, _PEEK)
         start = self._peek()
         self._encoding = "utf-16" if start[:2] in _UTF16_MARKS else "utf-8-sig"
         self.format = file_format or _recognized(start)

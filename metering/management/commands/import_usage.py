@@ -56,9 +56,7 @@ class Command(BaseCommand):
         parser.add_argument("--timezone", metavar="TZ", default="UTC", help="of times without one (default: UTC)")
         parser.add_argument("--project", metavar="P", help="the slug of the project of rows that name none")
         parser.add_argument("--dry-run", action="store_true", help="say what would happen and change nothing")
-        parser.add_argument(
-            "--errors", metavar="FILE", type=Path, help="a CSV file for every row that was not stored"
-        )
+        parser.add_argument("--errors", metavar="FILE", type=Path, help="a CSV file for every row that was not stored")
         parser.add_argument("--show-errors", type=int, default=20, metavar="N", help="how many to print (default: 20)")
         parser.add_argument("--json", action="store_true", help="the result as JSON on standard output")
 
