@@ -19,11 +19,22 @@ import pytest
 from allauth.account.models import EmailAddress
 from django.test import Client
 
-from accounts.keys import new_secret, prefix_of, digest_of
-from accounts.models import APIKey, Department, Membership, Organization, Project, Role, Scope, Team, TeamMembership, User
+from accounts.keys import digest_of, new_secret, prefix_of
+from accounts.models import (
+    APIKey,
+    Department,
+    Membership,
+    Organization,
+    Project,
+    Role,
+    Scope,
+    Team,
+    TeamMembership,
+    User,
+)
 from core.tenancy import organization_scope, unscoped
 
-PASSWORD = "correct horse battery staple"  # noqa: S105
+PASSWORD = "correct horse battery staple"
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,9 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 def _free_data_dir() -> Path:
-    home = Path(tempfile.gettempdir()) / f"tokenledger-tests-{os.geteuid()}-{hashlib.sha256(bytes(ROOT)).hexdigest()[:8]}"
+    home = (
+        Path(tempfile.gettempdir()) / f"tokenledger-tests-{os.geteuid()}-{hashlib.sha256(bytes(ROOT)).hexdigest()[:8]}"
+    )
     home.mkdir(mode=0o755, exist_ok=True)
     if home.stat().st_uid != os.geteuid():
         raise RuntimeError(f"{home} belongs to somebody else; remove it and run the tests again.")
@@ -45,7 +47,7 @@ def _with_database(url: str, number: int) -> str:
     return urlunsplit(parts._replace(path=f"/{number}"))
 
 
-os.environ.update(SECRET_KEY="only-for-tests", DEBUG="0", EMAIL_URL="memorymail://", BASE_URL="http://testserver")  # noqa: S106
+os.environ.update(SECRET_KEY="only-for-tests", DEBUG="0", EMAIL_URL="memorymail://", BASE_URL="http://testserver")
 for name in ("ALLOWED_HOSTS", "STRIPE_API_KEY", "STRIPE_WEBHOOK_SECRET", "USAGE_STORE_URL", "CREDITS_PER_USD"):
     os.environ.pop(name, None)
 
