@@ -143,6 +143,8 @@ def _write(
                 calls.clear()
         if number % 240 == 0:
             progress(number / hours)
+    with organization_scope(organization.pk):
+        APIKey.objects.filter(pk__in=[sender.api_key_id for sender in senders.values()]).update(last_used_at=now)
     return written
 
 
