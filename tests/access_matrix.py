@@ -120,6 +120,11 @@ ROWS: list[Row] = [
     ),
     Page("accounts:audit", MANAGERS),
     Page("accounts:audit-export", MANAGERS),
+    # ── reports: pages ──
+    Page("reports:overview"),
+    Page("reports:series"),
+    Page("reports:recount"),
+    Page("reports:choose", args={"dimension": "model"}),
     # ── accounts: API ──
     Endpoint("accounts-api:keys", foreign=200),
     Endpoint("accounts-api:key"),
