@@ -27,6 +27,8 @@ LONGEST: dict[Interval, int] = {"15m": 31, "hour": 400, "day": 4_000, "week": 12
 # A range of whole local days may hold an hour that the clocks were set back.
 _SLACK = dt.timedelta(hours=1)
 EARLIEST = dt.datetime(1970, 1, 1, tzinfo=UTC)
+# Days begin up to that much earlier or later than in UTC.
+_ANY_OFFSET = dt.timedelta(days=1)
 LATEST = dt.datetime(2200, 1, 1, tzinfo=UTC)
 
 # An entity's id, an entity's slug or address, a label's text; None is "without".
@@ -125,9 +127,9 @@ def _check_range(query: UsageQuery) -> None:
         raise TypeError("a usage query's times carry their offset")
     if query.interval is not None and query.interval not in INTERVALS:
         raise refusal(f"interval is one of {', '.join(INTERVALS)}, none.", "interval")
-    if query.start < EARLIEST:
+    if query.start < EARLIEST - _ANY_OFFSET:
         raise refusal(f"from is before {EARLIEST:%Y-%m-%d}.", "from")
-    if query.end > LATEST:
+    if query.end > LATEST + _ANY_OFFSET:
         raise refusal(f"to is after {LATEST:%Y-%m-%d}.", "to")
     if query.end <= query.start:
         raise refusal("to must be after from.", "to")

@@ -1,0 +1,210 @@
+"""Usage as a file of any size: read piece by piece, written as it is read, never held as a whole.
+
+Time is cut into segments of about as many requests each; every segment is asked for page by page, in a short
+transaction of its own, so that a long download holds neither memory nor an old snapshot of the database. What goes
+wrong on the way is raised, which breaks the connection off: a file that ends is complete.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+
+import msgspec
+from asgiref.sync import sync_to_async
+
+from core.csvcells import csv_text
+from core.periods import Interval, bucket_start, next_bucket
+from metering.dimensions import DIMENSIONS
+from metering.query.metrics import METRICS, Written, instant_text
+from metering.query.run import UsageRow, run
+from metering.query.spec import UsageQuery, check_dimension, refusal
+
+TIMESTAMP = "timestamp"
+DEFAULT_COLUMNS = (TIMESTAMP, "model", "prompt_tokens", "completion_tokens", "total_tokens", "requests")
+MOST_COLUMNS = 60
+PAGE_ROWS = 2_000
+SEGMENT_REQUESTS = 20_000
+_CHUNK_BUCKETS = 1_000
+
+
+class Export(msgspec.Struct, frozen=True):
+    """What a file says: the query's rows in order of time, then of the dimensions as the columns have them.
+
+    The interval stands beside the query because a file may be longer than an answer.
+    """
+
+    query: UsageQuery
+    interval: Interval | None
+    columns: tuple[str, ...]
+
+
+def make_export(
+    query: UsageQuery, columns: Sequence[str] = DEFAULT_COLUMNS, interval: Interval | None = "hour"
+) -> Export:
+    """`query` gives range and filters; the columns say what it is grouped by. Raises ApiError 422."""
+    if len(set(columns)) < len(columns):
+        raise refusal("columns names one twice.", "columns")
+    if len(columns) > MOST_COLUMNS:
+        raise refusal(f"A file has at most {MOST_COLUMNS} columns.", "columns")
+    dimensions = []
+    for name in columns:
+        if name == TIMESTAMP or name in METRICS:
+            continue
+        if name not in DIMENSIONS and "." not in name and name not in ("chat", "message", "file"):
+            known = ", ".join((TIMESTAMP, *DIMENSIONS, "chat", "message", "file", "tag.<name>", *METRICS))
+            raise refusal(f"There is no column {name!r}. Columns: {known}.", "columns")
+        check_dimension(name, "columns")
+        dimensions.append(name)
+    asked = msgspec.structs.replace(query, interval=None, group_by=tuple(dimensions), order_by=(), cursor=None)
+    return Export(asked, interval, tuple(columns))
+
+
+# ── Reading ──
+
+
+def export_rows(export: Export) -> Iterator[list[UsageRow]]:
+    """Rows by the page. Opens and closes its scopes itself, so it may be read after the request's has ended."""
+    query = export.query
+    order = (*(("start",) if export.interval else ()), *query.group_by) or ("requests",)
+    for start, end in _chunks(query, export.interval):
+        chunk = msgspec.structs.replace(
+            query, start=start, end=end, interval=export.interval, order_by=order, limit=PAGE_ROWS
+        )
+        for segment in _segments(chunk):
+            yield from _pages(segment)
+
+
+def _chunks(query: UsageQuery, interval: Interval | None) -> Iterator[tuple[dt.datetime, dt.datetime]]:
+    """The range in stretches of whole buckets, few enough to list."""
+    if interval is None:
+        yield query.start, query.end
+        return
+    start = query.start
+    while start < query.end:
+        end = bucket_start(start, interval, query.zone)
+        for _ in range(_CHUNK_BUCKETS):
+            end = next_bucket(end, interval, query.zone)
+            if end >= query.end:
+                break
+        yield start, min(end, query.end)
+        start = end
+
+
+def _segments(chunk: UsageQuery) -> Iterator[UsageQuery]:
+    """Neighboring buckets that together have a moderate number of requests; without what has none, if grouped."""
+    if chunk.interval is None or not chunk.group_by:
+        yield chunk
+        return
+    start: dt.datetime | None = None
+    end, requests = chunk.start, 0
+    counted = run(msgspec.structs.replace(chunk, group_by=(), order_by=("start",), limit=None))
+    for row in counted.rows:
+        if not row.figures.requests:
+            continue
+        if start is not None and requests + row.figures.requests > SEGMENT_REQUESTS:
+            yield msgspec.structs.replace(chunk, start=start, end=end)
+            start, requests = None, 0
+        start = row.start if start is None else start
+        end, requests = row.end, requests + row.figures.requests
+    if start is not None:
+        yield msgspec.structs.replace(chunk, start=start, end=end)
+
+
+def _pages(segment: UsageQuery) -> Iterator[list[UsageRow]]:
+    cursor: str | None = None
+    while True:
+        page = run(msgspec.structs.replace(segment, cursor=cursor))
+        yield page.rows
+        cursor = page.next_cursor
+        if cursor is None:
+            return
+
+
+# ── Writing ──
+
+
+def _values(export: Export, row: UsageRow) -> list[Written]:
+    values: list[Written] = []
+    for name in export.columns:
+        if name == TIMESTAMP:
+            values.append(instant_text(row.start))
+        elif name in row.group:
+            values.append(row.group[name].key)
+        else:
+            values.append(METRICS[name].write(row.figures))
+    return values
+
+
+def write_csv(export: Export) -> Iterator[str]:
+    yield csv_text([export.columns])
+    for page in export_rows(export):
+        yield csv_text(_values(export, row) for row in page)
+
+
+def write_jsonl(export: Export) -> Iterator[str]:
+    for page in export_rows(export):
+        yield "".join(f"{_object(export, row)}\n" for row in page)
+
+
+def write_json(export: Export) -> Iterator[str]:
+    """One object: {"period": {"start", "end"}, "data": […]}; `end` is the last second, as in every published period."""
+    period = {
+        "start": instant_text(export.query.start),
+        "end": instant_text(export.query.end - dt.timedelta(seconds=1)),
+    }
+    yield f'{{"period": {json.dumps(period)}, "data": ['
+    separator = "\n"
+    for page in export_rows(export):
+        if page:
+            yield separator + ",\n".join(_object(export, row) for row in page)
+            separator = ",\n"
+    yield "\n]}\n"
+
+
+def _object(export: Export, row: UsageRow) -> str:
+    return json.dumps(dict(zip(export.columns, _values(export, row), strict=True)), ensure_ascii=False)
+
+
+class Format(msgspec.Struct, frozen=True):
+    content_type: str
+    write: Callable[[Export], Iterator[str]]
+
+
+FORMATS: dict[str, Format] = {
+    "csv": Format("text/csv; charset=utf-8", write_csv),
+    "json": Format("application/json", write_json),
+    "jsonl": Format("application/x-ndjson", write_jsonl),
+}
+
+
+# ── Sending ──
+
+
+def begun(chunks: Iterator[str]) -> Iterator[str]:
+    """The same chunks with the first one made already, so that what fails at once can still be answered as an error."""
+    first = next(chunks, "")
+
+    def rest() -> Iterator[str]:
+        yield first
+        yield from chunks
+
+    return rest()
+
+
+def for_wsgi(chunks: Iterable[str]) -> Iterator[bytes]:
+    for chunk in chunks:
+        if chunk:
+            yield chunk.encode()
+
+
+async def for_asgi(chunks: Iterable[str]) -> AsyncIterator[bytes]:
+    """Each chunk is made in the request's thread; a plain iterator would be read to its end before a byte is sent."""
+    encoded = for_wsgi(chunks)
+
+    def advance() -> bytes | None:
+        return next(encoded, None)
+
+    while (chunk := await sync_to_async(advance)()) is not None:
+        yield chunk
