@@ -1,13 +1,13 @@
 """One organization's names in memory: what turns an event's words into references without asking the database.
 
-Entities (projects, members, teams) are loaded whole. Labels are learned as they come up; `learn` interns the
-unknown ones of a batch. A directory is thrown away when accounts announces a change (see metering/edge.py).
+Entities (projects, members, teams) are loaded whole. Labels are learned as they come up: `learn` interns the unknown
+ones of a batch. A directory is thrown away when accounts announces a change (see metering/edge.py).
 """
 
 from __future__ import annotations
 
-import datetime as dt
-from collections.abc import Iterable
+import time
+from collections.abc import Collection, Iterable
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -20,11 +20,16 @@ from metering.models import Ledger
 from metering.store.postgres import scope
 from metering.store.steps import Execute, Steps
 
-LABEL_KINDS = tuple(
-    kind for kind in Kind if kind not in (Kind.TOTAL, Kind.PROJECT, Kind.TEAM, Kind.DEPARTMENT, Kind.MEMBER, Kind.API_KEY)
-)
+ENTITY_KINDS = (Kind.TOTAL, Kind.PROJECT, Kind.TEAM, Kind.DEPARTMENT, Kind.MEMBER, Kind.API_KEY)
+LABEL_KINDS = tuple(kind for kind in Kind if kind not in ENTITY_KINDS)  # fmt: skip
 SLOTS = 10
-MOST_LABELS = 200_000
+# A program that makes up names must not fill the memory. It is more than one request can carry.
+MOST_LABELS = 100_000
+MOST_REFERENCES = 50_000
+
+Label = tuple[Kind, str]
+# project, team, department, member, key, model, provider, endpoint, feature, tool, integration, status, user
+References = tuple[int, int, int, int, int, int, int, int, int, int, int, int, int]
 
 
 class Placement(msgspec.Struct, frozen=True):
@@ -38,12 +43,16 @@ class Directory:
     def __init__(self, organization_id: int, zone: ZoneInfo) -> None:
         self.organization_id = organization_id
         self.clock = LocalClock(zone)
+        self._read_at = time.monotonic()
         self.projects: dict[str, Placement] = {}
         self.projects_by_id: dict[int, Placement] = {}
         self.members: dict[str, Placement] = {}
         self.members_by_id: dict[int, Placement] = {}
         self.departments: dict[int, int] = {}
         self.labels: dict[Kind, dict[str, int]] = {kind: {} for kind in LABEL_KINDS}
+        # What metering/pipeline.py has worked out for combinations of names it saw.
+        self.references: dict[tuple[object, ...], References] = {}
+        self._unconfirmed: set[Label] = set()
 
     @classmethod
     def load(cls, organization_id: int) -> Directory:
@@ -59,59 +68,85 @@ class Directory:
                 directory.projects[slug] = directory.projects_by_id[project_id] = Placement(project_id, team_id or 0)
             # The oldest place comes last and stays.
             teams = dict(TeamMembership.objects.order_by("-id").values_list("membership_id", "team_id"))
-            people = Membership.objects.values_list("id", "user__email", "external_id")
-            for member_id, email, external_id in people:
-                placement = Placement(member_id, teams.get(member_id, 0))
-                directory.members_by_id[member_id] = directory.members[email.lower()] = placement
+            # An e-mail is somebody's for sure, so it comes after the organization's own names for people.
+            people = list(Membership.objects.values_list("id", "user__email", "external_id"))
+            for member_id, _, external_id in people:
+                directory.members_by_id[member_id] = Placement(member_id, teams.get(member_id, 0))
                 if external_id:
-                    directory.members[external_id.lower()] = placement
+                    directory.members[external_id.lower()] = directory.members_by_id[member_id]
+            for member_id, email, _ in people:
+                directory.members[email.lower()] = directory.members_by_id[member_id]
         return directory
 
-    def unknown(self, wanted: Iterable[tuple[Kind, str]]) -> set[tuple[Kind, str]]:
+    @property
+    def age(self) -> float:
+        """Seconds since it was read."""
+        return time.monotonic() - self._read_at
+
+    def unknown(self, wanted: Iterable[Label]) -> set[Label]:
         return {(kind, text) for kind, text in wanted if text not in self.labels[kind]}
 
+    def remember(self, labels: Iterable[tuple[int, str, int]]) -> None:
+        """Keep what the database says: (kind, text, id)."""
+        if sum(map(len, self.labels.values())) > MOST_LABELS:
+            for known in self.labels.values():
+                known.clear()
+        for kind, text, label_id in labels:
+            self.labels[Kind(kind)][text] = label_id
 
-# Colors are handed out in order of first appearance; the lock keeps two first appearances from getting the same.
-_INTERN = f"""
-INSERT INTO metering_label (organization_id, kind, text, slot)
-SELECT %(organization)s, new.kind, new.text,
-    ((SELECT count(*) FROM metering_label l WHERE l.organization_id = %(organization)s AND l.kind = new.kind)
-        + row_number() OVER (PARTITION BY new.kind ORDER BY new.text) - 1) %% {SLOTS} + 1
-FROM (
-    SELECT * FROM unnest(%(kinds)s::int[], %(texts)s::text[]) AS t (kind, text)
-    EXCEPT SELECT kind, text FROM metering_label WHERE organization_id = %(organization)s
-) AS new
-ON CONFLICT DO NOTHING
-"""
+    def doubt(self, labels: Collection[Label]) -> None:
+        """These were learned in a transaction that is still open."""
+        self._unconfirmed.update(labels)
+
+    def confirm(self, labels: Collection[Label]) -> None:
+        self._unconfirmed.difference_update(labels)
+
+    def forget_doubtful(self) -> None:
+        """Labels whose transaction may have been undone are asked for again."""
+        if self._unconfirmed:
+            for kind, text in self._unconfirmed:
+                self.labels[kind].pop(text, None)
+            self._unconfirmed.clear()
+            self.references.clear()
+
+
 _LOCK_LABELS = "SELECT pg_advisory_xact_lock(7043, %s)"
 _FIND = """
-SELECT kind, text, id FROM metering_label JOIN unnest(%s::int[], %s::text[]) AS t (kind, text) USING (kind, text)
-WHERE organization_id = %s
+SELECT l.kind, l.text, l.id FROM unnest(%s::int[], %s::text[]) AS wanted (kind, text)
+JOIN metering_label l ON l.organization_id = %s AND l.kind = wanted.kind AND l.text = wanted.text
 """
-_ENSURE_MONTH = "SELECT metering_ensure_month(month) FROM unnest(%s::date[]) AS month"
+# Colors are handed out in order of first appearance; the lock keeps two first appearances from getting the same.
+# Nobody tells colors apart among hundreds, so counting stops there.
+_INTERN = f"""
+WITH kinds AS (
+    SELECT kind, (SELECT count(*) FROM (
+        SELECT FROM metering_label l WHERE l.organization_id = %(organization)s AND l.kind = k.kind LIMIT 200
+    ) AS counted) AS known FROM (SELECT DISTINCT unnest(%(kinds)s::int[]) AS kind) AS k
+)
+INSERT INTO metering_label (organization_id, kind, text, slot)
+SELECT %(organization)s, new.kind, new.text,
+    (kinds.known + row_number() OVER (PARTITION BY new.kind ORDER BY new.text) - 1) %% {SLOTS} + 1
+FROM unnest(%(kinds)s::int[], %(texts)s::text[]) AS new (kind, text) JOIN kinds USING (kind)
+ON CONFLICT DO NOTHING
+RETURNING kind, text, id
+"""
 
 
-def learn(directory: Directory, unknown: set[tuple[Kind, str]], months: set[dt.date]) -> Steps[None]:
-    """Intern labels the directory does not know, and make partitions for months not seen before.
-
-    One transaction of the caller's, which must be committed before the events are written: what is remembered
-    here must not be rolled back with them.
-    """
+def learn(directory: Directory, unknown: Collection[Label]) -> Steps[None]:
+    """Intern labels the directory does not know; it remembers them before the transaction is committed."""
     yield scope([directory.organization_id])
-    if months:
-        yield Execute(_ENSURE_MONTH, (sorted(months),))
-    if not unknown:
-        return
     ordered = sorted(unknown)
-    kinds, texts = [int(kind) for kind, _ in ordered], [text for _, text in ordered]
-    found = yield Execute(_FIND, (kinds, texts, directory.organization_id))
-    if len(found) < len(ordered):
-        yield Execute(_LOCK_LABELS, (directory.organization_id,))
+    directory.remember((yield Execute(_FIND, (*_arrays(ordered), directory.organization_id))))
+    if not directory.unknown(ordered):
+        return
+    yield Execute(_LOCK_LABELS, (directory.organization_id,))
+    directory.remember((yield Execute(_FIND, (*_arrays(ordered), directory.organization_id))))
+    kinds, texts = _arrays(sorted(directory.unknown(ordered)))
+    if kinds:
         parameters = {"organization": directory.organization_id, "kinds": kinds, "texts": texts}
-        yield Execute(_INTERN, parameters)
-        found = yield Execute(_FIND, (kinds, texts, directory.organization_id))
-    for kind, text, label_id in found:
-        known = directory.labels[Kind(kind)]
-        if len(known) >= MOST_LABELS:
-            known.clear()
-        known[text] = label_id
+        directory.remember((yield Execute(_INTERN, parameters)))
+
+
+def _arrays(labels: Iterable[Label]) -> tuple[list[int], list[str]]:
+    ordered = list(labels)
+    return [int(kind) for kind, _ in ordered], [text for _, text in ordered]

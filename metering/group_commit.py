@@ -8,12 +8,14 @@ wait for it; without load a request is alone in its transaction.
 from __future__ import annotations
 
 import asyncio
+import struct
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import psycopg
 import structlog
+from psycopg import errors
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from core.periods import LocalClock
@@ -26,6 +28,14 @@ logger = structlog.get_logger(__name__)
 # Two transactions at a time: one is encoded while the database works on the other. More would only wait for its rows.
 LANES = 2
 MOST_ROWS = 5_000
+# Beyond this the database is too slow for what comes in, and who sends must slow down.
+MOST_WAITING_ROWS = 200_000
+ATTEMPTS = 3
+_UNREACHABLE = (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout, OSError)
+# These are called operational too, but it is the rows' fault.
+_REFUSED = (errors.ProgramLimitExceeded, errors.StatementTooComplex)
+# Python's complaints come from encoding what does not fit its column.
+_UNSTORABLE = (psycopg.Error, struct.error, OverflowError, ValueError)
 
 
 class StorageUnavailableError(Exception):
@@ -37,11 +47,12 @@ class UnstorableError(Exception):
 
 
 class _Work:
-    __slots__ = ("answer", "clock", "rows")
+    __slots__ = ("answer", "clock", "organization_id", "rows")
 
     def __init__(self, rows: Sequence[StoredEvent], clock: LocalClock, answer: asyncio.Future[list[Appended]]) -> None:
         self.rows = rows
         self.clock = clock
+        self.organization_id = rows[0].organization_id
         self.answer = answer
 
 
@@ -49,27 +60,30 @@ class GroupCommit:
     def __init__(self, pool: AsyncConnectionPool[psycopg.AsyncConnection[Any]]) -> None:
         self._pool = pool
         self._waiting: deque[_Work] = deque()
+        self._waiting_rows = 0
         self._arrived = asyncio.Event()
+        self._is_stopping = False
         self._lanes: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
         self._lanes = [asyncio.create_task(self._lane(), name=f"group-commit-{n}") for n in range(LANES)]
 
     async def stop(self) -> None:
-        """Commit what is waiting, then end."""
-        while self._waiting:
-            await asyncio.sleep(0.01)
-        for lane in self._lanes:
-            lane.cancel()
-        await asyncio.gather(*self._lanes, return_exceptions=True)
+        """Commit what is waiting and under way, answer it, then end."""
+        self._is_stopping = True
+        self._arrived.set()
+        await asyncio.gather(*self._lanes)
 
     async def append(self, rows: Sequence[StoredEvent], clock: LocalClock) -> list[Appended]:
         """What became of each row, after its commit. All rows are of one organization, placed by its `clock`.
 
         Raises StorageUnavailableError, UnstorableError, or postgres.StaleClockError (place the rows again).
         """
+        if self._is_stopping or (self._waiting and self._waiting_rows + len(rows) > MOST_WAITING_ROWS):
+            raise StorageUnavailableError
         work = _Work(rows, clock, asyncio.get_running_loop().create_future())
         self._waiting.append(work)
+        self._waiting_rows += len(rows)
         self._arrived.set()
         return await work.answer
 
@@ -79,60 +93,80 @@ class GroupCommit:
             group = self._take()
             if group:
                 await self._commit(group)
+            elif self._is_stopping:
+                return
 
     def _take(self) -> list[_Work]:
+        """The next group: as much as one transaction should hold, each organization by one clock."""
         group: list[_Work] = []
+        zones: dict[int, str] = {}
         size = 0
-        while self._waiting and (not group or size + len(self._waiting[0].rows) <= MOST_ROWS):
-            work = self._waiting.popleft()
-            # A client that went away before its turn is not waiting for an answer, and will send again.
+        while self._waiting:
+            work = self._waiting[0]
+            zone = work.clock.zone.key
+            if group and (size + len(work.rows) > MOST_ROWS or zones.get(work.organization_id, zone) != zone):
+                break
+            self._waiting.popleft()
+            self._waiting_rows -= len(work.rows)
+            # Who has gone away before its turn is not waiting for an answer, and will send again.
             if not work.answer.done():
                 group.append(work)
+                zones[work.organization_id] = zone
                 size += len(work.rows)
-        if not self._waiting:
+        if not self._waiting and not self._is_stopping:
             self._arrived.clear()
         return group
 
-    async def _commit(self, group: list[_Work]) -> None:
+    async def _commit(self, group: list[_Work], attempt: int = 1) -> None:
+        """Write a group and answer everybody in it, come what may."""
         try:
             answers = await self._write(group)
         except postgres.StaleClockError as error:
-            stale = [work for work in group if work.rows[0].organization_id in error.organization_ids]
-            for work in stale:
-                _fail(work, error)
-            self._waiting.extendleft(work for work in reversed(group) if work not in stale)
-            self._arrived.set()
-        except (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout, OSError) as error:
-            if len(group) > 1 and isinstance(error, psycopg.errors.LockNotAvailable):
-                await self._commit_alone(group)  # one organization is busy; the others need not wait for it
-                return
-            logger.warning("storage_unavailable", requests=len(group), error=str(error))
-            for work in group:
-                _fail(work, StorageUnavailableError())
-        except psycopg.Error as error:
-            if len(group) > 1:
-                await self._commit_alone(group)
-                return
-            logger.exception("unstorable_rows", error=str(error))
-            _fail(group[0], UnstorableError())
+            stale = [work for work in group if work.organization_id in error.organization_ids]
+            _fail(stale, error)
+            await self._commit_rest([work for work in group if work not in stale], attempt)
+        except errors.DeadlockDetected as error:
+            # Locks are taken in one order; whoever else touches these tables may not.
+            logger.warning("group_commit_deadlock", attempt=attempt, error=str(error))
+            if attempt < ATTEMPTS:
+                await self._commit_rest(group, attempt + 1)
+            else:
+                _fail(group, StorageUnavailableError())
+        except errors.LockNotAvailable:
+            await self._apart(group)
         except Exception as error:
-            # Whoever waits must learn of it, and the lane must live on.
-            logger.exception("group_commit_failed")
-            for work in group:
-                _fail(work, error)
+            if isinstance(error, _UNREACHABLE) and not isinstance(error, _REFUSED):
+                logger.warning("storage_unavailable", requests=len(group), error=str(error))
+                _fail(group, StorageUnavailableError())
+            elif len(group) > 1:
+                for work in group:
+                    await self._commit([work])
+            else:
+                logger.exception("unstorable_rows")
+                _fail(group, UnstorableError() if isinstance(error, _UNSTORABLE) else error)
         else:
             for work, answer in zip(group, answers, strict=True):
                 if not work.answer.done():
                     work.answer.set_result(answer)
 
-    async def _commit_alone(self, group: list[_Work]) -> None:
-        for work in group:
-            await self._commit([work])
+    async def _commit_rest(self, group: list[_Work], attempt: int) -> None:
+        if group:
+            await self._commit(group, attempt)
+
+    async def _apart(self, group: list[_Work]) -> None:
+        """One organization's roll-ups are being made anew; the others need not wait for it."""
+        ids = {work.organization_id for work in group}
+        if len(ids) == 1:
+            logger.warning("organization_locked", organization_id=group[0].organization_id, requests=len(group))
+            _fail(group, StorageUnavailableError())
+            return
+        for organization_id in sorted(ids):
+            await self._commit([work for work in group if work.organization_id == organization_id])
 
     async def _write(self, group: list[_Work]) -> list[list[Appended]]:
-        clocks: Mapping[int, LocalClock] = {work.rows[0].organization_id: work.clock for work in group}
         rows = group[0].rows if len(group) == 1 else [row for work in group for row in work.rows]
-        async with self._pool.connection() as connection, connection.transaction():
+        clocks = {work.organization_id: work.clock for work in group}
+        async with self._pool.connection() as connection:
             outcomes = await run_async(connection, postgres.append(rows, clocks))
         if len(group) == 1:
             return [outcomes]
@@ -143,6 +177,7 @@ class GroupCommit:
         return answers
 
 
-def _fail(work: _Work, error: Exception) -> None:
-    if not work.answer.done():
-        work.answer.set_exception(error)
+def _fail(group: Sequence[_Work], error: Exception) -> None:
+    for work in group:
+        if not work.answer.done():
+            work.answer.set_exception(error)

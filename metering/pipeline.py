@@ -10,23 +10,35 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 
 import msgspec
 import psycopg
 from django.db import connection, transaction
+from msgspec.structs import astuple
 
-from core.periods import micros
+from core.periods import EPOCH_DATE, micros, month_start
+from core.tenancy import organization_scope
 from metering.dimensions import Kind
-from metering.directory import Directory, Placement, learn
+from metering.directory import MOST_REFERENCES, Directory, Label, Placement, References, learn
 from metering.events import Usage, UsageEvent
 from metering.pricing.book import PriceBook
 from metering.store import postgres
 from metering.store.base import Appended, Outcome, Problem, StoredEvent, jsonb
-from metering.store.steps import Steps, run
+from metering.store.steps import Execute, Steps, run
 
 _NOBODY = Placement(0)
-_NOTHING = Usage()
+Counts = tuple[int, int, int, int, int, int, int, int, int, int, int, int, int]
+_NO_COUNTS: Counts = astuple(Usage())
+
+
+class UnknownLabelsError(LookupError):
+    """Events carry texts that their directory has not learned."""
+
+    def __init__(self, labels: set[Label]) -> None:
+        super().__init__(f"{len(labels)} labels are not known yet")
+        self.labels = labels
 
 
 class Sender(msgspec.Struct, frozen=True):
@@ -74,138 +86,181 @@ def labels_of(events: Sequence[UsageEvent]) -> Iterator[tuple[Kind, str]]:
 def rate(
     events: Sequence[UsageEvent], directory: Directory, book: PriceBook, sender: Sender, received_at: dt.datetime
 ) -> list[Rated]:
-    """Rows of events whose labels the directory knows (`learn`)."""
+    """Rows of events, as far as they have one. Raises UnknownLabelsError where the directory must `learn` first."""
     received = micros(received_at)
-    return [_rate_one(event, directory, book, sender, received) for event in events]
+    try:
+        return [_rate_one(event, directory, book, sender, received) for event in events]
+    except KeyError:
+        unknown = directory.unknown(labels_of(events))
+        if not unknown:
+            raise
+    raise UnknownLabelsError(unknown)
 
 
 def _rate_one(event: UsageEvent, directory: Directory, book: PriceBook, sender: Sender, received: int) -> Rated:
-    project = directory.projects_by_id.get(sender.project_id, _NOBODY) if sender.project_id else _NOBODY
-    if event.project is not None:
-        named = directory.projects.get(event.project)
-        if named is None:
-            return Rated(problem=Problem("unknown_project", f"There is no project {event.project!r}.", "project"))
-        if project.id not in (0, named.id):
-            return Rated(problem=Problem("forbidden_project", "This key writes to another project.", "project"))
-        project = named
-    member = directory.members.get(event.user.lower(), _NOBODY) if event.user else _NOBODY
-    if event.user is None and sender.member_id:
-        member = directory.members_by_id.get(sender.member_id, _NOBODY)
-    team_id = project.team_id or member.team_id
-    labels = directory.labels
+    names = (
+        event.model, event.provider, event.project, event.user, event.feature, event.endpoint, event.tool,
+        event.integration, event.status, sender,
+    )  # fmt: skip
+    references = directory.references.get(names)
+    if references is None:
+        found = _refer(event, directory, sender)
+        if isinstance(found, Problem):
+            return Rated(problem=found)
+        if len(directory.references) >= MOST_REFERENCES:
+            directory.references.clear()
+        references = directory.references[names] = found
     at = micros(event.occurred_at)
     place = directory.clock.place(at)
     is_error = event.status != "ok"
+    usage = event.usage
+    counts: Counts = _NO_COUNTS if usage is None else astuple(usage)
     rating = book.rate(
         directory.organization_id,
         provider=event.provider,
         model=event.model,
         occurred_at=event.occurred_at,
-        usage=event.usage,
+        usage=usage,
         service_tier=event.service_tier,
         is_error=is_error,
         duration_ms=event.duration_ms,
     )
-    usage = event.usage or _NOTHING
+    # By position: fifty keywords would take longer than all the rest.
     return Rated(
-        row=StoredEvent(
-            organization_id=directory.organization_id,
-            occurred_at=at,
-            key=event_key(event.event_id),
-            received_at=received,
-            cost_nanos=rating.cost_nanos,
-            input_cost_nanos=rating.input_cost_nanos,
-            output_cost_nanos=rating.output_cost_nanos,
-            project_id=project.id,
-            team_id=team_id,
-            department_id=directory.departments.get(team_id, 0),
-            member_id=member.id,
-            api_key_id=sender.api_key_id,
-            model_id=labels[Kind.MODEL][event.model],
-            provider_id=labels[Kind.PROVIDER][event.provider] if event.provider else 0,
-            endpoint_id=labels[Kind.ENDPOINT][event.endpoint] if event.endpoint else 0,
-            feature_id=labels[Kind.FEATURE][event.feature] if event.feature else 0,
-            tool_id=labels[Kind.TOOL][event.tool] if event.tool else 0,
-            integration_id=labels[Kind.INTEGRATION][event.integration] if event.integration else 0,
-            status_id=labels[Kind.STATUS][event.status],
-            user_id=labels[Kind.USER][event.user] if event.user else 0,
-            end_user_id=labels[Kind.END_USER][event.end_user] if event.end_user else 0,
-            input=usage.input,
-            cache_read=usage.cache_read,
-            cache_write_5m=usage.cache_write_5m,
-            cache_write_1h=usage.cache_write_1h,
-            output=usage.output,
-            reasoning=usage.reasoning,
-            audio_input=usage.audio_input,
-            audio_output=usage.audio_output,
-            image_input=usage.image_input,
-            image_output=usage.image_output,
-            web_searches=usage.web_searches,
-            images=usage.images,
-            media_ms=usage.media_ms,
-            price_version_id=rating.price_version_id or 0,
-            duration_ms=event.duration_ms,
-            time_to_first_token_ms=event.time_to_first_token_ms,
-            pricing=rating.pricing,
-            is_error=is_error,
-            is_estimated=event.is_estimated,
-            is_usage_known=event.usage is not None or is_error,
-            event_id=event.event_id,
-            price_rule=rating.rule,
-            service_tier=event.service_tier,
-            chat=event.chat,
-            message=event.message,
-            tags=jsonb(event.tags),
-            raw_usage=jsonb(event.raw_usage),
-            detail=jsonb(event.detail),
-            hour=place.hour,
-            day=place.day,
-            month=place.month,
-            chat_title=event.chat_title,
-            body_hash=event.body_hash,
-            supersedes=event_key(event.supersedes) if event.supersedes else None,
+        StoredEvent(
+            directory.organization_id,
+            at,
+            event_key(event.event_id),
+            received,
+            rating.cost_nanos,
+            rating.input_cost_nanos,
+            rating.output_cost_nanos,
+            *references,
+            directory.labels[Kind.END_USER][event.end_user] if event.end_user else 0,
+            *counts,
+            rating.price_version_id or 0,
+            event.duration_ms,
+            event.time_to_first_token_ms,
+            rating.pricing,
+            is_error,
+            event.is_estimated,
+            usage is not None or is_error,
+            event.event_id,
+            rating.rule,
+            event.service_tier,
+            event.chat,
+            event.message,
+            jsonb(event.tags),
+            jsonb(event.raw_usage),
+            jsonb(event.detail),
+            place.hour,
+            place.day,
+            place.month,
+            event.chat_title,
+            event.body_hash,
+            event_key(event.supersedes) if event.supersedes else None,
         )
     )
 
 
-_ensured_months: set[dt.date] = set()
+def _refer(event: UsageEvent, directory: Directory, sender: Sender) -> References | Problem:
+    """The references of an event's names, in the order of the columns. Raises KeyError for a label not learned."""
+    project = _NOBODY
+    if sender.project_id:
+        # A key's own project holds even where the directory has not heard of it yet.
+        project = directory.projects_by_id.get(sender.project_id) or Placement(sender.project_id)
+    if event.project is not None:
+        named = directory.projects.get(event.project)
+        if named is None:
+            return Problem("unknown_project", f"There is no project {event.project!r}.", "project")
+        if project.id not in (0, named.id):
+            return Problem("forbidden_project", "This key writes to another project.", "project")
+        project = named
+    member = _NOBODY
+    if event.user is not None:
+        member = directory.members.get(event.user.lower(), _NOBODY)
+    elif sender.member_id:
+        member = directory.members_by_id.get(sender.member_id) or Placement(sender.member_id)
+    team_id = project.team_id or member.team_id
+    labels = directory.labels
+    return (
+        project.id,
+        team_id,
+        directory.departments.get(team_id, 0),
+        member.id,
+        sender.api_key_id,
+        labels[Kind.MODEL][event.model],
+        labels[Kind.PROVIDER][event.provider] if event.provider else 0,
+        labels[Kind.ENDPOINT][event.endpoint] if event.endpoint else 0,
+        labels[Kind.FEATURE][event.feature] if event.feature else 0,
+        labels[Kind.TOOL][event.tool] if event.tool else 0,
+        labels[Kind.INTEGRATION][event.integration] if event.integration else 0,
+        labels[Kind.STATUS][event.status],
+        labels[Kind.USER][event.user] if event.user else 0,
+    )
 
 
-def new_months(events: Sequence[UsageEvent]) -> set[dt.date]:
-    """Months (of UTC, as partitions are) that this process has not seen to yet."""
-    return {dt.date(at.year, at.month, 1) for at in {e.occurred_at.astimezone(dt.UTC) for e in events}} - _ensured_months
+# ── Months ──
+
+_DAY = 86_400_000_000
+_ready_days: set[int] = set()
+_ENSURE_MONTHS = "SELECT metering_ensure_month(month) FROM unnest(%s::date[]) AS month"
 
 
-def prepare(directory: Directory, events: Sequence[UsageEvent]) -> Steps[None] | None:
-    """What has to be in the database before these events can be rated; None when nothing is missing.
-
-    The caller runs it in a transaction of its own, and tells `remember_months` once that is committed.
-    """
-    unknown, months = directory.unknown(labels_of(events)), new_months(events)
-    return learn(directory, unknown, months) if unknown or months else None
+def new_days(rows: Iterable[StoredEvent]) -> set[int]:
+    """Days (since 2000, of UTC as partitions are) whose month this process has not seen to yet."""
+    return {row.occurred_at // _DAY for row in rows} - _ready_days
 
 
-def remember_months(events: Sequence[UsageEvent]) -> None:
-    _ensured_months.update(new_months(events))
+def ensure_months(days: Iterable[int]) -> Steps[None]:
+    """Make the partitions that these days need."""
+    months = {month_start(EPOCH_DATE + dt.timedelta(days=day)) for day in days}
+    yield Execute(_ENSURE_MONTHS, (sorted(months),))
+
+
+def remember_days(days: Iterable[int]) -> None:
+    """To be told once their partitions are committed."""
+    _ready_days.update(days)
+
+
+def forget_days() -> None:
+    """When the database refused rows for want of a partition, which somebody must have dropped."""
+    _ready_days.clear()
+
+
+# ── Recording ──
 
 
 def record(
     directory: Directory, book: PriceBook, sender: Sender, events: Sequence[UsageEvent], received_at: dt.datetime
 ) -> list[Rated]:
     """Rate and store events of one organization on Django's connection. Committed when the caller's transaction is."""
-    with transaction.atomic():
+    directory.forget_doubtful()
+    with organization_scope(directory.organization_id):
         connection.ensure_connection()
         raw: psycopg.Connection[object] = connection.connection
-        missing = prepare(directory, events)
-        if missing is not None:
-            run(raw, missing)
-        rated = rate(events, directory, book, sender, received_at)
+        while True:
+            try:
+                rated = rate(events, directory, book, sender, received_at)
+                break
+            except UnknownLabelsError as error:
+                unknown = error.labels
+            directory.doubt(unknown)
+            run(raw, learn(directory, unknown))
+            transaction.on_commit(partial(directory.confirm, unknown))
         rows = [one.row for one in rated if one.row is not None]
+        days = new_days(rows)
+        if days:
+            run(raw, ensure_months(days))
+            transaction.on_commit(partial(remember_days, days))
         if rows:
-            appended = iter(run(raw, postgres.append(rows, {directory.organization_id: directory.clock})))
-            for one in rated:
-                if one.row is not None:
-                    one.appended = next(appended)
+            tell(rated, run(raw, postgres.append(rows, {directory.organization_id: directory.clock})))
     return rated
 
 
+def tell(rated: Iterable[Rated], appended: Iterable[Appended]) -> None:
+    """Enter what became of the rows."""
+    outcomes = iter(appended)
+    for one in rated:
+        if one.row is not None:
+            one.appended = next(outcomes)

@@ -10,10 +10,9 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from core.errors import ApiError
+from core.errors import ApiError, error_body
 from core.money import usd_text
 from metering.ingest.batch import Parsed, parse_json, parse_ndjson
-from metering.ingest.bodies import read_body
 from metering.pipeline import Rated
 from metering.pricing.rate import Pricing
 from metering.store.base import Outcome, Problem
@@ -28,13 +27,14 @@ _PARSERS = {
 _PRICING = {Pricing.PRICED: "priced", Pricing.FREE: "free", Pricing.UNPRICED: "unpriced"}
 
 
-async def read(request: Request, received_at: dt.datetime) -> list[Parsed]:
+def read(request: Request, body: bytes, received_at: dt.datetime) -> list[Parsed]:
     """The events of a request, each understood or with its problem. Raises ApiError where the whole is wrong."""
     content_type = request.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
     parser = _PARSERS.get(content_type)
     if parser is None:
-        raise ApiError(415, "unsupported_type", f"Content-Type is one of {', '.join(_PARSERS)}; this is {content_type[:100]!r}.")
-    body = await read_body(request.stream(), request.headers.get("content-length"), request.headers.get("content-encoding", ""))
+        raise ApiError(
+            415, "unsupported_type", f"Content-Type is one of {', '.join(_PARSERS)}; this is {content_type[:100]!r}."
+        )
     is_strict = request.query_params.get("strict", "").lower() in ("1", "true")
     parsed = parser(body, is_strict=is_strict, received_at=received_at)
     if not parsed:
@@ -42,7 +42,7 @@ async def read(request: Request, received_at: dt.datetime) -> list[Parsed]:
     return parsed
 
 
-def answer(parsed: Sequence[Parsed], rated: Sequence[Rated], *, with_results: bool) -> Response:
+def answer(parsed: Sequence[Parsed], rated: Sequence[Rated], *, with_results: bool, request_id: str) -> Response:
     """200 when all are fine, 207 when some are not, 422 when none is."""
     counts = dict.fromkeys(Outcome, 0)
     results: list[dict[str, Any]] = []
@@ -64,13 +64,8 @@ def answer(parsed: Sequence[Parsed], rated: Sequence[Rated], *, with_results: bo
         body["results"] = results
     if wrong == len(parsed):
         first: Problem = _problem_of(results[0])
-        body["error"] = {
-            "message": f"None of the events was stored. First: {first.message}",
-            "type": "invalid_request_error",
-            "code": first.code,
-            "param": first.param,
-            "request_id": None,
-        }
+        message = f"None of the events was stored. First: {first.message}"
+        body |= error_body(422, first.code, message, first.param, request_id)
     return json_response(body, 422 if wrong == len(parsed) else 207 if wrong else 200)
 
 

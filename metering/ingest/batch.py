@@ -144,7 +144,9 @@ def _malformed(error: Exception) -> ApiError:
 
 def _check_number(number: int) -> None:
     if number > MOST_EVENTS:
-        raise ApiError(413, "too_many_events", f"A request holds at most {MOST_EVENTS:,} events; this one has {number:,}.")
+        raise ApiError(
+            413, "too_many_events", f"A request holds at most {MOST_EVENTS:,} events; this one has {number:,}."
+        )
 
 
 _NUL = Problem("nul_character", "A text holds the character U+0000, which cannot be stored.")

@@ -1,51 +1,119 @@
-"""Request bodies: read with a limit, unpacked with a limit."""
+"""Request bodies: read with a limit, unpacked with a limit, and not too many of the large ones at once."""
 
 from __future__ import annotations
 
-import io
+import asyncio
 import zlib
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import zstandard
+from starlette.requests import Request
 
 from core.errors import ApiError
 
-MOST_BYTES = 16 * 1024 * 1024
-_TOO_LARGE = f"A request body has at most {MOST_BYTES // 1024 // 1024} MiB, unpacked."
+MIB = 1024 * 1024
+MOST_BYTES = 16 * MIB
+# A body that is too large is read on and dropped, so that the client gets to read why; beyond this it is cut off.
+MOST_DROPPED_BYTES = 64 * MIB
+# What one process holds of bodies at once, and how many large ones it works on: 16 MiB of JSON become some 300.
+MOST_HELD_BYTES = 256 * MIB
+LARGE_BYTES = MIB
+LARGE_AT_ONCE = 2
+_TOO_LARGE = ApiError(413, "body_too_large", f"A request body has at most {MOST_BYTES // MIB} MiB, unpacked.")
+_BUSY = ApiError(
+    503, "busy", "Too many large requests are under way. Nothing was stored; send it again.", retry_after=2
+)
+# zstd blocks of 4 bytes unpack to 128 KiB: so little is fed at a time that no feed passes the limit by far.
+_ZSTD_FEED = 512
+_ZSTD_WINDOW = 8 * MIB
 
 
-async def read_body(chunks: AsyncIterator[bytes], declared_length: str | None, encoding: str) -> bytes:
-    """The unpacked body. Raises ApiError 400, 413 or 415; never holds more than the limit."""
-    if declared_length and declared_length.isdigit() and int(declared_length) > MOST_BYTES:
-        raise ApiError(413, "body_too_large", _TOO_LARGE)
-    parts: list[bytes] = []
-    size = 0
-    async for chunk in chunks:
-        size += len(chunk)
-        if size > MOST_BYTES:
-            raise ApiError(413, "body_too_large", _TOO_LARGE)
-        parts.append(chunk)
-    return unpack(b"".join(parts), encoding)
+class Intake:
+    """What one process has taken in and not yet answered."""
+
+    def __init__(self) -> None:
+        self._held = 0
+        self._large = asyncio.Semaphore(LARGE_AT_ONCE)
+
+    @asynccontextmanager
+    async def body(self, request: Request) -> AsyncIterator[bytes]:
+        """The unpacked body of a request, until it is answered. Raises ApiError 400, 413, 415 or 503."""
+        held = 0
+        parts: list[bytes] = []
+        declared = request.headers.get("content-length", "")
+        is_too_large = declared.isdigit() and int(declared) > MOST_BYTES
+        try:
+            async for part in request.stream():
+                held += len(part)
+                is_too_large = is_too_large or held > MOST_BYTES
+                if is_too_large:
+                    parts.clear()
+                    if held > MOST_DROPPED_BYTES:
+                        break
+                    continue
+                self._held += len(part)
+                parts.append(part)
+                if self._held > MOST_HELD_BYTES:
+                    message = "Too many large requests are under way. Nothing was stored; send it again."
+                    raise ApiError(503, "busy", message, retry_after=2)
+            if is_too_large:
+                raise _too_large()
+            packed = b"".join(parts) if len(parts) > 1 else parts[0] if parts else b""
+            encoding = request.headers.get("content-encoding", "").strip().lower()
+            if len(packed) < LARGE_BYTES and encoding in ("", "identity"):
+                yield packed
+                return
+            async with self._large:
+                yield unpack(packed, encoding)
+        finally:
+            self._held -= min(held, MOST_BYTES)
+
+
+def _too_large() -> ApiError:
+    return ApiError(413, "body_too_large", f"A request body has at most {MOST_BYTES // MIB} MiB, unpacked.")
 
 
 def unpack(body: bytes, encoding: str) -> bytes:
     """Content-Encoding gzip, zstd or identity, undone; a bomb is refused as soon as it passes the limit."""
-    name = encoding.strip().lower()
-    if name in ("", "identity"):
+    if encoding in ("", "identity"):
         return body
     try:
-        if name == "gzip":
-            unpacker = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
-            unpacked = unpacker.decompress(body, MOST_BYTES + 1)
-            if not unpacker.eof and len(unpacked) <= MOST_BYTES:
-                raise ApiError(400, "invalid_encoding", "The gzip body ends too early.")
-        elif name == "zstd":
-            with zstandard.ZstdDecompressor(max_window_size=8 * 1024 * 1024).stream_reader(io.BytesIO(body)) as reader:
-                unpacked = reader.read(MOST_BYTES + 1)
-        else:
-            raise ApiError(415, "unsupported_encoding", "Content-Encoding is gzip, zstd or identity.")
+        if encoding == "gzip":
+            return _gunzip(body)
+        if encoding == "zstd":
+            return _unzstd(body)
     except (zlib.error, zstandard.ZstdError) as error:
-        raise ApiError(400, "invalid_encoding", f"The body is not valid {name}.") from error
-    if len(unpacked) > MOST_BYTES:
-        raise ApiError(413, "body_too_large", _TOO_LARGE)
+        raise ApiError(400, "invalid_encoding", f"The body is not valid {encoding}.") from error
+    raise ApiError(415, "unsupported_encoding", "Content-Encoding is gzip, zstd or identity.")
+
+
+def _gunzip(body: bytes) -> bytes:
+    """One member or several behind each other, as RFC 1952 allows."""
+    unpacked = b""
+    while body:
+        member = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
+        unpacked += member.decompress(body, MOST_BYTES + 1 - len(unpacked))
+        if len(unpacked) > MOST_BYTES:
+            raise _too_large()
+        if not member.eof:
+            raise ApiError(400, "invalid_encoding", "The gzip body ends too early.")
+        body = member.unused_data
     return unpacked
+
+
+def _unzstd(body: bytes) -> bytes:
+    unpacked = bytearray()
+    frame = None
+    while body:
+        frame = zstandard.ZstdDecompressor(max_window_size=_ZSTD_WINDOW).decompressobj()
+        at = 0
+        while at < len(body) and not frame.eof:
+            unpacked += frame.decompress(body[at : at + _ZSTD_FEED])
+            at += _ZSTD_FEED
+            if len(unpacked) > MOST_BYTES:
+                raise _too_large()
+        if not frame.eof:
+            raise ApiError(400, "invalid_encoding", "The zstd body ends too early.")
+        body = frame.unused_data + body[at:]
+    return bytes(unpacked)

@@ -54,7 +54,7 @@ class EventDocument(Struct, frozen=True, forbid_unknown_fields=True):
     occurred_at: Annotated[dt.datetime, Meta(tz=True)] | None = None
     provider: Name | None = None
     endpoint: Name | None = None
-    usage: dict[str, Any] | None | UnsetType = UNSET
+    usage: dict[str, Any] | UnsetType | None = UNSET
     user: Name | None = None
     project: Name | None = None
     chat: Chat | None = None
@@ -101,7 +101,9 @@ def to_event(document: EventDocument, received_at: dt.datetime) -> tuple[UsageEv
     counts = None
     if usage is UNSET:
         if not is_error:
-            raise RefusedError("missing_field", "usage is required unless status is an error; null says it is unknown.", "usage")
+            raise RefusedError(
+                "missing_field", "usage is required unless status is an error; null says it is unknown.", "usage"
+            )
     elif usage is not None:
         raw_usage, response_id, tier = _usage_in(usage)
         try:
@@ -150,7 +152,11 @@ def _usage_in(usage: dict[str, Any]) -> tuple[dict[str, Any] | None, str | None,
         return usage, None, None
     found = extract(usage)
     raw = found.raw_usage
-    return (usage if raw is None and "id" not in usage else dict(raw) if raw is not None else None), found.response_id, found.service_tier
+    return (
+        (usage if raw is None and "id" not in usage else dict(raw) if raw is not None else None),
+        found.response_id,
+        found.service_tier,
+    )
 
 
 def _whole(milliseconds: float | None) -> int | None:
@@ -163,7 +169,9 @@ def _checked_time(occurred_at: dt.datetime | None, received_at: dt.datetime) -> 
     if occurred_at > received_at + FUTURE_TOLERANCE:
         raise RefusedError("time_in_future", "occurred_at is more than 5 minutes in the future.", "occurred_at")
     if occurred_at < EARLIEST:
-        raise RefusedError("time_too_early", f"occurred_at is before {EARLIEST:%Y}; is the clock or its unit wrong?", "occurred_at")
+        raise RefusedError(
+            "time_too_early", f"occurred_at is before {EARLIEST:%Y}; is the clock or its unit wrong?", "occurred_at"
+        )
     return occurred_at
 
 
@@ -176,7 +184,9 @@ def _checked_tags(tags: dict[str, Any]) -> dict[str, str]:
             continue
         text = value if isinstance(value, str) else msgspec.json.encode(value).decode()
         if not 1 <= len(name) <= 64 or len(text) > 200:
-            raise RefusedError("invalid_tag", "A tag's name has 1 to 64 characters, its value at most 200.", f"tags.{name[:64]}")
+            raise RefusedError(
+                "invalid_tag", "A tag's name has 1 to 64 characters, its value at most 200.", f"tags.{name[:64]}"
+            )
         checked[name] = text
     return checked
 
@@ -203,7 +213,7 @@ def _detail(document: EventDocument) -> dict[str, Any] | None:
 
 
 def _body_hash(document: EventDocument) -> bytes:
-    """Tells a retry from another event with the same id. A retry may have asked the clock again, so time is left out."""
+    """Tells a retry from another event of the same id. A retry may have asked the clock again, so time is left out."""
     body = msgspec.structs.replace(document, occurred_at=None)
     return hashlib.blake2b(msgspec.json.encode(body, order="sorted"), digest_size=16).digest()
 

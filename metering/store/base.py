@@ -7,13 +7,12 @@ from typing import Any
 
 import msgspec
 
-# PostgreSQL's binary times count microseconds and days from here.
-EPOCH_UNIX_SECONDS = 946_684_800
-EPOCH_ORDINAL = 730_120
+# Organization and key: what an event is known by.
+Address = tuple[int, bytes]
 
 
-class StoredEvent(msgspec.Struct, kw_only=True):
-    """One rated event as a row. The field order is the order of the columns written.
+class StoredEvent(msgspec.Struct, frozen=True, gc=False):
+    """One rated event as a row. Fields are in the order of the columns, and metering/pipeline.py fills them by position.
 
     References of 0 mean "none". Times are microseconds, days are days, both since 2000-01-01 UTC.
     `hour`, `day` and `month` are where the event lands in the organization's zone.

@@ -10,8 +10,8 @@ from zoneinfo import ZoneInfo
 
 from core.periods import buckets, local_day, month_span, month_start, next_month
 from core.tenancy import SETTING, setting_value
-from metering.store.postgres import LOCK_CLASS
 from metering.store.rollups import roll_up_chats, roll_up_days, roll_up_hours
+from metering.store.staging import LOCK_CLASS
 from metering.store.steps import Execute, Steps
 
 ENTER_ALONE = f"SELECT set_config('{SETTING}', %s, true), pg_advisory_xact_lock({LOCK_CLASS}, %s)"
@@ -56,4 +56,3 @@ def rebuild(organization_id: int, zone: ZoneInfo) -> Steps[int]:
             yield Execute(statement, places)
         month, months = next_month(month), months + 1
     return months
-

@@ -9,7 +9,7 @@ from __future__ import annotations
 from metering.dimensions import DIMENSIONS, HOUR_DIMENSIONS
 from metering.events import BUCKETS, COMPLETION_BUCKETS, PROMPT_BUCKETS
 
-TOTAL_TOKENS = " + ".join(PROMPT_BUCKETS + COMPLETION_BUCKETS)
+TOTAL_TOKENS = " + ".join(f"{bucket}::bigint" for bucket in PROMPT_BUCKETS + COMPLETION_BUCKETS)
 
 # name -> expression over one event row; each roll-up keeps the sum of each.
 MEASURES: dict[str, str] = {
@@ -45,11 +45,6 @@ def _add() -> str:
     return ", ".join(f"{name} = r.{name} + excluded.{name}" for name in MEASURES)
 
 
-def _day_values() -> str:
-    values = ", ".join(f"({d.kind.value}, {d.column})" for d in DIMENSIONS.values())
-    return f"(VALUES (0, 0), {values}) AS v (kind, ref)"
-
-
 def roll_up_hours(source: str) -> str:
     return f"""
 INSERT INTO metering_usage_hour AS r (organization_id, hour, {HOUR_COLUMNS}, {MEASURE_LIST})
@@ -60,10 +55,19 @@ ON CONFLICT (organization_id, hour, {HOUR_COLUMNS}) DO UPDATE SET {_add()}
 
 
 def roll_up_days(source: str) -> str:
+    """Every dimension by itself, and the total, in one pass over the rows."""
+    columns = [dimension.column for dimension in DIMENSIONS.values()]
+    sets = ", ".join(f"(organization_id, day, {column})" for column in columns)
+    # grouping() has a 0 bit for the one column that a set keeps; the total keeps none.
+    kept = f"~grouping({', '.join(columns)}) & {2 ** len(columns) - 1}"
+    cases = " ".join(
+        f"WHEN {2 ** (len(columns) - 1 - at)} THEN {dimension.kind.value}"
+        for at, dimension in enumerate(DIMENSIONS.values())
+    )
     return f"""
 INSERT INTO metering_usage_day AS r (organization_id, kind, day, ref, {MEASURE_LIST})
-SELECT organization_id, v.kind, day, v.ref, {_sums()} FROM {source} CROSS JOIN LATERAL {_day_values()}
-GROUP BY organization_id, v.kind, day, v.ref ORDER BY organization_id, v.kind, day, v.ref
+SELECT organization_id, CASE {kept} {cases} ELSE 0 END, day, coalesce({", ".join(columns)}, 0), {_sums()} FROM {source}
+GROUP BY GROUPING SETS ((organization_id, day), {sets}) ORDER BY 1, 2, 3, 4
 ON CONFLICT (organization_id, kind, day, ref) DO UPDATE SET {_add()}
 """
 

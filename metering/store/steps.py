@@ -1,8 +1,8 @@
 """Database work written once, run by synchronous and by asynchronous connections.
 
 A function that needs the database is a generator: it yields `Execute` and `Copy` steps and is sent the rows
-they return. `run` drives it on a psycopg connection (commands, tasks, tests), `run_async` on an asynchronous
-one (the edge). Transactions are the driver's caller's business.
+they return. `run` drives it inside the caller's transaction (commands, tasks, tests), `run_async` in a
+transaction of its own (the edge).
 """
 
 from __future__ import annotations
@@ -17,7 +17,10 @@ T = TypeVar("T")
 
 
 class Execute(msgspec.Struct, frozen=True):
-    """A statement; the generator receives its rows, or [] when it returns none."""
+    """A statement; the generator receives its rows, or [] when it returns none.
+
+    With parameters (perhaps none: `()`) it is prepared. Without, it may be several statements; the last one answers.
+    """
 
     sql: str
     params: Sequence[Any] | Mapping[str, Any] | None = None
@@ -35,7 +38,7 @@ Steps = Generator[Execute | Copy, list[tuple[Any, ...]], T]
 
 
 def run(connection: psycopg.Connection[Any], steps: Steps[T]) -> T:
-    """Drive `steps` to their result on a synchronous connection."""
+    """Drive `steps` to their result on a synchronous connection, inside the transaction it is in."""
     rows: list[tuple[Any, ...]] = []
     with connection.cursor() as cursor:
         step = _advance(steps, None)
@@ -47,29 +50,48 @@ def run(connection: psycopg.Connection[Any], steps: Steps[T]) -> T:
                         copy.write_row(row)
                 rows = []
             else:
-                cursor.execute(step.sql, step.params, prepare=True)  # type: ignore[arg-type]
+                cursor.execute(step.sql, step.params, prepare=step.params is not None)
+                while cursor.nextset():
+                    pass
                 rows = cursor.fetchall() if cursor.description else []
             step = _advance(steps, rows)
-    return step.value
+    value: T = step.value
+    return value
 
 
 async def run_async(connection: psycopg.AsyncConnection[Any], steps: Steps[T]) -> T:
-    """Drive `steps` to their result on an asynchronous connection."""
+    """Drive `steps` to their result in a transaction of their own; `connection` is in autocommit mode.
+
+    BEGIN travels with the first statement when that takes no parameters: a round trip is dear where all wait for it.
+    """
     rows: list[tuple[Any, ...]] = []
-    async with connection.cursor() as cursor:
-        step = _advance(steps, None)
-        while not isinstance(step, _Done):
-            if isinstance(step, Copy):
-                async with cursor.copy(step.sql) as copy:
-                    copy.set_types(step.types)
-                    for row in step.rows:
-                        await copy.write_row(row)
-                rows = []
-            else:
-                await cursor.execute(step.sql, step.params, prepare=True)  # type: ignore[arg-type]
-                rows = await cursor.fetchall() if cursor.description else []
-            step = _advance(steps, rows)
-    return step.value
+    try:
+        async with connection.cursor() as cursor:
+            step = _advance(steps, None)
+            begin = "BEGIN;"
+            if not isinstance(step, Execute) or step.params is not None:
+                await cursor.execute(begin)
+                begin = ""
+            while not isinstance(step, _Done):
+                if isinstance(step, Copy):
+                    async with cursor.copy(step.sql) as copy:
+                        copy.set_types(step.types)
+                        for row in step.rows:
+                            await copy.write_row(row)
+                    rows = []
+                else:
+                    await cursor.execute(begin + step.sql, step.params, prepare=step.params is not None)
+                    begin = ""
+                    while cursor.nextset():
+                        pass
+                    rows = await cursor.fetchall() if cursor.description else []
+                step = _advance(steps, rows)
+            await cursor.execute("COMMIT")
+    except BaseException:
+        await connection.rollback()
+        raise
+    value: T = step.value
+    return value
 
 
 class _Done(msgspec.Struct, frozen=True):

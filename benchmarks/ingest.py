@@ -1,0 +1,228 @@
+"""How fast events come in, beside the raw limit and the plain way, on this very machine in this very minute.
+
+    uv run python -m benchmarks.ingest [--seconds 4]
+
+Starts a PostgreSQL of its own (durable) and a real edge process, drives it over loopback, and stops both.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import gc
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+ONE_BY_ONE = "benchmarks.ingest:one_by_one"
+
+
+def one_by_one() -> Any:
+    """The edge with the same append code and a transaction for every request: what group commit is compared to."""
+    import django
+
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+    django.setup()
+    from metering import group_commit
+    from metering.edge import app
+
+    group_commit.LANES = 8
+    group_commit.MOST_ROWS = 1
+    return app
+
+
+# ── What is measured against ──
+
+
+def prepare_ledger() -> str:
+    """Migrate, load the list prices, make an organization with projects and a key. Returns the key's secret."""
+    import django
+    from django.core.management import call_command
+
+    django.setup()
+    call_command("migrate", verbosity=0)
+    call_command("sync_prices", verbosity=0)
+    from accounts import keys, organizations, teams
+    from accounts.audit import Actor
+    from accounts.models import Scope, User
+    from benchmarks.workload import PROJECTS
+    from core.tenancy import organization_scope
+
+    by = Actor.of_command("benchmark")
+    owner = User.objects.create_user("owner@bench.test", "a long enough password", name="Owner")
+    organization = organizations.create_organization("Bench", owner, by=by, timezone="Europe/Berlin", country="DE")
+    with organization_scope(organization.pk):
+        for name in PROJECTS:
+            teams.create_project(organization, name, by=by)
+        _, secret = keys.create_key(organization, "bench", [Scope.USAGE_WRITE], by=by)
+    return secret
+
+
+def _connect() -> Any:
+    import psycopg
+
+    return psycopg.connect(os.environ["DATABASE_URL"].replace("postgres://", "postgresql://"), autocommit=True)
+
+
+def raw_copy(most_rows: int) -> tuple[int, float, float]:
+    """The rows stored so far, by binary COPY on one connection into a table of the same columns and primary key.
+
+    Returns (rows, rows a second in one transaction, rows a second with a commit every 1,000).
+    """
+    with _connect() as connection, connection.cursor() as cursor:
+        source = f"COPY (SELECT * FROM metering_event LIMIT {most_rows}) TO STDOUT (FORMAT BINARY)"
+        with cursor.copy(source) as copy:
+            blocks = [bytes(block) for block in copy]  # a block is a row, the first with the header
+        head, first = blocks[0][:19], blocks[0][19:]
+        rows = [row for row in (first, *blocks[1:]) if row and row != b"\xff\xff"]
+        speeds = []
+        for size in (len(rows), 1_000):
+            cursor.execute("DROP TABLE IF EXISTS raw_event")
+            cursor.execute("CREATE TABLE raw_event (LIKE metering_event, PRIMARY KEY (organization_id, occurred_at, key))")
+            cursor.execute("CHECKPOINT")
+            pieces = [b"".join((head, *rows[at : at + size], b"\xff\xff")) for at in range(0, len(rows), size)]
+            started = time.perf_counter()
+            for piece in pieces:
+                with cursor.copy("COPY raw_event FROM STDIN (FORMAT BINARY)") as copy:
+                    for at in range(0, len(piece), 65_536):
+                        copy.write(piece[at : at + 65_536])
+            speeds.append(len(rows) / (time.perf_counter() - started))
+        cursor.execute("DROP TABLE raw_event")
+    return len(rows), speeds[0], speeds[1]
+
+
+def counts() -> tuple[int, int]:
+    """(events, requests in the day cube's total): what the phases must have left behind."""
+    with _connect() as connection:
+        events = connection.execute("SELECT count(*) FROM metering_event").fetchone()[0]
+        total = connection.execute("SELECT coalesce(sum(requests), 0) FROM metering_usage_day WHERE kind = 0").fetchone()[0]
+    return events, int(total)
+
+
+@contextmanager
+def edge(application: str, *, factory: bool = False) -> Iterator[tuple[int, int]]:
+    """A real server process; yields its port and its process id."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [sys.executable, "-m", "uvicorn", application, "--host", "127.0.0.1", "--port", str(port), "--loop", "uvloop",
+               "--http", "httptools", "--no-access-log", "--log-level", "warning", *(["--factory"] if factory else [])]  # fmt: skip
+    process = subprocess.Popen(command, cwd=ROOT)
+    try:
+        for _ in range(300):
+            try:
+                urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=1)
+            except urllib.error.HTTPError:
+                break
+            except OSError:
+                time.sleep(0.1)
+        yield port, process.pid
+    finally:
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(15)
+        except subprocess.TimeoutExpired:
+            process.kill()
+
+
+# ── Phases ──
+
+
+class Bench:
+    def __init__(self, secret: str, seconds: float) -> None:
+        self._secret = secret
+        self._seconds = seconds
+        self.acknowledged = 0
+
+    def phase(self, name: str, port: int, pid: int, *, size: int, connections: int, most: int) -> tuple[float, float]:
+        """Run one phase and print its line; returns events a second and the 99th percentile."""
+        import msgspec
+        import psutil
+
+        from benchmarks.loopback import drive, request
+        from benchmarks.workload import Workload
+
+        supply = Workload(f"{name.replace(' ', '')}{connections}")
+        encode = msgspec.json.encode
+        requests = [
+            request(port, self._secret, encode({"events": supply.batch(size)} if size > 1 else supply.event()))
+            for _ in range(most)
+        ]
+        gc.freeze()
+        edge_process = psutil.Process(pid)
+        before, client_before = _cpu(edge_process), time.process_time()
+        run = asyncio.run(drive(port, requests, connections, self._seconds))
+        edge_cpu, client_cpu = _cpu(edge_process) - before, time.process_time() - client_before
+        if set(run.statuses) != {"200"}:
+            raise SystemExit(f"{name}: answers were {run.statuses}; the last: {run.last_answer[:300]!r}")
+        events = run.requests * size
+        self.acknowledged += events
+        speed, p99 = events / run.seconds, run.percentile(0.99)
+        print(f"{name:34} {connections:4} {speed:12,.0f} {run.percentile(0.5):10.1f} {p99:8.1f}"
+              f" {edge_cpu / events * 1e6:10.1f} {client_cpu / events * 1e6:10.1f}", flush=True)  # fmt: skip
+        return speed, p99
+
+
+def _cpu(process: Any) -> float:
+    times = process.cpu_times()
+    return float(times.user + times.system)
+
+
+def measure(seconds: float) -> None:
+    secret = prepare_ledger()
+    print(f"{'phase':34} {'conn':>4} {'events/s':>12} {'p50 ms':>10} {'p99 ms':>8} {'edge µs':>10} {'client µs':>10}")
+    bench = Bench(secret, seconds)
+    with edge("config.edge:application") as (port, pid):
+        bench.phase("warm-up, batches of 100", port, pid, size=100, connections=2, most=30)
+        thousand, _ = bench.phase("batches of 1,000", port, pid, size=1_000, connections=4, most=int(60 * seconds))
+        bench.phase("batches of 100", port, pid, size=100, connections=8, most=int(500 * seconds))
+        for connections in (1, 16):
+            bench.phase("single events", port, pid, size=1, connections=connections, most=int(8_000 * seconds))
+        single, p99 = bench.phase("single events", port, pid, size=1, connections=64, most=int(15_000 * seconds))
+    with edge(ONE_BY_ONE, factory=True) as (port, pid):
+        bench.phase("warm-up, one transaction each", port, pid, size=1, connections=4, most=100)
+        plain, _ = bench.phase("single events, a transaction each", port, pid, size=1, connections=64, most=int(4_000 * seconds))
+    events, total = counts()
+    rows, raw, raw_by_thousand = raw_copy(150_000)
+    print(f"\nraw binary COPY of {rows:,} of the same rows: {raw:,.0f} rows/s; with a commit every 1,000: {raw_by_thousand:,.0f}")
+    print(f"batches of 1,000 / raw COPY: {thousand / raw:.2f} (aim 0.30); / raw COPY by 1,000: {thousand / raw_by_thousand:.2f}")
+    print(f"single events at 64 / a transaction each: {single / plain:.1f} (aim 4); p99 {p99:.1f} ms (aim 25)")
+    verdict = "equal" if events == total == bench.acknowledged else "DIFFERENT"
+    print(f"acknowledged {bench.acknowledged:,}, stored {events:,}, rolled up {total:,}: {verdict}")
+    if verdict != "equal":
+        raise SystemExit(1)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seconds", type=float, default=4.0, help="the length of each phase")
+    seconds = parser.parse_args().seconds
+    from config import embedded
+
+    directory = Path(tempfile.mkdtemp(prefix="tokenledger-bench-"))
+    directory.chmod(0o755)
+    os.environ |= {"TOKENLEDGER_DATA_DIR": str(directory), "DEBUG": "0", "SECRET_KEY": "only-for-the-benchmark",
+                   "DJANGO_SETTINGS_MODULE": "config.settings", "LOG_LEVEL": "WARNING"}  # fmt: skip
+    for name in ("DATABASE_URL", "REDIS_URL", "TOKENLEDGER_EMBEDDED"):
+        os.environ.pop(name, None)
+    import atexit
+
+    # Registered before the servers' own hooks, so it runs after they have stopped.
+    atexit.register(shutil.rmtree, directory, ignore_errors=True)
+    embedded.provide()
+    measure(seconds)
+
+
+if __name__ == "__main__":
+    main()
