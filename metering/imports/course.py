@@ -17,7 +17,7 @@ from metering.imports.dry_run import Rehearsal
 from metering.imports.mapping import MappingError
 from metering.imports.reader import FileError, Reader, Row
 from metering.imports.records import KeptFile, RecordJournal, TakenOverError, mapping_of, tally_of
-from metering.imports.run import Importer
+from metering.imports.run import Importer, StoppedError
 from metering.imports.tally import Tally
 from metering.models import ImportChunk, ImportProblem, ImportStatus, UsageImport
 
@@ -126,7 +126,7 @@ def _carry(
     except TakenOverError:
         logger.info("import_taken_over", import_id=record.pk)
         return
-    except (FileError, MappingError) as error:
+    except (FileError, MappingError, StoppedError) as error:
         _end(record, ImportStatus.FAILED, str(error))
         return
     _end(record, done)

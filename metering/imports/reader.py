@@ -96,7 +96,7 @@ class Reader:
         try:
             start = self._bytes.peek(_PEEK)
         except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-            raise FileError(f"The compressed file is damaged: {error}.") from error
+            raise FileError(f"The compressed file is damaged or cut short: {error}.") from error
         if not start.strip():
             raise FileError("The file is empty.")
         return start

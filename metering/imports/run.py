@@ -14,7 +14,7 @@ from typing import Protocol
 import msgspec
 import psycopg
 import structlog
-from django.db import DatabaseError, InterfaceError, OperationalError, connection
+from django.db import DatabaseError, DataError, IntegrityError, InterfaceError, connection
 from psycopg import errors
 
 from core.tenancy import organization_scope
@@ -23,7 +23,7 @@ from metering.directory import Directory
 from metering.events import BUCKETS, Usage, UsageEvent
 from metering.imports.identity import Occurrences, fingerprint, row_id
 from metering.imports.mapping import ColumnMap, RowError, Writer
-from metering.imports.reader import Reader, Row
+from metering.imports.reader import FileError, Reader, Row
 from metering.imports.tally import RowProblem, Tally
 from metering.ingest.batch import parse_value
 from metering.pipeline import Rated, Sender
@@ -36,7 +36,9 @@ logger = structlog.get_logger(__name__)
 BATCH_EVENTS = 4_000
 # Rows that are left out move the progress on as well.
 BATCH_ROWS = 50_000
-_UNREACHABLE = (OperationalError, InterfaceError, psycopg.OperationalError, psycopg.InterfaceError)
+# A value that cannot be stored, as opposed to a database that cannot be used.
+_BAD_VALUE = (DataError, IntegrityError, psycopg.DataError, psycopg.IntegrityError)
+_DATABASE = (DatabaseError, InterfaceError, psycopg.Error)
 _SPLIT = (*BUCKETS, "web_searches", "images", "media_ms")
 
 
@@ -50,11 +52,14 @@ class Journal(Protocol):
 Store = Callable[[Sequence[UsageEvent]], list[Rated]]
 
 
-class StorageLostError(Exception):
-    """The database went away. What was reported to the journal is stored; the rest is not."""
+class StoppedError(Exception):
+    """The database fails. What was reported to the journal is stored; the rest is not."""
 
-    def __init__(self, row: int) -> None:
-        super().__init__(f"The database went away at row {row:,}. Run the same import again: it goes on from there.")
+    def __init__(self, row: int, error: Exception) -> None:
+        words = str(error).strip().splitlines() or [type(error).__name__]
+        super().__init__(
+            f"The database failed at row {row:,} ({words[0]}). Rows before it are stored. Run the same import again."
+        )
 
 
 class Pending(msgspec.Struct, frozen=True):
@@ -104,6 +109,10 @@ class Importer:
                 is_full = self._events >= self._batch_events or len(self._problems) >= self._batch_events
                 if is_full or self._rows >= BATCH_ROWS:
                     self._flush(last, reader, journal)
+        except FileError:
+            self._flush(last, reader, journal)  # what came before the damage
+            raise
+        else:
             self._flush(last, reader, journal)
         finally:
             self._occurrences.close()
@@ -177,9 +186,9 @@ class Importer:
                 with organization_scope(self._organization_id):
                     self._settle()
                     journal.advance(last_row, reader.bytes_read, self._draft, self._problems)
-            except _UNREACHABLE as error:
+            except _DATABASE as error:
                 if attempt == 2 or not _is_passing(error):
-                    raise StorageLostError(self._pending[0].row if self._pending else last_row) from error
+                    raise StoppedError(self._pending[0].row if self._pending else last_row, error) from error
                 if connection.connection is None or connection.connection.closed:
                     connection.close()
             else:
@@ -202,9 +211,7 @@ class Importer:
         """Store them; where the database refuses a value, find the one that it refuses and report it."""
         try:
             rated = self._store([event for _, event in batch])
-        except _UNREACHABLE:
-            raise
-        except (DatabaseError, psycopg.Error) as error:
+        except _BAD_VALUE as error:
             if len(batch) == 1:
                 row, _ = batch[0]
                 logger.warning("import_row_refused", row=row, error=str(error))
@@ -271,8 +278,11 @@ def _copy(tally: Tally) -> Tally:
 
 
 def _is_passing(error: Exception) -> bool:
-    """Whether trying once more may help: the server restarted, or another writer was in the way."""
-    cause = error.__cause__
-    return isinstance(error, InterfaceError) or isinstance(
-        cause, errors.DeadlockDetected | errors.SerializationFailure | errors.LockNotAvailable | errors.AdminShutdown
-    ) or connection.connection is None or connection.connection.closed  # fmt: skip
+    """Whether trying once more may help: the connection was lost, or another writer was in the way."""
+    causes = (error, error.__cause__)
+    if any(
+        isinstance(cause, errors.DeadlockDetected | errors.SerializationFailure | errors.LockNotAvailable)
+        for cause in causes
+    ):
+        return True
+    return connection.connection is None or bool(connection.connection.closed)

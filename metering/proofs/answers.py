@@ -30,10 +30,11 @@ def check_queries(subject: Subject) -> CheckResult:
             for day in sorted(set(days) | set(counted.by_day)):
                 differences += compare(f"query of {day}", counted.days.get(day, Figures()), days.get(day, Figures()))
         asked += 1
-    dimensions = [*DIMENSIONS, *(["chat"] if counted.chat_events else [])]
-    for name in dimensions:
-        total, groups = _grouped(msgspec.structs.replace(base, group_by=(name,), limit=LARGEST_LIMIT), name)
+    for name in (*DIMENSIONS, "chat"):
+        total, valued, groups = _grouped(msgspec.structs.replace(base, group_by=(name,), limit=LARGEST_LIMIT), name)
         differences += compare(f"query by {name}", expected, total)
+        if name == "chat":
+            differences += compare("query by chat, those with one", counted.chats, valued)
         if name == "model":
             names = subject.labels(counted.by_model)
             for model, figures in counted.models.items():
@@ -47,15 +48,17 @@ def _day(row: UsageRow, subject: Subject) -> dt.date:
     return row.start.astimezone(subject.zone).date()
 
 
-def _grouped(query: UsageQuery, name: str) -> tuple[Figures, dict[Any, Figures]]:
-    """The sum of all groups, page by page; and the groups themselves of the model dimension, of which there are few."""
-    total, groups = Figures(), {}
+def _grouped(query: UsageQuery, name: str) -> tuple[Figures, Figures, dict[Any, Figures]]:
+    """The sum of all groups, page by page; of those that have a value; and the groups of models, which are few."""
+    total, valued, groups = Figures(), Figures(), {}
     while True:
         answer = run(query)
         for row in answer.rows:
             total += row.figures
+            if row.group[name].ref:
+                valued += row.figures
             if name == "model":
                 groups[row.group[name].ref] = row.figures
         if answer.next_cursor is None:
-            return total, groups
+            return total, valued, groups
         query = msgspec.structs.replace(query, cursor=answer.next_cursor)

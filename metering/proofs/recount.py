@@ -55,7 +55,8 @@ class Recount:
         self.total = [0] * len(MEASURE_FIELDS)
         self.by_model: dict[int, list[int]] = {}
         self.by_day: dict[dt.date, list[int]] = {}
-        self.chat_events = 0
+        # What has a chat; the rest is "without".
+        self.chat_total = [0] * len(MEASURE_FIELDS)
         self.receipts = 0
         self.wrong_costs: list[WrongEvent] = []
         self.wrong_cost_count = 0
@@ -65,6 +66,10 @@ class Recount:
     @property
     def figures(self) -> Figures:
         return Figures(*self.total)
+
+    @property
+    def chats(self) -> Figures:
+        return Figures(*self.chat_total)
 
     @property
     def models(self) -> dict[int, Figures]:
@@ -122,11 +127,13 @@ def recount(organization_id: int, start: dt.datetime, end: dt.datetime, zone: Zo
             int(duration_ms is not None),
         )
         day = first_day + dt.timedelta(days=clock.place(micros(occurred_at)).day)
-        for sums in (counted.total, _sums(counted.by_model, model_id), _sums(counted.by_day, day)):
+        groups = [counted.total, _sums(counted.by_model, model_id), _sums(counted.by_day, day)]
+        if chat is not None:
+            groups.append(counted.chat_total)
+        for sums in groups:
             for place, value in enumerate(measures):
                 if value:
                     sums[place] += value
-        counted.chat_events += chat is not None
         expected_key = event_key(event_id)
         if key.bytes != expected_key:
             counted.wrong_key(event_id, expected_key.hex(), key.hex)

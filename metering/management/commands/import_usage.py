@@ -24,7 +24,7 @@ from metering.imports.reader import FORMATS, FileError, Reader
 from metering.imports.recognize import Proposal, check_start, overrule, propose
 from metering.imports.records import RecordJournal, audit_start, create_import
 from metering.imports.report import FirstProblems, ProblemFile, as_json, plan_lines, problem_lines, summary_lines
-from metering.imports.run import Importer, Journal, StorageLostError
+from metering.imports.run import Importer, Journal, StoppedError
 from metering.imports.tally import Tally
 from metering.models import ImportStatus, UsageImport
 
@@ -110,7 +110,7 @@ class Command(BaseCommand):
             problem = ""
             try:
                 importer.run(Reader(file, options["format"]), ShownJournal(progress, *journals))
-            except (FileError, StorageLostError) as error:
+            except (FileError, StoppedError) as error:
                 problem = str(error)
             except KeyboardInterrupt:
                 problem = "Interrupted. What was stored stays; run the same import again to go on."
