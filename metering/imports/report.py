@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import csv
 import datetime as dt
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, TextIO
 
+from core.csvcells import csv_text
 from core.figures import count, money
 from core.money import usd_text
 from metering.imports.mapping import ColumnMap
@@ -14,18 +14,11 @@ from metering.imports.recognize import Proposal
 from metering.imports.tally import Part, RowProblem, Tally
 
 PROBLEM_COLUMNS = ("row", "column", "field", "code", "message", "value")
-# A spreadsheet takes a cell that begins like this for a formula.
-_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
 
-def neutral(cell: str) -> str:
-    """A text that a spreadsheet shows and does not compute."""
-    return f"'{cell}" if cell.startswith(_FORMULA_STARTS) else cell
-
-
-def problem_cells(problem: RowProblem) -> list[str]:
+def problem_cells(problem: RowProblem) -> tuple[int | str, ...]:
     texts = (problem.column, problem.field, problem.code, problem.message, problem.value)
-    return [str(problem.row), *(neutral(text or "") for text in texts)]
+    return problem.row, *(text or "" for text in texts)
 
 
 class ProblemFile:
@@ -33,11 +26,10 @@ class ProblemFile:
 
     def __init__(self, file: TextIO) -> None:
         self._file = file
-        self._writer = csv.writer(file)
-        self._writer.writerow(PROBLEM_COLUMNS)
+        self._file.write(csv_text([PROBLEM_COLUMNS]))
 
     def advance(self, rows_done: int, bytes_done: int, tally: Tally, problems: Sequence[RowProblem]) -> None:  # noqa: ARG002
-        self._writer.writerows(problem_cells(problem) for problem in problems)
+        self._file.write(csv_text(problem_cells(problem) for problem in problems))
         self._file.flush()
 
 

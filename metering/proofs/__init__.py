@@ -13,7 +13,9 @@ CHECKS: dict[str, str] = {
     "hours": "metering.proofs.rollups.check_hours",
     "days": "metering.proofs.rollups.check_days",
     "chats": "metering.proofs.rollups.check_chats",
-    "queries": "metering.proofs.answers.check_queries",
+    "queries": "metering.proofs.queries.check",
+    "export": "metering.proofs.exports.check",
+    "api": "metering.proofs.api.check",
 }
 
 

@@ -1,4 +1,4 @@
-"""What people and programs are told = the events: the query, the export and the API, as they really answer."""
+"""What a query answers = the events, whichever table it reads. Every page and program asks queries."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from metering.query.run import UsageRow, run
 from metering.query.spec import LARGEST_LIMIT, UsageQuery
 
 
-def check_queries(subject: Subject) -> CheckResult:
+def check(subject: Subject) -> CheckResult:
     """The month as a whole, by hour, by day and by every dimension; whatever table answers."""
     counted = subject.recount
     expected = counted.figures
