@@ -17,7 +17,7 @@ from typing import Any
 import psycopg
 import structlog
 from django.conf import settings
-from django.db import Error as DjangoDatabaseError
+from django.db import InterfaceError, OperationalError
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -172,6 +172,10 @@ async def events(request: Request) -> Response:
         return api.answer(parsed, rated, with_results=with_results, request_id=request.state.id)
 
 
+_UNREACHABLE = (
+    StorageUnavailableError, PoolTimeout, psycopg.OperationalError, psycopg.InterfaceError,
+    OperationalError, InterfaceError,
+)  # fmt: skip
 _UNAVAILABLE = "The ledger's storage cannot be reached. Nothing was acknowledged; send it again."
 
 Endpoint = Callable[[Request], Awaitable[Response]]
@@ -188,17 +192,13 @@ def _guarded(endpoint: Endpoint) -> Endpoint:
             response = _refusal(error, own_id)
         except ClientDisconnect:
             return Response(status_code=499)
-        except (
-            StorageUnavailableError,
-            psycopg.OperationalError,
-            psycopg.InterfaceError,
-            PoolTimeout,
-            DjangoDatabaseError,
-        ) as error:
+        except _UNREACHABLE as error:
             logger.warning("storage_unavailable", request_id=own_id, error=repr(error))
             response = _refusal(
                 ApiError(503, "storage_unavailable", _UNAVAILABLE, retry_after=RETRY_AFTER_SECONDS), own_id
             )
+        except RecursionError:
+            response = _refusal(ApiError(400, "too_deep", "The body is nested too deeply."), own_id)
         except UnstorableError:
             response = _refusal(ApiError(422, "unstorable", "The database refuses these values."), own_id)
         except Exception:
@@ -249,12 +249,14 @@ async def _no_route(request: Request, error: Exception) -> Response:
     return response
 
 
-app = Starlette(
-    exception_handlers={HTTPException: _no_route},
-    routes=[Route(path, _guarded(endpoint), methods=[method]) for (method, path), endpoint in ROUTES.items()],
-    lifespan=lifespan,
-)
-app.router.redirect_slashes = False
+def make_app() -> Starlette:
+    routes = [Route(path, _guarded(endpoint), methods=[method]) for (method, path), endpoint in ROUTES.items()]
+    made = Starlette(routes=routes, exception_handlers={HTTPException: _no_route}, lifespan=lifespan)
+    made.router.redirect_slashes = False
+    return made
+
+
+app = make_app()
 
 
 def serves(method: str, path: str) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import io
 import re
 from typing import Any
 
@@ -14,6 +15,10 @@ from metering.ingest.document import KNOWN_FIELDS, EventDocument, LenientEventDo
 from metering.store.base import Problem
 
 MOST_EVENTS = 10_000
+# Counted by their commas before anything is made of them: 16 MiB hold eight million zeros, half a gigabyte of objects.
+MOST_VALUES = 2_000_000
+
+MOST_WARNINGS = 20
 
 _STRICT = msgspec.json.Decoder(EventDocument)
 _LENIENT = msgspec.json.Decoder(LenientEventDocument)
@@ -41,36 +46,44 @@ class Parsed(msgspec.Struct):
 
 def parse_json(body: bytes, *, is_strict: bool, received_at: dt.datetime) -> list[Parsed]:
     """One event, `{"events": […]}`, or a bare list. Raises ApiError for what is no such thing."""
-    start = body.lstrip()[:1]
+    if body.count(b",") > MOST_VALUES:
+        raise ApiError(413, "too_many_values", f"A request holds at most {MOST_VALUES:,} values.")
+    try:
+        return _parse_json(body, is_strict=is_strict, received_at=received_at)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise ApiError(400, "invalid_json", f"The body is not JSON: {error}.") from error
+
+
+def _parse_json(body: bytes, *, is_strict: bool, received_at: dt.datetime) -> list[Parsed]:
+    start = body[:100].lstrip()[:1] or body.lstrip()[:1]
     if start == b"[":
         return _parse_list(body, is_strict=is_strict, received_at=received_at)
     if start != b"{":
-        _decode_any(body)
+        _ANY.decode(body)
         raise ApiError(400, "invalid_body", "The body is one event, a list of events, or an object with events.")
     if b'"events"' in body:
         try:
-            envelope = _ENVELOPE.decode(body)
+            events = bytes(_ENVELOPE.decode(body).events)
         except msgspec.ValidationError:
             pass
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise _malformed(error) from error
         else:
-            if bytes(envelope.events).lstrip()[:1] != b"[":
+            if events.lstrip()[:1] != b"[":
                 raise ApiError(422, "invalid_type", "events is a list.", param="events")
-            return _parse_list(bytes(envelope.events), is_strict=is_strict, received_at=received_at)
+            return _parse_list(events, is_strict=is_strict, received_at=received_at)
     return [_parse_one(body, is_strict=is_strict, received_at=received_at)]
 
 
 def parse_ndjson(body: bytes, *, is_strict: bool, received_at: dt.datetime) -> list[Parsed]:
     """One event a line; empty lines are skipped. A line that is no JSON is that event's problem alone."""
-    lines = [line for line in body.split(b"\n") if line.strip()]
-    _check_number(len(lines))
-    parsed = []
-    for line in lines:
+    parsed: list[Parsed] = []
+    for number, line in enumerate(io.BytesIO(body)):
+        if not line.strip():
+            continue
+        _check_number(len(parsed) + 1)
         try:
             parsed.append(_parse_one(line, is_strict=is_strict, received_at=received_at))
-        except ApiError as error:
-            parsed.append(Parsed(problem=Problem(error.code, error.message)))
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            parsed.append(Parsed(problem=Problem("invalid_json", f"Line {number + 1} is not JSON: {error}.")))
     return parsed
 
 
@@ -78,45 +91,48 @@ def parse_value(value: Any, *, is_strict: bool, received_at: dt.datetime) -> Par
     """One event from a decoded object (a row of an imported file)."""
     try:
         document = msgspec.convert(value, EventDocument if is_strict else LenientEventDocument)
+        if has_nul(value):
+            return Parsed(problem=_NUL, event_id=_id_of(value))
+        return _understood(document, received_at)
     except msgspec.ValidationError as error:
         return Parsed(problem=_problem(error), event_id=_id_of(value))
-    if has_nul(value):
-        return Parsed(problem=_NUL, event_id=_id_of(value))
-    return _understood(document, received_at)
+    except UnicodeEncodeError:
+        return Parsed(problem=_SURROGATE)
 
 
 def _parse_list(body: bytes, *, is_strict: bool, received_at: dt.datetime) -> list[Parsed]:
     try:
         documents = _STRICT_LIST.decode(body)
     except msgspec.ValidationError:
-        items = _RAW_LIST.decode(body)
-        _check_number(len(items))
-        return [_parse_one(bytes(item), is_strict=is_strict, received_at=received_at) for item in items]
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise _malformed(error) from error
-    _check_number(len(documents))
-    if b"\\u0000" in body:
-        items = _RAW_LIST.decode(body)
-        return [_parse_one(bytes(item), is_strict=is_strict, received_at=received_at) for item in items]
-    return [_understood(document, received_at) for document in documents]
+        documents = None
+    if documents is not None:
+        _check_number(len(documents))
+        if b"\\u0000" not in body:
+            return [_understood(document, received_at) for document in documents]
+    items = _RAW_LIST.decode(body)
+    _check_number(len(items))
+    return [_parse_one(bytes(item), is_strict=is_strict, received_at=received_at) for item in items]
 
 
 def _parse_one(body: bytes, *, is_strict: bool, received_at: dt.datetime) -> Parsed:
+    """Raises msgspec.DecodeError, UnicodeDecodeError or RecursionError for what is no JSON."""
     warnings: tuple[str, ...] = ()
     try:
         document: EventDocument = _STRICT.decode(body)
     except msgspec.ValidationError as error:
-        value = _decode_any(body)
+        try:
+            value = _ANY.decode(body)
+        except msgspec.ValidationError as worse:  # a number beyond all bounds
+            return Parsed(problem=_problem(worse))
         if is_strict or not isinstance(value, dict):
             return Parsed(problem=_problem(error), event_id=_id_of(value))
         try:
             document = _LENIENT.decode(body)
         except msgspec.ValidationError as worse:
             return Parsed(problem=_problem(worse), event_id=_id_of(value))
-        warnings = tuple(f"unknown field {name[:100]} was left out" for name in value if name not in KNOWN_FIELDS)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise _malformed(error) from error
-    if b"\\u0000" in body and has_nul(_decode_any(body)):
+        unknown = [name for name in value if name not in KNOWN_FIELDS]
+        warnings = tuple(f"unknown field {name[:100]} was left out" for name in unknown[:MOST_WARNINGS])
+    if b"\\u0000" in body and has_nul(_ANY.decode(body)):
         return Parsed(problem=_NUL, event_id=document.id if document.id and "\0" not in document.id else None)
     parsed = _understood(document, received_at)
     parsed.warnings = warnings + parsed.warnings
@@ -131,17 +147,6 @@ def _understood(document: EventDocument, received_at: dt.datetime) -> Parsed:
     return Parsed(event=event, event_id=event.event_id, warnings=notes)
 
 
-def _decode_any(body: bytes) -> Any:
-    try:
-        return _ANY.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise _malformed(error) from error
-
-
-def _malformed(error: Exception) -> ApiError:
-    return ApiError(400, "invalid_json", f"The body is not JSON: {error}.")
-
-
 def _check_number(number: int) -> None:
     if number > MOST_EVENTS:
         raise ApiError(
@@ -149,6 +154,7 @@ def _check_number(number: int) -> None:
         )
 
 
+_SURROGATE = Problem("invalid_text", "A text holds half of a surrogate pair, which is no character.")
 _NUL = Problem("nul_character", "A text holds the character U+0000, which cannot be stored.")
 
 

@@ -39,19 +39,20 @@ class Intake:
     @asynccontextmanager
     async def body(self, request: Request) -> AsyncIterator[bytes]:
         """The unpacked body of a request, until it is answered. Raises ApiError 400, 413, 415 or 503."""
-        held = 0
+        seen = held = 0
         parts: list[bytes] = []
         declared = request.headers.get("content-length", "")
         is_too_large = declared.isdigit() and int(declared) > MOST_BYTES
         try:
             async for part in request.stream():
-                held += len(part)
-                is_too_large = is_too_large or held > MOST_BYTES
+                seen += len(part)
+                is_too_large = is_too_large or seen > MOST_BYTES
                 if is_too_large:
                     parts.clear()
-                    if held > MOST_DROPPED_BYTES:
+                    if seen > MOST_DROPPED_BYTES:
                         break
                     continue
+                held += len(part)
                 self._held += len(part)
                 parts.append(part)
                 if self._held > MOST_HELD_BYTES:
@@ -67,7 +68,7 @@ class Intake:
             async with self._large:
                 yield unpack(packed, encoding)
         finally:
-            self._held -= min(held, MOST_BYTES)
+            self._held -= held
 
 
 def _too_large() -> ApiError:
