@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import re
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
@@ -12,6 +10,7 @@ Cell = str | int | float | Decimal | None
 
 # A spreadsheet takes a cell that begins like this for a formula; full-width forms are folded by some.
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
+_SPECIAL = re.compile(r'[",\r\n]')
 _NUMBER = re.compile(r"[+-]?\d+(\.\d+)?")
 
 
@@ -25,7 +24,10 @@ def safe_cell(value: Cell) -> str | int | float | Decimal:
 
 
 def csv_text(rows: Iterable[Sequence[Cell]]) -> str:
-    """Rows as CSV, each line ended by a line feed."""
-    lines = io.StringIO()
-    csv.writer(lines, lineterminator="\n").writerows([safe_cell(cell) for cell in row] for row in rows)
-    return lines.getvalue()
+    """Rows as CSV, each line ended by a line feed. The standard writer would then leave a carriage return unquoted."""
+    return "".join(",".join(map(_quoted, row)) + "\n" for row in rows)
+
+
+def _quoted(cell: Cell) -> str:
+    text = str(safe_cell(cell))
+    return '"' + text.replace('"', '""') + '"' if _SPECIAL.search(text) else text

@@ -40,25 +40,28 @@ NONE = GroupValue(0, None, None)
 # ── From references to names ──
 
 
-def name_refs(organization_id: int, dimension: str, refs: Iterable[int]) -> dict[int, GroupValue]:
-    """Every reference's name, 0 and unknown ones included; one query."""
-    wanted = set(refs)
-    named: dict[int, GroupValue] = {0: NONE}
-    known = wanted - {0}
-    if known:
+def name_refs(organization_id: int, refs: Mapping[str, Iterable[int]]) -> dict[str, dict[int, GroupValue]]:
+    """Every reference's name by dimension, 0 and unknown ones included; one query for all labels, one per entity."""
+    wanted = {dimension: set(values) - {0} for dimension, values in refs.items()}
+    label_ids = set().union(*(wanted[name] for name in wanted if DIMENSIONS[name].is_label))
+    labels = _labels(organization_id, label_ids) if label_ids else {}
+    named: dict[str, dict[int, GroupValue]] = {}
+    for dimension, ids in wanted.items():
         if DIMENSIONS[dimension].is_label:
-            rows = Label.objects.filter(organization_id=organization_id, pk__in=known)
-            named.update(
-                (pk, GroupValue(pk, text, text, slot)) for pk, text, slot in rows.values_list("pk", "text", "slot")
-            )
+            found = {pk: labels[pk] for pk in ids & labels.keys()}
+        elif ids:
+            rows = _ENTITIES[dimension](organization_id, ids)
+            found = {pk: GroupValue(pk, key, name, _slot(pk)) for pk, key, name in rows}
         else:
-            named.update(
-                (pk, GroupValue(pk, key, name, _slot(pk)))
-                for pk, key, name in _ENTITIES[dimension](organization_id, known)
-            )
-    for ref in wanted - named.keys():
-        named[ref] = GroupValue(ref, str(ref), None)
+            found = {}
+        unknown = {pk: GroupValue(pk, str(pk), None) for pk in ids - found.keys()}
+        named[dimension] = {0: NONE, **found, **unknown}
     return named
+
+
+def _labels(organization_id: int, ids: set[int]) -> dict[int, GroupValue]:
+    rows = Label.objects.filter(organization_id=organization_id, pk__in=ids).values_list("pk", "text", "slot")
+    return {pk: GroupValue(pk, text, text, slot) for pk, text, slot in rows}
 
 
 def name_texts(organization_id: int, dimension: str, texts: Iterable[str | None]) -> dict[str | None, GroupValue]:

@@ -177,6 +177,11 @@ def read_filters(params: QueryDict, grant: KeyGrant) -> dict[str, tuple[FilterVa
     return filters
 
 
+def own_filters(grant: KeyGrant) -> dict[str, tuple[FilterValue, ...]]:
+    """What a key may read at all."""
+    return {} if grant.project_id is None else {"project": (grant.project_id,)}
+
+
 def _keep_to_project(filters: dict[str, tuple[FilterValue, ...]], project_id: int) -> None:
     """A key of a project reads that project's usage, whatever it asks for."""
     if "project" in filters:

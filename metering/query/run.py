@@ -130,11 +130,11 @@ def _result(query: UsageQuery, planned: Plan, found: _Found, keys: Sequence[Sort
         rows = rows[: query.limit]
         cursor = _write_cursor(query, rows[-1][-1 - len(keys) : -1])
     groups = len(query.group_by)
-    names = [_names(query, name, {row[i + 1] for row in rows}) for i, name in enumerate(query.group_by)]
+    names = _names(query, {name: {row[i + 1] for row in rows} for i, name in enumerate(query.group_by)})
     usage_rows = []
     for row in rows:
         start, end = planned.buckets[row[0] - 1]
-        group = {name: names[i][row[i + 1]] for i, name in enumerate(query.group_by)}
+        group = {name: names[name][row[i + 1]] for i, name in enumerate(query.group_by)}
         usage_rows.append(UsageRow(start, end, group, _figures(row, groups + 1)))
     return UsageResult(
         query=query,
@@ -145,10 +145,12 @@ def _result(query: UsageQuery, planned: Plan, found: _Found, keys: Sequence[Sort
     )
 
 
-def _names(query: UsageQuery, dimension: str, values: set[Any]) -> dict[Any, GroupValue]:
-    if is_text(dimension):
-        return dict(name_texts(query.organization_id, dimension, values))
-    return dict(name_refs(query.organization_id, dimension, values))
+def _names(query: UsageQuery, values: dict[str, set[Any]]) -> dict[str, dict[Any, GroupValue]]:
+    refs = {name: found for name, found in values.items() if not is_text(name)}
+    named: dict[str, dict[Any, GroupValue]] = dict(name_refs(query.organization_id, refs).items())
+    for name in values.keys() - refs.keys():
+        named[name] = dict(name_texts(query.organization_id, name, values[name]))
+    return named
 
 
 # ── Cursors ──
