@@ -141,6 +141,8 @@ ROWS: list[Row] = [
     Endpoint("accounts-api:projects", "usage:read", foreign=200),
     Endpoint("accounts-api:project", "usage:read", args={"project": "canary-project"}),
     Endpoint("accounts-api:audit", foreign=200),
+    # ── metering: prices ──
+    Endpoint("metering-api:prices", "billing:read", foreign=200),
 ]
 
 # Pages of one's own account, made by allauth: they name no organization and show nothing but request.user's.

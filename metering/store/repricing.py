@@ -109,9 +109,7 @@ class PostgresRepricing:
             self._clock = run(raw, _enter_alone(organization_id))
         with raw.cursor(name="repricing", binary=True) as cursor:
             cursor.itersize = _FETCHED
-            cursor.execute(
-                _CALLS, {"organization": organization_id, "start": start, "end": end, "model": self._model}
-            )
+            cursor.execute(_CALLS, {"organization": organization_id, "start": start, "end": end, "model": self._model})
             # Behind the snapshot of the events, whose names are stored before they are.
             names = dict(raw.execute(_NAMES, (organization_id,)).fetchall())
             for row in cursor:
