@@ -173,5 +173,6 @@ def _record(actor: audit.Actor, organization_id: int, result: Repricing) -> None
     period = f"{result.start.isoformat()}/{result.end.isoformat()}"
     changes: dict[str, tuple[Any, Any]] = {"period": (None, period)}
     for item in result.differences:
-        changes[item.model] = (usd_text(item.old_cost_nanos), usd_text(item.new_cost_nanos))
+        name = f"{item.provider}/{item.model}" if item.provider else item.model
+        changes[name] = (usd_text(item.old_cost_nanos), usd_text(item.new_cost_nanos))
     audit.record(actor, "prices.reprice", organization, changes)

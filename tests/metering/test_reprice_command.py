@@ -98,7 +98,7 @@ def test_applied_it_is_changed_and_audited(acme: Organization, usage: None) -> N
     with organization_scope(acme.id):
         entry = AuditEntry.objects.get(action="prices.reprice")
     assert entry.actor_label == "command reprice"
-    assert entry.changes["our-llm"] == ["0", "4"]
+    assert entry.changes["openai/our-llm"] == ["0", "4"]
     assert "0 of 4 calls would change." in run(*PERIOD)
     assert run_json(*PERIOD)["digest"] is None
     with pytest.raises(CommandError, match="not what was shown"):

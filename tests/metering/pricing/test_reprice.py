@@ -86,7 +86,7 @@ def test_the_act_does_what_the_dry_run_said_and_is_audited(acme: Organization) -
     with organization_scope(acme.id):
         entry = AuditEntry.objects.get()
     assert (entry.action, entry.actor_label) == ("prices.reprice", "fiona@acme.test")
-    assert entry.changes["gpt-4o"] == ["2", "1"]
+    assert entry.changes["openai/gpt-4o"] == ["2", "1"]
 
 
 def test_the_act_refuses_when_the_difference_has_changed(acme: Organization) -> None:
