@@ -21,6 +21,7 @@ OBJECTS = ("usage", "chat", "message", "files", "tags")
 OPEN = ("usage.", "tags.", "message.input_parts.", "message.output_parts.")
 
 # Fields of the import alone, turned into fields of the document.
+OCCURRED_MS = "occurred_at_ms"
 DURATION_S = "duration_s"
 FIRST_TOKEN_S = "time_to_first_token_s"  # noqa: S105
 ENDED_AT = "ended_at"
@@ -29,6 +30,7 @@ IS_BATCH = "is_batch"
 REQUESTS = "requests"
 MOST_REQUESTS = 100_000
 EXTRA = {
+    OCCURRED_MS: "when the call began, in milliseconds",
     DURATION_S: "how long the call took, in seconds",
     FIRST_TOKEN_S: "until the first token, in seconds",
     ENDED_AT: "when the call ended; the duration follows",
@@ -87,6 +89,8 @@ def unknown_field(field: str) -> str | None:
 def converter(field: str) -> Convert:
     if field in _TIMES:
         return time
+    if field == OCCURRED_MS:
+        return time_in_ms
     if field in _MEASURED:
         return number
     if field in ("streamed", IS_BATCH):
@@ -202,6 +206,14 @@ def time(value: Any, clock: Clock) -> dt.datetime:
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=clock.zone)
     return moment.astimezone(dt.UTC)
+
+
+def time_in_ms(value: Any, clock: Clock) -> dt.datetime:
+    """Milliseconds after the start, or since 1970; what no size tells."""
+    milliseconds = _float(value)
+    if milliseconds is None:
+        raise CellError("invalid_time", "This is no number of milliseconds.")
+    return _from_number(milliseconds / 1000, clock.start or _EPOCH)
 
 
 def _from_number(seconds: float, start: dt.datetime | None) -> dt.datetime:

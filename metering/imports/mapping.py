@@ -18,6 +18,7 @@ from metering.imports.fields import (
     FIRST_TOKEN_S,
     IS_BATCH,
     MOST_REQUESTS,
+    OCCURRED_MS,
     REQUESTS,
     CellError,
     Clock,
@@ -200,6 +201,9 @@ def _finish(document: dict[str, Any]) -> int:
         value = document.pop(seconds, None)
         if value is not None:
             document.setdefault(milliseconds, value * 1000)
+    in_ms = document.pop(OCCURRED_MS, None)
+    if in_ms is not None:
+        document.setdefault("occurred_at", in_ms)
     began = document.get("occurred_at")
     for moment, milliseconds in ((ENDED_AT, "duration_ms"), (FIRST_TOKEN_AT, "time_to_first_token_ms")):
         at = document.pop(moment, None)
@@ -265,7 +269,7 @@ def _check_fields(fields: frozenset[str]) -> None:
         raise MappingError(f"usage.{min(own)} is a bucket of ours and usage.{other} a provider's field; map one kind.")
     if "model" not in fields:
         raise MappingError("No column gives the model. Map one to model, or set it: model=gpt-4o.")
-    if "occurred_at" not in fields:
+    if not fields & {"occurred_at", OCCURRED_MS}:
         raise MappingError("No column gives the time of a call. Map one to occurred_at.")
     if not usage and "usage" not in fields and "status" not in fields:
         raise MappingError("No column gives tokens. Map them, for example to usage.prompt_tokens.")

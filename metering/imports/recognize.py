@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from metering.events import BUCKETS
-from metering.imports.fields import SMALLEST_EPOCH, unknown_field
+from metering.imports.fields import OCCURRED_MS, SMALLEST_EPOCH, unknown_field
 from metering.imports.mapping import ColumnMap, MappingError
 
 Pairs = tuple[tuple[str, str], ...]
@@ -102,6 +102,7 @@ _NAMES: dict[str, tuple[str, ...]] = {
         "occurredat", "timestamp", "createdat", "created", "starttime", "startedat", "requesttime", "datetime", "time",
         "date", "ts",
     ),
+    "occurred_at_ms": ("occurredatms", "timestampms", "createdatms", "createdms", "timems"),
     "ended_at": ("endtime", "endedat", "finishedat"),
     "model": ("model", "modelname", "modelid", "deployment", "deploymentname", "engine"),
     "provider": ("provider", "vendor", "customllmprovider"),
@@ -253,13 +254,11 @@ def check_start(mapping: ColumnMap, samples: Sequence[Mapping[str, Any]]) -> Non
     if mapping.start is not None:
         return
     for column, field in mapping.columns:
-        if field != "occurred_at":
+        if field not in ("occurred_at", OCCURRED_MS):
             continue
         values = [row[column] for row in samples if row.get(column) not in (None, "")]
         if values and all(_is_offset(value) for value in values):
-            raise MappingError(
-                f"{column} counts seconds from a start. Say when that was: --start 2026-11-01T00:00:00Z", column
-            )
+            raise MappingError(f"{column} counts from a start. Give the start, such as 2026-11-01T00:00:00Z.", column)
 
 
 def _is_offset(value: Any) -> bool:

@@ -161,7 +161,10 @@ def _mapping(file: BinaryIO, options: dict[str, Any]) -> tuple[Proposal, ColumnM
     )
     mapping = msgspec.structs.replace(mapping, start=_start(options["start"]), zone_name=options["timezone"])
     check(mapping, beginning.columns)
-    check_start(mapping, beginning.values)
+    try:
+        check_start(mapping, beginning.values)
+    except MappingError as error:
+        raise CommandError(f"{error} The option is --start.") from error
     return proposal, mapping, beginning
 
 

@@ -134,6 +134,15 @@ def test_times_without_a_zone_are_in_the_files_zone() -> None:
     assert time("2026-07-01 12:00:00Z", berlin) == dt.datetime(2026, 7, 1, 12, tzinfo=UTC)
 
 
+def test_milliseconds_are_said_to_be_such() -> None:
+    mapping = ColumnMap(columns=(("ms", "occurred_at_ms"), ("model", "model"), ("in", "usage.input")))
+    values = {"ms": "3000", "model": "m", "in": "1"}
+    started = ColumnMap(mapping.columns, start=dt.datetime(2026, 11, 1, tzinfo=UTC))
+    assert document(started, values)["occurred_at"] == dt.datetime(2026, 11, 1, 0, 0, 3, tzinfo=UTC)
+    since_1970 = document(mapping, {**values, "ms": "1795262400123"})
+    assert since_1970["occurred_at"] == dt.datetime(2026, 11, 21, 12, 0, 0, 123_000, tzinfo=UTC)
+
+
 def test_numbers_count_from_the_start_when_there_is_one() -> None:
     clock = ColumnMap(start=dt.datetime(2026, 11, 1, tzinfo=UTC)).clock
     assert time("134.227", clock) == dt.datetime(2026, 11, 1, 0, 2, 14, 227_000, tzinfo=UTC)

@@ -129,7 +129,7 @@ def test_naming_our_buckets_drops_a_providers_counts() -> None:
 
 def test_offsets_need_a_start() -> None:
     mapping = ColumnMap(columns=(("t_s", "occurred_at"),))
-    with pytest.raises(MappingError, match="--start"):
+    with pytest.raises(MappingError, match="Give the start"):
         check_start(mapping, [{"t_s": "0.0"}, {"t_s": "134.2"}])
     check_start(mapping, [{"t_s": "1795262400"}])
     check_start(mapping, [{"t_s": "2026-11-21"}])

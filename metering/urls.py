@@ -1,0 +1,20 @@
+"""Pages of this app, opened by OrganizationMiddleware. The reading API's addresses are in api_urls.py."""
+
+from django.urls import path
+
+from metering.views import imports, integrity
+
+app_name = "metering"
+
+_IMPORT = "o/<slug:organization>/settings/import/"
+
+urlpatterns = [
+    path(_IMPORT, imports.index, name="imports"),
+    path(f"{_IMPORT}<int:record>/", imports.detail, name="import"),
+    path(f"{_IMPORT}<int:record>/start/", imports.start, name="import-start"),
+    path(f"{_IMPORT}<int:record>/progress/", imports.progress, name="import-progress"),
+    path(f"{_IMPORT}<int:record>/errors.csv", imports.problems, name="import-problems"),
+    path(f"{_IMPORT}<int:record>/discard/", imports.discard, name="import-discard"),
+    path("o/<slug:organization>/integrity/", integrity.index, name="integrity"),
+    path("o/<slug:organization>/integrity/prove/", integrity.prove, name="integrity-prove"),
+]
