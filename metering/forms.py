@@ -29,11 +29,12 @@ class UploadForm(forms.Form):
         widget=forms.ClearableFileInput({"accept": ".csv,.tsv,.jsonl,.ndjson,.gz,text/csv,application/gzip"}),
     )
 
-    def clean_file(self) -> UploadedFile:
-        file: UploadedFile = self.cleaned_data["file"]
-        if (file.size or 0) > LARGEST_UPLOAD:
+    def clean_file(self) -> UploadedFile[Any]:
+        file: UploadedFile[Any] = self.cleaned_data["file"]
+        size = file.size or 0
+        if size > LARGEST_UPLOAD:
             raise forms.ValidationError(
-                f"The file has {filesizeformat(file.size)}; at most {filesizeformat(LARGEST_UPLOAD)} can be uploaded."
+                f"The file has {filesizeformat(size)}; at most {filesizeformat(LARGEST_UPLOAD)} can be uploaded."
             )
         return file
 

@@ -125,6 +125,15 @@ ROWS: list[Row] = [
     Page("reports:series"),
     Page("reports:recount"),
     Page("reports:choose", args={"dimension": "model"}),
+    # ── metering: pages ──
+    Page("metering:imports", MANAGERS),
+    Page("metering:import", MANAGERS),
+    Page("metering:import-start", MANAGERS, method="POST", ok=302),
+    Page("metering:import-progress", MANAGERS),
+    Page("metering:import-problems", MANAGERS),
+    Page("metering:import-discard", MANAGERS, method="POST", ok=302),
+    Page("metering:integrity", "viewer finance admin owner"),
+    Page("metering:integrity-prove", SEERS, method="POST", ok=302),
     # ── accounts: API ──
     Endpoint("accounts-api:keys", foreign=200),
     Endpoint("accounts-api:key"),

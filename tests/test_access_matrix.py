@@ -13,8 +13,10 @@ from django.urls import URLPattern, URLResolver, get_resolver, reverse
 from django.utils.timezone import now
 
 from accounts import members
+from accounts.audit import Actor
 from accounts.models import Department, Invitation, Membership, Organization, Project, Team, TeamMembership, User
 from core.tenancy import organization_scope
+from metering.imports.records import create_import
 from tests.access_matrix import OWN_ACCOUNT, ROWS, Endpoint, Row
 from tests.cast import Key, logged_in, make_key
 from tests.metering.query.usage import make_event, write
@@ -69,6 +71,7 @@ def arguments(acme: Organization, bob: User, alice: User) -> dict[str, Any]:
             digest=members._digest(TOKEN),
             expires_at=now() + timedelta(days=1),
         )
+        upload = create_import(acme, f"{CANARY}.csv", 1, by=Actor.of_command("test"))
     write(
         acme.id, [make_event("canary", now() - timedelta(hours=1), model=f"{CANARY}-model", project="canary-project")]
     )
@@ -82,6 +85,7 @@ def arguments(acme: Organization, bob: User, alice: User) -> dict[str, Any]:
         "invitation": invitation.pk,
         "key": make_key(acme, name=f"{CANARY} key").row.pk,
         "token": TOKEN,
+        "record": upload.pk,
     }
 
 

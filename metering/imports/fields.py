@@ -219,7 +219,7 @@ def time_in_ms(value: Any, clock: Clock) -> dt.datetime:
 def _from_number(seconds: float, start: dt.datetime | None) -> dt.datetime:
     try:
         if start is not None:
-            return start + dt.timedelta(seconds=seconds)
+            return (start + dt.timedelta(seconds=seconds)).astimezone(dt.UTC)
         for limit, per_second in _UNITS:
             if abs(seconds) < limit:
                 return _EPOCH + dt.timedelta(seconds=seconds / per_second)

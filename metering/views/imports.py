@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import msgspec
 from django.contrib import messages
@@ -73,7 +74,7 @@ def index(request: OrganizationRequest) -> HttpResponse:
     return render(request, "metering/imports.html", context, status=422 if form.errors else 200)
 
 
-def _keep_upload(request: OrganizationRequest, file: UploadedFile) -> UsageImport:
+def _keep_upload(request: OrganizationRequest, file: UploadedFile[Any]) -> UsageImport:
     """Look into the file before anything of it is kept. Raises FileError."""
     reader = Reader(file.file)  # type: ignore[arg-type]
     beginning = sample(reader)

@@ -11,79 +11,16 @@ from django.core.management import CommandError, call_command
 from django.db import connection
 
 from accounts.audit import Actor
-from accounts.models import Organization, Project, User
+from accounts.models import Organization
 from accounts.organizations import update_organization
-from core.tenancy import organization_scope, unscoped
-from metering.directory import Directory
-from metering.events import Usage
-from metering.models import PriceRate, PriceVersion, Proof
-from metering.models.prices import PriceKind
-from metering.pipeline import Sender, record
-from metering.pricing.book import PriceBook
+from core.tenancy import organization_scope
+from metering.models import Proof
 from metering.prove import months_with_usage, prove_month
 from metering.rebuilding import follow_zone, rebuild_rollups
-from tests.metering.query.usage import make_event
+from tests.metering.proofs.conftest import execute
 
 UTC = dt.UTC
 NOVEMBER = dt.date(2026, 11, 1)
-
-
-@pytest.fixture
-def usage(acme: Organization, globex: Organization, website: Project, bob: User) -> None:
-    """Acme's November with everything in it: chats, a correction, every kind of price, both ends of the month."""
-    with unscoped("list prices are everybody's"):
-        version = PriceVersion.objects.create(
-            kind=PriceKind.LIST, provider="openai", model="gpt-4o", valid_from="2020-01-01T00:00:00Z", source="test"
-        )
-        for bucket, femtos in (("input", 2_500_000_001), ("cache_read", 1_250_000_000), ("output", 10_000_000_000)):
-            PriceRate.objects.create(version=version, bucket=bucket, femtos_per_unit=femtos)
-        PriceVersion.objects.create(
-            kind=PriceKind.LIST,
-            provider="openai",
-            model="free-1",
-            valid_from="2020-01-01T00:00:00Z",
-            is_free=True,
-            source="test",
-        )
-    start = dt.datetime(2026, 10, 31, 23, tzinfo=UTC)  # midnight in Berlin
-    events = [
-        make_event(
-            f"e{n}",
-            start + dt.timedelta(hours=7 * n),
-            "gpt-4o",
-            Usage(input=100 + n, cache_read=n, output=3 * n),
-            provider="openai",
-            chat=f"c{n % 3}",
-            chat_title=f"Title {n}",
-            detail={"chat_title": f"Title {n}"},
-            duration_ms=100,
-        )
-        for n in range(60)
-    ]
-    events += [
-        make_event("free", start, "free-1", provider="openai", project="website"),
-        make_event("odd", start, "never-heard-of", user="bob@acme.test"),
-        make_event("err", start, "gpt-4o", None, provider="openai", status="error"),
-        make_event("last", dt.datetime(2026, 11, 30, 22, 59, 59, tzinfo=UTC), "gpt-4o", provider="openai"),
-        make_event("december", dt.datetime(2026, 11, 30, 23, tzinfo=UTC), "gpt-4o", provider="openai"),
-    ]
-    write(acme, events)
-    write(acme, [make_event("correction", start + dt.timedelta(hours=7), "gpt-4o", Usage(input=9, output=9),
-                            provider="openai", supersedes="e1", chat="c1")])  # fmt: skip
-    write(globex, events[:5])
-
-
-def write(organization: Organization, events: list) -> None:
-    directory = Directory.load(organization.id)
-    with organization_scope(organization.id):
-        rated = record(directory, PriceBook.load(), Sender(), events, dt.datetime.now(UTC))
-    assert {one.outcome for one in rated} == {"created"} or organization.slug == "globex"
-
-
-def execute(sql: str, organization: Organization) -> int:
-    with organization_scope(organization.id), connection.cursor() as cursor:
-        cursor.execute(sql)
-        return cursor.rowcount
 
 
 def proof_of(organization: Organization):
