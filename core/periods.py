@@ -127,7 +127,11 @@ def next_bucket(start: dt.datetime, interval: Interval, zone: ZoneInfo) -> dt.da
     if interval == "15m":
         return start + QUARTER
     if interval == "hour":
-        # The next quarter that belongs to another hour: at most four steps.
+        local = start.astimezone(zone)
+        end = start + dt.timedelta(hours=1) - dt.timedelta(minutes=local.minute)
+        if end.astimezone(zone).utcoffset() == local.utcoffset():
+            return end
+        # The offset changes on the way: the next quarter that belongs to another hour.
         end = start + QUARTER
         while hour_start(end, zone) == start:
             end += QUARTER
@@ -147,6 +151,8 @@ def buckets(
 ) -> list[tuple[dt.datetime, dt.datetime]]:
     """The buckets of [start, end), in order; the first and the last are cut to it."""
     found: list[tuple[dt.datetime, dt.datetime]] = []
+    if start >= end:
+        return found
     at = bucket_start(start, interval, zone)
     while at < end:
         following = next_bucket(at, interval, zone)

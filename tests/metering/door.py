@@ -51,7 +51,13 @@ class Door:
         return self.send_raw(json.dumps(body), query=query, key=key, **headers)
 
     def send_raw(
-        self, content: Any, *, query: str = "", key: Key | None = None, content_type: str = "application/json", **headers: str
+        self,
+        content: Any,
+        *,
+        query: str = "",
+        key: Key | None = None,
+        content_type: str = "application/json",
+        **headers: str,
     ) -> httpx.Response:
         sent = {
             "content-type": content_type,

@@ -40,6 +40,11 @@ def eventually(holds: Callable[[], Any], seconds: float = 3.0) -> bool:
     return False
 
 
+def as_database_owner() -> psycopg.Connection[Any]:
+    database = settings.DATABASES["default"]
+    return psycopg.connect(host=database["HOST"], user=database["USER"], dbname=database["NAME"], autocommit=True)
+
+
 def test_keys(door: Door, acme: Organization, acme_key: Key, new_key: Callable[..., Key]) -> None:
     assert code_of(door.send(event(), authorization="")) == (401, "missing_api_key")
     assert code_of(door.send(event(), authorization="Basic abc")) == (401, "missing_api_key")
@@ -113,11 +118,9 @@ def test_an_announcement_that_nobody_heard_is_made_up_for(door: Door, acme: Orga
     """The listener's connection is cut, and the key revoked while nobody listens."""
     assert door.send(event("before")).status_code == 200
     cut = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s AND query LIKE 'LISTEN%%'"
-    database = settings.DATABASES["default"]
-    with psycopg.connect(host=database["HOST"], user=database["USER"], dbname=database["NAME"], autocommit=True) as owner:
-        with organization_scope(acme.id), transaction.atomic():
-            assert owner.execute(cut, [database["NAME"]]).fetchall() == [(True,)]
-            keys.revoke_key(acme_key.row, by=BY)
+    with as_database_owner() as owner, organization_scope(acme.id), transaction.atomic():
+        assert owner.execute(cut, [settings.DATABASES["default"]["NAME"]]).fetchall() == [(True,)]
+        keys.revoke_key(acme_key.row, by=BY)
     assert eventually(lambda: door.send(event("after")).status_code == 401, seconds=1)
     assert eventually(lambda: door.send(event("after")).status_code == 401, seconds=0.1)
 
@@ -167,8 +170,7 @@ def test_an_idempotency_key_is_welcome_and_changes_nothing(door: Door, acme: Org
 def test_a_partition_dropped_behind_its_back_is_made_again(door: Door, acme: Organization) -> None:
     late = event(occurred_at="2019-03-05T12:00:00Z")
     assert door.send(late).status_code == 200
-    database = settings.DATABASES["default"]
-    with psycopg.connect(host=database["HOST"], user=database["USER"], dbname=database["NAME"], autocommit=True) as owner:
+    with as_database_owner() as owner:
         owner.execute("DROP TABLE metering_event_2019_03")
     assert door.send(late | {"id": "e2"}).json()["created"] == 1
     assert stored_ids(acme) == ["e2"]

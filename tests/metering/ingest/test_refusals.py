@@ -208,8 +208,19 @@ def test_numbers_beyond_all_bounds_are_their_events_problem(door: Door) -> None:
 
 def test_texts_are_kept_as_they_come(door: Door, acme: Organization) -> None:
     """Right-to-left and control characters are the display's business; nothing is rewritten."""
-    texts = ["شركة", "\u202egpt-4o\u202c", "a\u200fb", "e\u0301", "👩‍💻", "x\ty\r\n\u2028z", "<b>&amp;'\"--", "\x7f\x01"]
-    assert door.send([event(f"e{n}", feature=text, tags={"t": text}) for n, text in enumerate(texts)]).status_code == 200
+    texts = [
+        "شركة",
+        "\u202egpt-4o\u202c",
+        "a\u200fb",
+        "e\u0301",
+        "👩‍💻",
+        "x\ty\r\n\u2028z",
+        "<b>&amp;'\"--",
+        "\x7f\x01",
+    ]
+    assert (
+        door.send([event(f"e{n}", feature=text, tags={"t": text}) for n, text in enumerate(texts)]).status_code == 200
+    )
     sql = """SELECT l.text, e.tags ->> 't' FROM metering_event e JOIN metering_label l ON l.id = e.feature_id
         ORDER BY e.event_id"""
     assert select(acme, sql) == [(text, text) for text in texts]
@@ -255,7 +266,9 @@ def test_null_usage_is_unknown_and_no_usage_needs_an_error(door: Door, acme: Org
     }
     known = dict(select(acme, "SELECT event_id, is_usage_known FROM metering_event"))
     assert known == {"unknown": False, "nothing-said": False, "failed": True, "no-usage": True, "zero": True}
-    assert select(acme, "SELECT requests, unknown_requests, errors FROM metering_usage_day WHERE kind = 0") == [(5, 2, 2)]
+    assert select(acme, "SELECT requests, unknown_requests, errors FROM metering_usage_day WHERE kind = 0") == [
+        (5, 2, 2)
+    ]
     response = door.send({"id": "x", "model": "gpt-4o"})
     assert error_of(response)["param"] == "usage"
 
