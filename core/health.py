@@ -53,7 +53,6 @@ def _answers(name: str, ask: Callable[[], object]) -> bool:
 
 
 def _ask_database() -> None:
-    connection.close_if_unusable_or_obsolete()
     with connection.cursor() as cursor:
         cursor.execute("SELECT 1")
 

@@ -22,7 +22,7 @@ SLOTS = 10
 _LARGEST_ID = 2**31 - 1
 
 
-class GroupValue(msgspec.Struct, frozen=True):
+class GroupValue(msgspec.Struct, frozen=True, gc=False):
     """One value of a dimension. `key` goes back into a filter, `label` is for people, `slot` (1 to 10) is its color.
 
     Without a value (ref 0) all but `ref` are None; of something deleted only `label` is.

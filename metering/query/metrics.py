@@ -63,7 +63,7 @@ class Coverage(msgspec.Struct, frozen=True):
         }
 
 
-class Figures(msgspec.Struct, frozen=True):
+class Figures(msgspec.Struct, frozen=True, gc=False):
     """Sums over some usage. The first fields are the roll-ups' measures, in their order; money is in nano-dollars."""
 
     requests: int = 0

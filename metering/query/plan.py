@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import datetime as dt
 import enum
+import itertools
 from collections.abc import Sequence
 from zoneinfo import ZoneInfo
 
@@ -27,6 +28,7 @@ class Source(enum.StrEnum):
     EVENTS = "events"
 
 
+_HOUR, _DAY = dt.timedelta(hours=1), dt.timedelta(days=1)
 EVERY_SOURCE = frozenset(Source)
 
 
@@ -50,16 +52,33 @@ class Plan(msgspec.Struct, frozen=True):
 
 def plan(query: UsageQuery, ledger: ZoneInfo, sources: frozenset[Source] = EVERY_SOURCE) -> Plan:
     """How to answer a query. `sources` leaves roll-ups out; the figures stay the same."""
-    divided = (
-        tuple(buckets(query.start, query.end, query.interval, query.zone))
-        if query.interval
-        else ((query.start, query.end),)
-    )
+    divided = tuple(_divide(query))
     inner = [start for start, _ in divided[1:]]
     coarse = [
         source for source in (Source.DAY, Source.CHAT, Source.HOUR) if source in sources and _tells(source, query)
     ]
     return Plan(tuple(_cut(query.start, query.end, inner, coarse, ledger)), divided, ledger)
+
+
+def _divide(query: UsageQuery) -> list[tuple[dt.datetime, dt.datetime]]:
+    """The buckets of the range, the first and the last cut to it."""
+    if query.interval is None:
+        return [(query.start, query.end)]
+    if query.interval != "hour":
+        return buckets(query.start, query.end, query.interval, query.zone)
+    found: list[tuple[dt.datetime, dt.datetime]] = []
+    for start, end in buckets(query.start, query.end, "day", query.zone):
+        found += _hours(start, end, query.zone)
+    return found
+
+
+def _hours(start: dt.datetime, end: dt.datetime, zone: ZoneInfo) -> list[tuple[dt.datetime, dt.datetime]]:
+    """The hours of a day. A year has thousands, so a plain day's are counted instead of looked up one by one."""
+    is_plain = end - start == _DAY and start.astimezone(zone).utcoffset() == end.astimezone(zone).utcoffset()
+    if not is_plain or start != hour_start(start, zone):
+        return buckets(start, end, "hour", zone)
+    edges = [start + n * _HOUR for n in range(25)]
+    return list(itertools.pairwise(edges))
 
 
 def _tells(source: Source, query: UsageQuery) -> bool:

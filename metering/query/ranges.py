@@ -104,7 +104,7 @@ def custom_range(start: dt.datetime, end: dt.datetime, zone: ZoneInfo, now: dt.d
     )  # fmt: skip
 
 
-def intervals_for(span: Span) -> tuple[Interval, ...]:
+def intervals_for(span: Span | Range) -> tuple[Interval, ...]:
     """By the length of a range: a chart has some 4 to 200 points, the default about 30."""
     days = (span.end - span.start) / _DAY
     if days <= 2.1:

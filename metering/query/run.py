@@ -20,12 +20,12 @@ from metering.query.labels import GroupValue, name_refs, name_texts, resolve_fil
 from metering.query.metrics import MEASURE_FIELDS, Coverage, Figures
 from metering.query.plan import EVERY_SOURCE, Plan, Source, plan
 from metering.query.spec import UsageQuery, is_text
-from metering.query.sql import Filters, SortKey, sort_keys, usage_statement
+from metering.query.sql import SortKey, Statement, sort_keys, ungrouped, usage_statement
 
 _ATTEMPTS = 3
 
 
-class UsageRow(msgspec.Struct, frozen=True):
+class UsageRow(msgspec.Struct, frozen=True, gc=False):
     """The usage of one group in one bucket [start, end). `group` has the dimensions of group_by, in that order."""
 
     start: dt.datetime
@@ -64,7 +64,8 @@ def run(query: UsageQuery, sources: frozenset[Source] = EVERY_SOURCE) -> UsageRe
         for _ in range(_ATTEMPTS):
             ledger = ledger_zone(query.organization_id)
             planned = plan(query, ledger or query.zone, sources)
-            found = _execute(query, planned, filters, after)
+            whole = _plan_of_totals(query, planned, sources)
+            found = _execute(query, usage_statement(query, planned, whole, filters, after))
             # The statement saw the ledger as it read the roll-ups: a rebuild in between shows.
             if found.ledger == (ledger.key if ledger else None):
                 return _result(query, planned, found, keys)
@@ -88,9 +89,10 @@ def scope_of(organization_id: int) -> Iterator[None]:
 def ledger_zone(organization_id: int) -> ZoneInfo | None:
     """The zone an organization's roll-ups are kept in; None before its first event."""
     with connection.cursor() as cursor:
-        # Compiling these statements would take longer than running them.
+        # Compiling these statements would take longer than running them; sums of many groups are wide.
         cursor.execute(
-            "SELECT timezone, set_config('jit', 'off', true) FROM metering_ledger WHERE organization_id = %s",
+            "SELECT timezone, set_config('jit', 'off', true), set_config('work_mem', '32MB', true)"
+            " FROM metering_ledger WHERE organization_id = %s",
             [organization_id],
         )
         row = cursor.fetchone()
@@ -106,18 +108,21 @@ class _Found(msgspec.Struct):
     rows: list[tuple[Any, ...]]
 
 
-def _execute(query: UsageQuery, planned: Plan, filters: Filters, after: Sequence[Any] | None) -> _Found:
-    statement = usage_statement(query, planned, filters, after)
+def _plan_of_totals(query: UsageQuery, planned: Plan, sources: frozenset[Source]) -> Plan | None:
+    """Totals are summed from the groups, unless groups overlap, or the day cube has the totals in a few rows."""
+    if not query.group_by:
+        return None
+    whole = plan(ungrouped(query), planned.ledger, sources)
+    is_short = all(piece.source is Source.DAY for piece in whole.pieces)
+    return whole if is_short or "file" in query.group_by else None
+
+
+def _execute(query: UsageQuery, statement: Statement) -> _Found:
     with connection.cursor() as cursor:
         cursor.execute(statement.sql, statement.params)
         rows = cursor.fetchall()
-    at = next(i for i, row in enumerate(rows) if row[0] is None)
-    totals = rows.pop(at)
-    figures = _figures(totals, 1 + len(query.group_by))
-    if "file" in query.group_by:
-        alone = msgspec.structs.replace(query, group_by=(), interval=None, order_by=(), limit=None, cursor=None)
-        figures = _execute(alone, plan(alone, planned.ledger), filters, None).totals
-    return _Found(figures, totals[-1], rows)
+    totals = rows.pop(next(i for i, row in enumerate(rows) if row[0] is None))
+    return _Found(_figures(totals, 1 + len(query.group_by)), totals[-1], rows)
 
 
 def _figures(row: tuple[Any, ...], offset: int) -> Figures:
@@ -132,9 +137,13 @@ def _result(query: UsageQuery, planned: Plan, found: _Found, keys: Sequence[Sort
     groups = len(query.group_by)
     names = _names(query, {name: {row[i + 1] for row in rows} for i, name in enumerate(query.group_by)})
     usage_rows = []
+    told: dict[tuple[Any, ...], dict[str, GroupValue]] = {}
     for row in rows:
         start, end = planned.buckets[row[0] - 1]
-        group = {name: names[name][row[i + 1]] for i, name in enumerate(query.group_by)}
+        values = row[1 : groups + 1]
+        group = told.get(values)
+        if group is None:
+            group = told[values] = {name: names[name][values[i]] for i, name in enumerate(query.group_by)}
         usage_rows.append(UsageRow(start, end, group, _figures(row, groups + 1)))
     return UsageResult(
         query=query,

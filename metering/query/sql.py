@@ -14,14 +14,14 @@ from typing import Any
 
 import msgspec
 
-from core.periods import local_day
+from core.periods import local_day, next_month
 from metering.dimensions import DIMENSIONS, Kind
 from metering.query.metrics import METRICS
 from metering.query.plan import Piece, Plan, Source
 from metering.query.spec import TAG, UsageQuery, is_text
 from metering.store.rollups import MEASURES
 
-_COUNT = len(MEASURES)
+_NAMES = tuple(MEASURES)
 
 
 class Wanted(msgspec.Struct, frozen=True):
@@ -40,17 +40,20 @@ class Statement(msgspec.Struct):
     params: list[Any]
 
 
-def usage_statement(query: UsageQuery, plan: Plan, filters: Filters, after: Sequence[Any] | None) -> Statement:
+def usage_statement(
+    query: UsageQuery, plan: Plan, whole: Plan | None, filters: Filters, after: Sequence[Any] | None
+) -> Statement:
     """Rows (bucket, d0 …, measures …, sort keys …, ledger's zone): first, with bucket NULL, the totals; then one page.
 
-    `after` are the sort keys of the row the page begins behind.
+    `whole` is a plan for the totals alone; without it they are the sum of the groups. `after` are the sort keys of
+    the row the page begins behind.
     """
     groups = [f"d{i}" for i in range(len(query.group_by))]
     grouped = _grouped(query, plan, filters)
     params = grouped.params
     keys = sort_keys(query)
     columns = ", ".join(["bucket", *groups, *MEASURES])
-    lines = [f"WITH grouped AS MATERIALIZED ({grouped.sql})"]
+    lines = [f"WITH grouped AS ({grouped.sql})"]
     source = "grouped"
     if not groups:
         # A chart needs its empty buckets.
@@ -66,11 +69,13 @@ def usage_statement(query: UsageQuery, plan: Plan, filters: Filters, after: Sequ
     nothing = "NULL::int" + "".join(f", NULL::{_type(name)}" for name in query.group_by)
     totals = ", ".join(f"coalesce(sum({name}), 0)::bigint" for name in MEASURES)
     no_keys = "".join(f", NULL::{key.type}" for key in keys)
+    summed = Statement("grouped", []) if whole is None else _grouped(ungrouped(query), whole, filters)
     lines.append(
-        f"SELECT {nothing}, {totals}{no_keys},"
-        " (SELECT timezone FROM metering_ledger WHERE organization_id = %s) FROM grouped"
+        f"SELECT {nothing}, {totals}{no_keys}, (SELECT timezone FROM metering_ledger WHERE organization_id = %s)"
+        f" FROM {summed.sql if whole is None else f'({summed.sql}) AS whole'}"
     )
     params.append(query.organization_id)
+    params.extend(summed.params)
     order = ", ".join(f"k{i}{' DESC' if key.is_descending else ''}" for i, key in enumerate(keys))
     where = ""
     if after is not None:
@@ -84,6 +89,11 @@ def usage_statement(query: UsageQuery, plan: Plan, filters: Filters, after: Sequ
     listed = "".join(f", k{i}" for i in range(len(keys)))
     lines.append(f"UNION ALL (SELECT {columns}{listed}, NULL::text FROM keyed{where} ORDER BY {order}{limit})")
     return Statement("\n".join(lines), params)
+
+
+def ungrouped(query: UsageQuery) -> UsageQuery:
+    """The question of the totals."""
+    return msgspec.structs.replace(query, group_by=(), interval=None, order_by=(), limit=None, cursor=None)
 
 
 # ── Pieces ──
@@ -108,7 +118,7 @@ def _parts(piece: Piece, query: UsageQuery, plan: Plan, filters: Filters) -> lis
     if piece.source is Source.HOUR:
         return [_hour_part(piece, query, plan, filters)]
     if piece.source is Source.CHAT:
-        return _chat_parts(piece, query, plan, filters)
+        return [_by_chat(piece, query, plan, filters)] if query.group_by else _of_chats(piece, query, plan, filters)
     return [_event_part(piece, query, plan, filters)]
 
 
@@ -120,16 +130,27 @@ def _bucket(column: str, cast: str, starts: Sequence[Any]) -> Statement:
 
 
 def _sum(
-    table: str, bucket: Statement, groups: Sequence[Statement], measures: Sequence[str], where: Sequence[Statement]
+    table: str,
+    bucket: Statement,
+    groups: Sequence[Statement],
+    measures: Sequence[str],
+    where: Sequence[Statement],
+    *,
+    is_alone: bool = False,
 ) -> Statement:
+    """Sums by bucket and groups. `is_alone`: each has one row at most, which then is taken as it is."""
     columns = [
         f"{bucket.sql} AS bucket",
         *(f"{group.sql} AS d{i}" for i, group in enumerate(groups)),
-        *(f"sum({expression})::bigint AS {name}" for name, expression in zip(MEASURES, measures, strict=True)),
+        *(
+            f"{expression} AS {name}" if is_alone else f"sum({expression})::bigint AS {name}"
+            for name, expression in zip(MEASURES, measures, strict=True)
+        ),
     ]
-    positions = ", ".join(str(i + 1) for i in range(len(groups) + 1))
     conditions = " AND ".join(part.sql for part in where)
-    sql = f"SELECT {', '.join(columns)} FROM {table} WHERE {conditions} GROUP BY {positions}"
+    sql = f"SELECT {', '.join(columns)} FROM {table} WHERE {conditions}"
+    if not is_alone:
+        sql += f" GROUP BY {', '.join(str(i + 1) for i in range(len(groups) + 1))}"
     ordered = [bucket, *groups, *where]
     return Statement(sql, [param for part in ordered for param in part.params])
 
@@ -152,7 +173,9 @@ def _day_part(piece: Piece, query: UsageQuery, plan: Plan, filters: Filters) -> 
     if dimension and dimension in filters:
         where.append(Statement("ref = ANY(%s)", [list(filters[dimension].refs)]))
     groups = [Statement("ref", [])] if query.group_by else []
-    return _sum("metering_usage_day", _bucket("day", "date", _day_starts(plan)), groups, list(MEASURES), where)
+    bucket = _bucket("day", "date", _day_starts(plan))
+    is_alone = query.interval == "day" and (bool(groups) or dimension is None)
+    return _sum("metering_usage_day", bucket, groups, _NAMES, where, is_alone=is_alone)
 
 
 def _hour_part(piece: Piece, query: UsageQuery, plan: Plan, filters: Filters) -> Statement:
@@ -162,36 +185,64 @@ def _hour_part(piece: Piece, query: UsageQuery, plan: Plan, filters: Filters) ->
         *(Statement(f"{DIMENSIONS[name].column} = ANY(%s)", [list(w.refs)]) for name, w in filters.items()),
     ]
     groups = [Statement(DIMENSIONS[name].column, []) for name in query.group_by]
-    return _sum("metering_usage_hour", _bucket("hour", "timestamptz", plan.starts), groups, list(MEASURES), where)
+    return _sum("metering_usage_hour", _bucket("hour", "timestamptz", plan.starts), groups, _NAMES, where)
 
 
-def _chat_parts(piece: Piece, query: UsageQuery, plan: Plan, filters: Filters) -> list[Statement]:
-    """Chats as they are kept; what has no chat is everything less every chat."""
-    wanted = filters.get("chat", Wanted(with_none=True))
-    months = Statement(
-        "organization_id = %s AND month >= %s AND month < %s", [query.organization_id, *_days(piece, plan)]
+def _by_chat(piece: Piece, query: UsageQuery, plan: Plan, filters: Filters) -> Statement:
+    """Each chat as it is kept; what has no chat is everything less every chat."""
+    wanted = filters.get("chat")
+    chats = _chats(piece, query, plan, wanted.texts if wanted else None)
+    if wanted and not wanted.with_none:
+        return chats
+    every = chats if wanted is None else _chats(piece, query, plan, None)
+    columns = ", ".join(("bucket", "d0", *_NAMES))
+    less = ", ".join(f"-sum({name}) AS {name}" for name in _NAMES)
+    sums = ", ".join(f"sum({name})::bigint" for name in _NAMES)
+    total = _day_total(piece, query, plan)
+    rest = (
+        f"SELECT bucket, NULL::text, {sums} FROM (SELECT bucket, {less} FROM every GROUP BY bucket"
+        f" UNION ALL {total.sql}) AS rest GROUP BY bucket HAVING sum(requests) <> 0"
     )
-    bucket = _bucket("month", "date", _day_starts(plan))
-    grouped = bool(query.group_by)
-    parts = []
-    if "chat" not in filters or wanted.texts:
-        where = [months]
-        if "chat" in filters:
-            where.append(Statement("chat = ANY(%s)", [list(wanted.texts)]))
-        parts.append(
-            _sum("metering_usage_chat", bucket, [Statement("chat", [])] if grouped else [], list(MEASURES), where)
+    if wanted is None:
+        return Statement(
+            f"WITH every AS MATERIALIZED ({every.sql}) SELECT {columns} FROM every UNION ALL {rest}",
+            [*every.params, *total.params],
         )
+    shown = f"{chats.sql} UNION ALL " if wanted.texts else ""
+    return Statement(
+        f"WITH every AS MATERIALIZED ({every.sql}) {shown}{rest}",
+        [*every.params, *(chats.params if wanted.texts else []), *total.params],
+    )
+
+
+def _of_chats(piece: Piece, query: UsageQuery, plan: Plan, filters: Filters) -> list[Statement]:
+    """The same, not told apart by chat: parts of the sum."""
+    wanted = filters["chat"]
+    parts = [_chats(piece, query, plan, wanted.texts)] if wanted.texts else []
     if wanted.with_none:
-        none = [Statement("NULL::text", [])] if grouped else []
-        less = [f"-{name}" for name in MEASURES]
-        parts.append(_sum("metering_usage_chat", bucket, none, less, [months]))
-        days = Statement(
-            "organization_id = %s AND kind = 0 AND day >= %s AND day < %s",
-            [query.organization_id, *_days(piece, plan)],
-        )
-        day_bucket = _bucket("day", "date", _day_starts(plan))
-        parts.append(_sum("metering_usage_day", day_bucket, none, list(MEASURES), [days]))
+        every = _chats(piece, query, plan, None)
+        less = ", ".join(("bucket", *(f"-{name} AS {name}" for name in _NAMES)))
+        parts.append(Statement(f"SELECT {less} FROM ({every.sql}) AS every", every.params))
+        parts.append(_day_total(piece, query, plan))
     return parts
+
+
+def _chats(piece: Piece, query: UsageQuery, plan: Plan, texts: Sequence[str] | None) -> Statement:
+    first, last = _days(piece, plan)
+    where = [Statement("organization_id = %s AND month >= %s AND month < %s", [query.organization_id, first, last])]
+    if texts is not None:
+        where.append(Statement("chat = ANY(%s)", [list(texts)]))
+    bucket = _bucket("month", "date", _day_starts(plan))
+    groups = [Statement("chat", [])] if query.group_by else []
+    is_alone = bool(groups) and (query.interval == "month" or next_month(first) == last)
+    return _sum("metering_usage_chat", bucket, groups, _NAMES, where, is_alone=is_alone)
+
+
+def _day_total(piece: Piece, query: UsageQuery, plan: Plan) -> Statement:
+    where = Statement(
+        "organization_id = %s AND kind = 0 AND day >= %s AND day < %s", [query.organization_id, *_days(piece, plan)]
+    )
+    return _sum("metering_usage_day", _bucket("day", "date", _day_starts(plan)), [], _NAMES, [where])
 
 
 _FILES = "CASE WHEN jsonb_typeof(detail -> 'files') = 'array' THEN detail -> 'files' END"

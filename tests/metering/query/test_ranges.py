@@ -1,0 +1,80 @@
+"""The ranges people choose from."""
+
+from __future__ import annotations
+
+import datetime as dt
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from core.errors import ApiError
+from metering.query.ranges import LABELS, custom_range, intervals_for, named_range
+
+BERLIN = ZoneInfo("Europe/Berlin")
+NOW = dt.datetime(2025, 3, 31, 10, 30, tzinfo=dt.UTC)  # 12:30 in Berlin, a day after the clocks went forward
+
+
+def local(text: str) -> dt.datetime:
+    return dt.datetime.fromisoformat(text).replace(tzinfo=BERLIN).astimezone(dt.UTC)
+
+
+@pytest.mark.parametrize(
+    ("key", "start", "end", "default", "before", "before_so_far"),
+    [
+        ("today", "2025-03-31", "2025-04-01", "hour", "2025-03-30", "2025-03-30T12:30"),
+        ("yesterday", "2025-03-30", "2025-03-31", "hour", "2025-03-29", "2025-03-30"),
+        ("7d", "2025-03-25", "2025-04-01", "day", "2025-03-18", "2025-03-24T12:30"),
+        ("30d", "2025-03-02", "2025-04-01", "day", "2025-01-31", "2025-03-01T12:30"),
+        ("90d", "2025-01-01", "2025-04-01", "week", "2024-10-03", "2024-12-31T12:30"),
+        ("month", "2025-03-01", "2025-04-01", "day", "2025-02-01", "2025-03-01"),
+    ],
+)
+def test_named(key: str, start: str, end: str, default: str, before: str, before_so_far: str) -> None:
+    chosen = named_range(key, BERLIN, NOW)
+    assert (chosen.start, chosen.end, chosen.default_interval) == (local(start), local(end), default)
+    assert (chosen.previous.start, chosen.previous.end) == (local(before), local(start))
+    assert (chosen.previous_so_far.start, chosen.previous_so_far.end) == (local(before), local(before_so_far))
+
+
+def test_intervals_are_those_of_the_range() -> None:
+    expected = {
+        "today": {"15m", "hour"},
+        "yesterday": {"15m", "hour"},
+        "7d": {"hour", "day"},
+        "30d": {"day", "week"},
+        "90d": {"day", "week", "month"},
+        "month": {"day", "week"},
+    }
+    for key, intervals in expected.items():
+        chosen = named_range(key, BERLIN, NOW)
+        assert set(chosen.intervals) == intervals
+        assert chosen.interval("month" if key == "90d" else "nonsense") in intervals
+    assert set(expected) | {"custom"} == set(LABELS)
+
+
+def test_custom_is_compared_with_as_long_before() -> None:
+    start, end = dt.datetime(2025, 3, 30), dt.datetime(2025, 3, 31, 12)  # noqa: DTZ001  (as a date field gives them)
+    chosen = custom_range(start, end, BERLIN, NOW)
+    assert (chosen.start, chosen.end) == (local("2025-03-30"), local("2025-03-31T12:00"))
+    assert (chosen.previous.start, chosen.previous.end) == (local("2025-03-28T12:00"), local("2025-03-30"))
+    assert chosen.previous_so_far == chosen.previous
+    with pytest.raises(ApiError):
+        custom_range(end, end, BERLIN, NOW)
+
+
+def test_long_ranges_have_long_intervals() -> None:
+    start = local("2025-01-01")
+    for days, intervals in (
+        (1, ("hour", "15m")),
+        (7, ("day", "hour")),
+        (31, ("day", "week")),
+        (366, ("week", "day", "month")),
+    ):
+        chosen = custom_range(start, start + dt.timedelta(days=days), BERLIN, NOW)
+        assert chosen.intervals == intervals == intervals_for(chosen)
+
+
+def test_there_is_no_such_range() -> None:
+    with pytest.raises(ApiError) as refused:
+        named_range("fortnight", BERLIN, NOW)
+    assert refused.value.param == "range"
