@@ -13,11 +13,11 @@ from zoneinfo import ZoneInfo
 import msgspec
 from django.http import QueryDict
 
+from accounts.permissions import Right, may
 from core.errors import ApiError
 from core.periods import Interval
-from metering.dimensions import DIMENSIONS
 from metering.query.ranges import LABELS, Range, Span, custom_range, named_range
-from metering.query.spec import FilterValue, UsageQuery, check_dimension
+from metering.query.spec import EARLIEST, LATEST, FilterValue, UsageQuery, check_dimension
 
 INTERVAL_LABELS: dict[Interval, str] = {"15m": "15 min", "hour": "Hour", "day": "Day", "week": "Week", "month": "Month"}
 SHOWN_RANGES = ("today", "yesterday", "7d", "30d", "90d", "month")
@@ -159,8 +159,10 @@ def dimension_label(name: str) -> str:
     return words.get(name, name.removeprefix("tag.").replace("_", " ").capitalize())
 
 
-def choosable(fixed: frozenset[str]) -> list[str]:
-    return [name for name in DIMENSIONS if name not in fixed]
+def hidden_from(role: str) -> frozenset[str]:
+    """The dimensions whose values a role may not look through."""
+    people = frozenset() if may(role, Right.SEE_USAGE) else frozenset({"member", "user"})
+    return people if may(role, Right.SEE_KEYS) else people | {"api_key"}
 
 
 def period_words(span: Span, zone: ZoneInfo) -> str:
@@ -196,6 +198,9 @@ def _custom(given: QueryDict, zone: ZoneInfo, now: dt.datetime) -> Range:
             ends.append(dt.datetime.fromisoformat(given.get(name, "")))
         except ValueError as error:
             raise ApiError(422, "invalid_parameter", f"{name} is a date and time.", param=name) from error
+        if not EARLIEST.year <= ends[-1].year < LATEST.year:
+            years = f"{EARLIEST.year} to {LATEST.year - 1}"
+            raise ApiError(422, "invalid_parameter", f"{name} lies outside of the years {years}.", param=name)
     return custom_range(ends[0], ends[1], zone, now)
 
 

@@ -38,6 +38,8 @@ GROUPS: tuple[tuple[str, tuple[Place, ...]], ...] = (
         (
             MEMBERS,
             Place("Teams and projects", "accounts:teams", "diagram-3", (Right.SEE_MEMBERS,)),
+            Place("Import", "metering:imports", "upload", (Right.IMPORT_USAGE,)),
+            Place("Integrity", "metering:integrity", "check2-square", (Right.SEE_USAGE,)),
             Place("Audit log", "accounts:audit", "journal-text", (Right.SEE_AUDIT,)),
             Place("Settings", "accounts:organization", "gear", (Right.MANAGE_ORGANIZATION,)),
         ),
@@ -73,6 +75,7 @@ def shell(request: HttpRequest) -> dict[str, Any]:
             {"label": label, "items": items} for label, places in GROUPS if (items := _items(request, current, places))
         ]
         context["tabs"] = _items(request, current, TABS)
+        context["docs_url"] = reverse("metering-api:docs")
     return {"shell": context}
 
 

@@ -10,15 +10,17 @@ import msgspec
 from django.conf import settings
 from django.urls import reverse
 
+from accounts.keys import active_keys
 from accounts.models import Membership, Organization
 from accounts.permissions import Right, may
 from core import figures as words
 from core.figures import share
+from metering.dimensions import DIMENSIONS
 from metering.query.latest import latest_event_at
 from metering.query.metrics import Figures
 from metering.query.ranges import Span, named_range
 from metering.query.run import UsageResult, UsageRow, run
-from reports.filters import Chosen, choosable, dimension_label, period_words
+from reports.filters import Chosen, dimension_label, hidden_from, period_words
 from reports.series import MEASURES, chart, table
 
 MOST_MODELS = 8
@@ -82,14 +84,14 @@ class Overview(msgspec.Struct, frozen=True):
                 "label": dimension_label(name),
                 "url": chosen.url(reverse("reports:choose", args=[self.organization.slug, name])),
             }
-            for name in choosable(self.fixed)
-            if name not in chosen.filters
+            for name in DIMENSIONS
+            if name not in chosen.filters and name not in hidden_from(self.membership.role)
         ]
         span = Span(chosen.range.start, min(chosen.range.end, max(self.now, chosen.range.start)))
         return bar | {
             "title": "Overview" if not self.fixed else "Your usage",
             "subtitle": f"{period_words(span, chosen.zone)} · {chosen.zone.key}",
-            "export_url": None,
+            "export_url": chosen.url(reverse("reports:export", args=[self.organization.slug])),
         }
 
     def _filter_labels(self) -> dict[str, str]:
@@ -246,14 +248,19 @@ class Overview(msgspec.Struct, frozen=True):
             "difference": None,
             "unpriced_tokens": totals.unpriced_tokens,
             "last_event_at": last_event_at,
+            "prove_url": reverse("metering:integrity", args=[self.organization.slug])
+            if may(self.membership.role, Right.SEE_USAGE)
+            else None,
             "recount_url": self.chosen.url(reverse("reports:recount", args=[self.organization.slug])),
         }
 
     def _first_use(self) -> dict[str, Any]:
         return {
             "curl": _first_event(),
-            "has_key": self.organization.api_keys.filter(revoked_at=None).exists(),
-            "key_url": reverse("accounts:keys", args=[self.organization.slug]),
+            "has_key": active_keys().exists(),
+            "key_url": reverse("accounts:keys", args=[self.organization.slug])
+            if may(self.membership.role, Right.MANAGE_OWN_KEYS)
+            else None,
         }
 
 

@@ -7,5 +7,6 @@ urlpatterns = [
     path("o/<slug:organization>/overview", views.overview, name="overview"),
     path("o/<slug:organization>/overview/series.csv", views.series_csv, name="series"),
     path("o/<slug:organization>/overview/recount", views.recount, name="recount"),
+    path("o/<slug:organization>/overview/usage.csv", views.export, name="export"),
     path("o/<slug:organization>/overview/choose/<str:dimension>", views.choose, name="choose"),
 ]

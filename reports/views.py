@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import datetime as dt
 import io
 from typing import Any
 
@@ -17,10 +18,12 @@ from accounts.requests import OrganizationRequest
 from core.errors import ApiError
 from metering.dimensions import DIMENSIONS
 from metering.query import run as asking
+from metering.query.export import FORMATS, make_export
+from metering.query.export_api import stream
 from metering.query.latest import latest_event_at
 from metering.query.plan import Source
 from metering.query.spec import TEXT_DIMENSIONS
-from reports.filters import Chosen, dimension_label
+from reports.filters import Chosen, dimension_label, hidden_from
 from reports.overview import Overview
 from reports.series import MEASURES
 
@@ -91,6 +94,19 @@ def series_csv(request: OrganizationRequest) -> HttpResponseBase:
 
 @require_GET
 @sees_usage
+def export(request: OrganizationRequest) -> HttpResponseBase:
+    """The range by hour and model, the same file as the API's."""
+    chosen = _chosen(request)
+    file = make_export(chosen.query(request.organization.pk))
+    first, last = (
+        at.astimezone(chosen.zone).date()
+        for at in (chosen.range.start, chosen.range.end - dt.timedelta(microseconds=1))
+    )
+    return stream(request, file, FORMATS["csv"], f"{request.organization.slug}-usage-{first}-to-{last}.csv")
+
+
+@require_GET
+@sees_usage
 def recount(request: OrganizationRequest) -> HttpResponseBase:
     """The proof line, after counting the events themselves beside the roll-ups the page was made of."""
     view = _overview(request)
@@ -112,7 +128,7 @@ def recount(request: OrganizationRequest) -> HttpResponseBase:
 def choose(request: OrganizationRequest, dimension: str) -> HttpResponseBase:
     """The values of a dimension in the chosen range, each a link that filters the overview by it."""
     is_known = dimension in DIMENSIONS or dimension in TEXT_DIMENSIONS
-    if not is_known or (dimension in ("member", "user") and not may(request.role, Right.SEE_USAGE)):
+    if not is_known or dimension in hidden_from(request.role):
         raise Http404("no such dimension")
     chosen = _chosen(request)
     found = asking.run(chosen.query(request.organization.pk, group_by=(dimension,), limit=MOST_CHOICES))

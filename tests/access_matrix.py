@@ -123,6 +123,7 @@ ROWS: list[Row] = [
     # ── reports: pages ──
     Page("reports:overview"),
     Page("reports:series"),
+    Page("reports:export"),
     Page("reports:recount"),
     Page("reports:choose", args={"dimension": "model"}),
     # ── metering: pages ──

@@ -51,6 +51,8 @@ def test_a_custom_range_is_read_in_the_organizations_zone() -> None:
         ("from=yesterday&to=2026-11-02T08:00", "from"),
         ("from=2026-11-02T08:00", "to"),
         ("from=2026-11-02T08:00&to=2026-11-01T08:00", "to"),
+        ("from=0001-01-01&to=2026-11-01", "from"),
+        ("from=2026-11-01&to=9999-12-31T23:59", "to"),
         ("measure=joy", "measure"),
         ("colour=red", "colour"),
     ],

@@ -154,10 +154,23 @@ def test_the_series_as_a_file_has_every_digit(alice_client: Client, usage: None)
 
 
 def test_values_to_filter_by_are_listed_with_their_figures(
-    alice_client: Client, bob_client: Client, usage: None
+    alice_client: Client, bob_client: Client, vera_client: Client, usage: None
 ) -> None:
     page = alice_client.get(f"{URL}/choose/model?range=today").content.decode()
     assert "claude" in page
     assert "model=claude" in page
     assert alice_client.get(f"{URL}/choose/mood").status_code == 404
     assert bob_client.get(f"{URL}/choose/member").status_code == 404
+    # A viewer sees everybody's usage, but no keys.
+    assert vera_client.get(f"{URL}/choose/member").status_code == 200
+    assert vera_client.get(f"{URL}/choose/api_key").status_code == 404
+    assert "choose/api_key" not in shown(vera_client).content.decode()
+
+
+def test_the_export_is_the_apis_file_of_what_one_may_see(alice_client: Client, bob_client: Client, usage: None) -> None:
+    response = alice_client.get(f"{URL}/usage.csv?range=today")
+    lines = b"".join(response.streaming_content).decode().splitlines()
+    assert lines[0] == "timestamp,model,prompt_tokens,completion_tokens,total_tokens,requests"
+    assert sum(int(line.split(",")[4]) for line in lines[1:]) == 3 * 1100 + 2 * 2050 + 7
+    own = b"".join(bob_client.get(f"{URL}/usage.csv?range=today").streaming_content).decode()
+    assert "gpt-4o" not in own
