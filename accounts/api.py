@@ -60,6 +60,8 @@ class OrganizationAPIView(APIView):
         except Exception as error:  # noqa: BLE001  (the contract: never an HTML error to a program)
             response = self.handle_exception(error)
         self.response = self.finalize_response(self.request, cast("Response", response), *args, **kwargs)
+        # Caches on the way know `Authorization` as private, but not `x-api-key`.
+        self.response.headers.setdefault("Cache-Control", "no-store")
         return self.response
 
     def _handler(self) -> Callable[..., HttpResponseBase]:

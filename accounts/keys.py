@@ -12,7 +12,7 @@ import hmac
 import secrets
 import string
 from collections.abc import Iterable, Mapping
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -34,6 +34,7 @@ PREFIX_LENGTH = 12
 LAST_USED_PRECISION = timedelta(minutes=1)
 DEFAULT_OVERLAP = timedelta(days=1)
 LONGEST_OVERLAP = timedelta(days=30)
+LATEST_EXPIRY = datetime(2999, 12, 31, tzinfo=UTC)
 # What a member may give to a key of their own: reading would show them everybody's usage.
 OWN_KEY_SCOPES = frozenset({Scope.USAGE_WRITE, Scope.GATEWAY})
 
@@ -156,6 +157,9 @@ def create_key(
     )
     validated(key, exclude=("organization", "project", "member", "created_by"))
     with transaction.atomic():
+        if member is not None:
+            # Waits for a removal under way, which could not see this key and would leave it working.
+            _refuse_departed(Membership.objects.select_for_update(of=["self"]).get(pk=member.pk))
         key.save(force_insert=True)
         audit.record(by, "key.create", key, audit.creation(key, _CREATED))
     return key, secret
@@ -187,7 +191,7 @@ def rotate_key(key: APIKey, *, by: Actor, overlap: timedelta = DEFAULT_OVERLAP) 
         old = _working(key)
         if old.replaced_by_id is not None:
             raise ApiError(409, "key_already_rotated", "This key has a successor already. Rotate that one.")
-        lifetime = None if old.expires_at is None else now() + (old.expires_at - old.created_at)
+        lifetime = None if old.expires_at is None else min(now() + (old.expires_at - old.created_at), LATEST_EXPIRY)
         successor, secret = create_key(
             old.organization,
             old.name,
@@ -233,6 +237,11 @@ def _working(key: APIKey) -> APIKey:
     return locked
 
 
+def _refuse_departed(member: Membership) -> None:
+    if member.ended_at is not None:
+        raise ApiError(409, "membership_ended", "Its member has left the organization.", param="member")
+
+
 def _checked_scopes(scopes: Iterable[str]) -> list[str]:
     given = {str(scope) for scope in scopes}
     unknown = given - set(Scope.values)
@@ -251,4 +260,6 @@ def _checked_scopes(scopes: Iterable[str]) -> list[str]:
 def _in_the_future(moment: datetime | None) -> datetime | None:
     if moment is not None and moment <= now():
         raise ApiError(422, "invalid_parameter", "The expiry lies in the past.", param="expires_at")
+    if moment is not None and moment > LATEST_EXPIRY:
+        raise ApiError(422, "invalid_parameter", "The expiry lies a thousand years ahead.", param="expires_at")
     return moment

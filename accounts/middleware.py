@@ -14,6 +14,8 @@ from django_htmx.http import HttpResponseClientRedirect
 from accounts.audit import Actor
 from accounts.models import Membership, Role, User
 from accounts.requests import OrganizationRequest
+from core.error_answers import refused
+from core.errors import ApiError
 from core.tenancy import organization_scope, unscoped
 
 URL_KWARG = "organization"
@@ -46,10 +48,13 @@ class OrganizationMiddleware:
         if membership is None:
             raise Http404("no such organization among yours")
         enter(request, membership)
-        with organization_scope(membership.organization_id):
-            response = view(request, *args, **kwargs)
-            if isinstance(response, SimpleTemplateResponse) and not response.is_rendered:
-                response = response.render()
+        try:
+            with organization_scope(membership.organization_id):
+                response = view(request, *args, **kwargs)
+                if isinstance(response, SimpleTemplateResponse) and not response.is_rendered:
+                    response = response.render()
+        except ApiError as refusal:
+            return refused(request, refusal)
         return response
 
 

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import sys
 from http import HTTPStatus
 
 from django.core.exceptions import SuspiciousOperation
 from django.http import HttpRequest, HttpResponse, JsonResponse
-from django.shortcuts import render
 from django.template import TemplateDoesNotExist
+from django.template.loader import select_template
 from django.views.decorators.csrf import csrf_exempt
 
-from core.errors import error_body
+from core.errors import ApiError, error_body, storage_refusal
 
 API_PREFIXES = ("/v1/", "/api/")
 
@@ -47,17 +48,31 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:  # no
 
 
 def failed(request: HttpRequest) -> HttpResponse:
-    return answer(request, 500)
+    """Django calls this while it handles the exception. A storage that is away is no mistake of ours."""
+    refusal = storage_refusal(sys.exception())
+    return answer(request, 500) if refusal is None else refused(request, refusal)
 
 
-def answer(request: HttpRequest, status: int, message: str = "") -> HttpResponse:
+def refused(request: HttpRequest, refusal: ApiError) -> HttpResponse:
+    """What a page answers when the domain refuses what its address asks for."""
+    response = answer(request, refusal.status, refusal.message, code=refusal.code, param=refusal.param)
+    if refusal.retry_after is not None:
+        response["Retry-After"] = str(refusal.retry_after)
+    return response
+
+
+def answer(
+    request: HttpRequest, status: int, message: str = "", *, code: str | None = None, param: str | None = None
+) -> HttpResponse:
     message = message or _MESSAGES[status]
     request_id = getattr(request, "id", None)
     if is_for_programs(request):
-        return JsonResponse(error_body(status, _CODES[status], message, None, request_id), status=status)
+        return JsonResponse(error_body(status, code or _CODES[status], message, param, request_id), status=status)
     try:
-        context = {"status": status, "message": message, "request_id": request_id}
-        return render(request, f"{status}.html", context, status=status)
+        template = select_template([f"{status}.html", "errors/refused.html"] if status < 500 else [f"{status}.html"])
     except TemplateDoesNotExist:
         title = HTTPStatus(status).phrase
         return HttpResponse(f"{status} {title}\n{message}\n", status=status, content_type="text/plain; charset=utf-8")
+    # Without the request's context processors: they ask the database, which may be what has failed.
+    context = {"request": request, "status": status, "message": message, "request_id": request_id}
+    return HttpResponse(template.render(context), status=status)

@@ -16,8 +16,9 @@ from __future__ import annotations
 
 from typing import Any
 
+import redis
 import structlog
-from django.core.exceptions import PermissionDenied
+from django.core.exceptions import PermissionDenied, RequestDataTooBig
 from django.db import InterfaceError, OperationalError
 from django.http import Http404
 from rest_framework import exceptions
@@ -81,18 +82,25 @@ def _as_api_error(error: Exception) -> ApiError | None:
         return ApiError(404, "not_found", "Nothing here by that name, or it is not yours.")
     if isinstance(error, PermissionDenied):
         return ApiError(403, "forbidden", str(error) or "This key may not do that.")
-    if isinstance(error, OperationalError | InterfaceError):
-        logger.warning("storage_unavailable", exc_info=error)
-        return ApiError(
-            503, "storage_unavailable", "The ledger's storage cannot be reached. Try again shortly.", retry_after=2
-        )
+    if isinstance(error, RequestDataTooBig):
+        return ApiError(413, "body_too_large", "The request's body is larger than this endpoint takes.")
     if isinstance(error, exceptions.ValidationError):
         param, message = _first_problem(error.detail)
         return ApiError(422, "invalid_parameter", message, param=param)
     if isinstance(error, exceptions.APIException):
         code = error.get_codes() if isinstance(error.get_codes(), str) else "invalid_request"
         return ApiError(error.status_code, str(code), str(error.detail))
-    return None
+    return storage_refusal(error)
+
+
+def storage_refusal(error: BaseException | None) -> ApiError | None:
+    """503 when an exception says that the database or Redis is away, else None."""
+    if not isinstance(error, OperationalError | InterfaceError | redis.ConnectionError | redis.TimeoutError):
+        return None
+    logger.warning("storage_unavailable", exc_info=error)
+    return ApiError(
+        503, "storage_unavailable", "The ledger's storage cannot be reached. Try again shortly.", retry_after=2
+    )
 
 
 def _first_problem(detail: Any) -> tuple[str | None, str]:

@@ -78,7 +78,7 @@ def decode_cursor(text: str, readers: Sequence[Callable[[Any], Any]]) -> list[An
     try:
         values = json.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
         return [read(value) for read, value in zip(readers, values, strict=True)]
-    except (ValueError, TypeError, OverflowError, binascii.Error, ValidationError) as error:
+    except (ValueError, TypeError, OverflowError, RecursionError, binascii.Error, ValidationError) as error:
         raise ApiError(
             422, "invalid_cursor", "This cursor is not one of this list. Start without it.", param="cursor"
         ) from error

@@ -1,4 +1,4 @@
-"""Every answer carries the id under which its log lines can be found."""
+"""What every answer carries: the id under which its log lines can be found, and who may keep a copy."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import secrets
 from collections.abc import Callable
 
 import structlog
+from django.conf import settings
 from django.http import HttpRequest, HttpResponseBase
 
 _GIVEN = re.compile(r"[A-Za-z0-9._-]{8,64}")
@@ -28,4 +29,17 @@ class RequestIdMiddleware:
         with structlog.contextvars.bound_contextvars(request_id=request.id):  # type: ignore[attr-defined]
             response = self.get_response(request)
         response.headers["x-request-id"] = request.id  # type: ignore[attr-defined]
+        return response
+
+
+class PrivateAnswersMiddleware:
+    """What somebody with a session is shown is theirs: no cache keeps it, and "back" shows nothing after log-out."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        response = self.get_response(request)
+        if settings.SESSION_COOKIE_NAME in request.COOKIES and "Cache-Control" not in response.headers:
+            response.headers["Cache-Control"] = "private, no-store"
         return response

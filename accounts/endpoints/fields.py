@@ -24,7 +24,9 @@ class NameField(serializers.Field[Any, Any, str, Any]):
         raise NotImplementedError
 
     def to_internal_value(self, data: Any) -> Any:
-        row = self.rows().filter(**{f"{self.attribute}__iexact": data}).first() if isinstance(data, str) else None
+        # What the database cannot hold is nobody's name.
+        is_text = isinstance(data, str) and "\0" not in data and not any("\ud800" <= sign <= "\udfff" for sign in data)
+        row = self.rows().filter(**{f"{self.attribute}__iexact": data}).first() if is_text else None
         if row is None:
             raise serializers.ValidationError(f"There is no such {self.noun}.")
         return row

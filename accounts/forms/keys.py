@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import datetime, time, timedelta
+from datetime import date, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from django import forms
-from django.utils.timezone import now
 
 from accounts.forms.fields import MemberField, RowField
-from accounts.keys import OWN_KEY_SCOPES
+from accounts.keys import LATEST_EXPIRY, OWN_KEY_SCOPES
 from accounts.members import active_members
 from accounts.models import Project, Scope
 
@@ -62,6 +61,12 @@ class KeyForm(forms.Form):
                 (scope.value, scope.label) for scope in Scope if scope in OWN_KEY_SCOPES
             ]
 
+    def clean_expires_on(self) -> date | None:
+        day: date | None = self.cleaned_data["expires_on"]
+        if day is not None and day >= LATEST_EXPIRY.date():
+            raise forms.ValidationError("Choose a day before the year 3000, or none.")
+        return day
+
     def values(self) -> dict[str, Any]:
         """As keys.create_key and keys.update_key take them."""
         values = {name: self.cleaned_data[name] for name in self.fields if name != "expires_on"}
@@ -107,8 +112,7 @@ class AuditFilterForm(forms.Form):
         self.order_fields(["from", "to", "actor", "action"])
 
 
-def _end_of_day(day: Any, zone: ZoneInfo) -> datetime | None:
+def _end_of_day(day: date | None, zone: ZoneInfo) -> datetime | None:
     if day is None:
         return None
-    end = datetime.combine(day + timedelta(days=1), time.min, tzinfo=zone)
-    return max(end, now()) if day == now().astimezone(zone).date() else end
+    return datetime.combine(day + timedelta(days=1), time.min, tzinfo=zone)

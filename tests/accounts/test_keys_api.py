@@ -12,7 +12,7 @@ from django.db import connection
 from django.test import Client
 from django.utils.timezone import now
 
-from accounts.keys import authenticate, new_secret
+from accounts.keys import LATEST_EXPIRY, authenticate, new_secret
 from accounts.models import APIKey, AuditEntry, IdempotentAnswer, Membership, Organization, Project, Scope, User
 from core.errors import ApiError
 from core.tenancy import organization_scope, unscoped
@@ -146,6 +146,9 @@ def test_a_created_key_works_and_shows_its_secret_once(acme: Organization, acme_
         ({**BODY, "tokens_per_minute": 10**12}, "tokens_per_minute"),
         ({**BODY, "project": "nowhere"}, "project"),
         ({**BODY, "project": 7}, "project"),
+        ({**BODY, "project": "a\0b"}, "project"),
+        ({**BODY, "member": "\ud800"}, "member"),
+        ({**BODY, "expires_at": "3000-01-01T00:00:00Z"}, "expires_at"),
         ({**BODY, "member": "nobody@acme.test"}, "member"),
         ({**BODY, "expires_at": "yesterday"}, "expires_at"),
         ({**BODY, "expires_at": "2020-01-01T00:00:00Z"}, "expires_at"),
@@ -163,6 +166,17 @@ def test_a_body_that_is_no_json_is_malformed(acme_api: Client) -> None:
     assert response.status_code == 400
     assert error(response)["type"] == "invalid_request_error"
     assert acme_api.post("/v1/keys", "a=b", content_type="text/plain").status_code == 415
+    assert acme_api.post("/v1/keys", "[" * 100_000, content_type="application/json").status_code == 400
+
+
+def test_a_body_beyond_all_measure_is_too_large(acme_api: Client) -> None:
+    response = acme_api.post("/v1/keys", "x" * (17 * 2**20), content_type="application/json")
+    assert response.status_code == 413
+    assert error(response)["code"] == "body_too_large"
+
+
+def test_no_cache_keeps_what_a_key_reads(client: Client, acme_key: Key) -> None:
+    assert client.get("/v1/keys", headers={"x-api-key": acme_key.secret}).headers["cache-control"] == "no-store"
 
 
 def test_another_organizations_project_does_not_exist(acme_api: Client, globex: Organization) -> None:
@@ -221,6 +235,13 @@ def test_rotation_overlaps(acme_api: Client, acme: Organization, new_key: Callab
         assert post(acme_api, f"/v1/keys/{again.json()['id']}/rotate", {"overlap_seconds": overlap}).status_code == 422
 
 
+def test_a_key_for_ages_can_be_rotated(acme_api: Client, new_key: Callable[..., Key]) -> None:
+    key = new_key("gateway", expires_at=LATEST_EXPIRY)
+    successor = post(acme_api, f"/v1/keys/{key.row.id}/rotate", {})
+    assert successor.status_code == 201
+    assert successor.json()["expires_at"] == "2999-12-31T00:00:00Z"
+
+
 def test_other_organizations_keys_are_not_found(globex_api: Client, acme_key: Key) -> None:
     path = f"/v1/keys/{acme_key.row.id}"
     for response in (
@@ -273,6 +294,7 @@ def test_limits_are_bounded(acme_api: Client, limit: str) -> None:
         "!!!",
         "é",
         "WzEwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMF0",
+        "W1tb" * 10_000,
     ],
 )
 def test_a_made_up_cursor_is_refused(acme_api: Client, cursor: str) -> None:
