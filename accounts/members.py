@@ -20,6 +20,7 @@ from accounts.audit import Actor
 from accounts.models import Invitation, Membership, Organization, Role, Team, TeamMembership, User
 from accounts.organizations import validated
 from accounts.permissions import Right, may
+from accounts.teams import set_team_admin
 from core.errors import ApiError
 from core.tenancy import organization_scope, unscoped
 
@@ -136,12 +137,17 @@ def active_members() -> QuerySet[Membership]:
 
 
 def change_role(membership: Membership, role: Role | str, *, by: Actor) -> None:
+    """Who may no longer manage keys keeps none of their own that does more than such a role could give it."""
     with transaction.atomic():
         locked = _locked(membership)
         role = _role_given_by(by, role)
         _refuse_touching_owner(locked, by)
         if role != Role.OWNER:
             _refuse_last_owner(locked, "has to stay one")
+        if may(locked.role, Right.MANAGE_KEYS) and not may(role, Right.MANAGE_KEYS):
+            for key in keys.active_keys().filter(member=locked):
+                if not keys.OWN_KEY_SCOPES.issuperset(key.scopes):
+                    keys.revoke_key(key, by=by)
         audit.change(by, "member.change_role", locked, {"role": str(role)})
     membership.role = locked.role
 
@@ -157,7 +163,10 @@ def set_external_id(membership: Membership, external_id: str, *, by: Actor) -> N
 
 
 def end_membership(membership: Membership, *, by: Actor) -> None:
-    """The person loses access and their own keys stop; their usage stays booked on the membership."""
+    """The person loses access and their own keys stop; their usage stays booked on the membership.
+
+    They keep their place in their teams, on which usage is booked too, but lead none if they come back.
+    """
     with transaction.atomic():
         locked = _locked(membership)
         is_leaving = by.user is not None and by.user.pk == locked.user_id
@@ -166,6 +175,8 @@ def end_membership(membership: Membership, *, by: Actor) -> None:
         _refuse_last_owner(locked, "cannot leave")
         for key in keys.active_keys().filter(member=locked):
             keys.revoke_key(key, by=by)
+        for place in locked.places.filter(is_admin=True).select_related("team", "membership__user"):
+            set_team_admin(place, False, by=by)
         audit.change(by, "member.leave" if is_leaving else "member.remove", locked, {"ended_at": now()})
     membership.ended_at = locked.ended_at
 

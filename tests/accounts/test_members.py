@@ -14,7 +14,7 @@ from django.utils.timezone import now
 
 from accounts import members
 from accounts.audit import Actor
-from accounts.keys import authenticate
+from accounts.keys import authenticate, create_key
 from accounts.models import AuditEntry, Invitation, Membership, Organization, Role, Team, TeamMembership, User
 from core.errors import ApiError
 from core.tenancy import organization_scope
@@ -121,6 +121,36 @@ def test_a_leaver_takes_their_own_keys_along(
     refused("revoked_api_key", lambda: authenticate(own.secret))
     assert authenticate(service.secret)
     refused("membership_ended", lambda: members.change_role(bobs, "viewer", by=ADMIN))
+
+
+def test_a_leaver_leads_no_team_on_return(in_acme: Organization, search: Team, bob: User) -> None:
+    bobs = membership_of(bob, in_acme)
+    TeamMembership.objects.filter(membership=bobs).update(is_admin=True)
+    members.end_membership(bobs, by=ADMIN)
+    place = TeamMembership.objects.get(team=search, membership=bobs)
+    assert not place.is_admin
+    assert AuditEntry.objects.filter(action="team.change_member").exists()
+
+
+def test_a_demoted_admin_keeps_no_key_that_does_more_than_they_may(
+    in_acme: Organization, alice: User, adam: User, new_key: Callable[..., Key]
+) -> None:
+    adams = membership_of(adam, in_acme)
+    admin, reader = new_key("admin", member=adams), new_key("usage:read", member=adams)
+    own, service = new_key("usage:write", member=adams), new_key("admin")
+    members.change_role(adams, "owner", by=OWNER)
+    assert authenticate(admin.secret)
+    members.change_role(adams, "member", by=OWNER)
+    refused("revoked_api_key", lambda: authenticate(admin.secret))
+    refused("revoked_api_key", lambda: authenticate(reader.secret))
+    assert authenticate(own.secret)
+    assert authenticate(service.secret)
+
+
+def test_who_has_left_gets_no_key(in_acme: Organization, bob: User) -> None:
+    bobs = membership_of(bob, in_acme)
+    members.end_membership(membership_of(bob, in_acme), by=ADMIN)
+    refused("membership_ended", lambda: create_key(in_acme, "late", ["gateway"], by=ADMIN, member=bobs))
 
 
 def test_external_ids_are_unique(in_acme: Organization, alice: User, bob: User) -> None:
