@@ -19,11 +19,12 @@ import hashlib
 import os
 import pwd
 import shutil
-import signal
+import stat
 import subprocess
 import tempfile
 import time
 from collections.abc import Callable, MutableMapping
+from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -170,6 +171,7 @@ def _stop_postgres(directory: Path) -> None:
     cluster, install = _reachable(directory, _postgres_binaries(), account)
     if _postgres_is_running(cluster, install, account):
         _run([install / "bin/pg_ctl", "stop", "--wait", "--mode=fast", "--silent", "-D", cluster], account)
+    _remove_sockets(cluster, account)
 
 
 def _postgres_is_running(cluster: Path, install: Path, account: pwd.struct_passwd | None) -> bool:
@@ -229,19 +231,29 @@ def _make_directory(path: Path, account: pwd.struct_passwd | None) -> None:
         os.chown(path, account.pw_uid, account.pw_gid)
 
 
-def _socket_directory(cluster: Path, account: pwd.struct_passwd | None) -> Path:
+def _socket_directory(files: Path, account: pwd.struct_passwd | None) -> Path:
     """A short path of its own: a Unix socket's name holds 107 bytes, a checkout's path often more.
 
-    Only root and the server's account may enter it, because the server trusts whoever reaches its socket.
+    Only root and the server's account may enter it, because the server trusts whoever reaches its socket, and we
+    trust whatever answers there. Its name can be guessed, so what is found must be a directory and nobody else's.
     """
     owner = account.pw_uid if account else os.geteuid()
-    sockets = Path("/tmp") / f"tokenledger-{owner}-{hashlib.sha256(str(cluster).encode()).hexdigest()[:12]}"  # noqa: S108
-    sockets.mkdir(mode=0o700, exist_ok=True)
-    if account is not None and sockets.stat().st_uid == 0:
+    sockets = Path("/tmp") / f"tokenledger-{owner}-{hashlib.sha256(str(files).encode()).hexdigest()[:12]}"  # noqa: S108
+    with suppress(FileExistsError):
+        sockets.mkdir(mode=0o700)
+    found = sockets.lstat()
+    if account is not None and stat.S_ISDIR(found.st_mode) and found.st_uid == 0:
         os.chown(sockets, account.pw_uid, account.pw_gid)
-    if sockets.stat().st_uid != owner:
-        raise EmbeddedServerError(f"{sockets} belongs to somebody else; remove it and start again.")
+        found = sockets.lstat()
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != owner or found.st_mode & 0o077:
+        raise EmbeddedServerError(f"{sockets} is somebody else's; remove it and start again.")
     return sockets
+
+
+def _remove_sockets(files: Path, account: pwd.struct_passwd | None) -> None:
+    """After a server has ended. A directory that still holds a socket stays."""
+    with suppress(OSError):
+        _socket_directory(files, account).rmdir()
 
 
 def _identity(account: pwd.struct_passwd | None) -> dict[str, Any]:
@@ -272,10 +284,7 @@ def _run(command: list[str | Path], account: pwd.struct_passwd | None) -> None:
 
 
 def _redis_socket(directory: Path) -> Path:
-    return (
-        Path("/tmp")  # noqa: S108
-        / f"tokenledger-redis-{os.geteuid()}-{hashlib.sha256(str(directory).encode()).hexdigest()[:12]}.sock"
-    )
+    return _socket_directory(directory, None) / "redis.sock"
 
 
 def _start_redis(directory: Path) -> str:
@@ -307,7 +316,6 @@ def _start_redis(directory: Path) -> str:
         process = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
         )
-    (directory / "redis.pid").write_text(str(process.pid))
     deadline = time.monotonic() + 20
     while not _redis_answers(url):
         if process.poll() is not None or time.monotonic() > deadline:
@@ -330,11 +338,15 @@ def _redis_answers(url: str) -> bool:
 
 
 def _stop_redis(directory: Path) -> None:
-    try:
-        pid = int((directory / "redis.pid").read_text())
-        os.kill(pid, signal.SIGTERM)
-    except (FileNotFoundError, ValueError, ProcessLookupError):
-        return
+    """Asked over its socket: a process id kept in a file may be another process's by now."""
+    import redis
+
+    url = f"unix://{_redis_socket(directory)}"
+    client = redis.Redis.from_url(url, socket_connect_timeout=1)
+    with suppress(redis.ConnectionError):
+        client.shutdown(nosave=True)
+    client.close()
     deadline = time.monotonic() + 5
-    while _redis_answers(f"unix://{_redis_socket(directory)}") and time.monotonic() < deadline:
+    while _redis_answers(url) and time.monotonic() < deadline:
         time.sleep(0.02)
+    _remove_sockets(directory, None)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import sys
 from collections.abc import MutableMapping, Sequence
 from pathlib import Path
 
@@ -23,11 +24,12 @@ def prepare(arguments: Sequence[str], environ: MutableMapping[str, str] = os.env
     environ["TOKENLEDGER_DATA_DIR"] = str(directory)
     if not environ.get("SECRET_KEY"):
         kept = directory / _KEPT
-        if not kept.exists():
-            directory.mkdir(parents=True, exist_ok=True)
-            kept.touch(mode=0o600)
-            kept.write_text(f"SECRET_KEY={secrets.token_hex(32)}\n")
-        join(environ)
+        try:
+            if not kept.exists():
+                _make_secret(kept)
+        except OSError as error:
+            sys.exit(f"The data directory {directory} cannot be used: {error.strerror}.")
+        _read(kept, environ)
 
 
 def join(environ: MutableMapping[str, str] = os.environ) -> None:
@@ -35,6 +37,19 @@ def join(environ: MutableMapping[str, str] = os.environ) -> None:
     kept: Path = data_dir(environ) / _KEPT
     if "SECRET_KEY" in environ or "DEBUG" in environ or not kept.exists():
         return
+    _read(kept, environ)
+
+
+def _make_secret(kept: Path) -> None:
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    # Moved into place when it is whole: an empty file would be found, and lack the secret, for ever.
+    draft = kept.with_suffix(".draft")
+    draft.touch(mode=0o600)
+    draft.write_text(f"SECRET_KEY={secrets.token_hex(32)}\n")
+    draft.rename(kept)
+
+
+def _read(kept: Path, environ: MutableMapping[str, str]) -> None:
     for line in kept.read_text().splitlines():
         name, _, value = line.partition("=")
         environ[name] = value

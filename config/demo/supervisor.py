@@ -11,6 +11,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 
@@ -33,14 +34,30 @@ def start_over(directory: Path) -> None:
         path = directory / name
         if path.exists():
             embedded.remove(path)
-    (directory / "demo.env").unlink(missing_ok=True)
 
 
 def prepare_database(fresh_secret_file: Path) -> None:
     """Migrate, bring prices up to date, and write the demo organization where there is none."""
-    done = subprocess.run([*MANAGE, "prepare_demo", "--secret-file", fresh_secret_file], check=False)
-    if done.returncode:
+    # In a group of its own, so that Ctrl-C reaches only us and it ends without a traceback.
+    child = subprocess.Popen([*MANAGE, "prepare_demo", "--secret-file", fresh_secret_file], start_new_session=True)
+    try:
+        code = child.wait()
+    except KeyboardInterrupt:
+        child.terminate()
+        child.wait()
+        raise
+    if code:
         raise DemoError("The demo's data could not be prepared; the lines above say why.")
+
+
+# Reads the children's ids until we say "done". Without that word we have been killed, and it ends them.
+_HEIR = """
+while read -r id; do [ "$id" = done ] && exit; ids="$ids -$id"; done
+[ -z "$ids" ] && exit
+kill -s TERM -- $ids
+sleep 10
+kill -s KILL -- $ids
+"""
 
 
 class Supervisor:
@@ -48,12 +65,23 @@ class Supervisor:
 
     def __init__(self) -> None:
         self._children: list[tuple[str, subprocess.Popen[bytes]]] = []
+        hears, self._tells_heir = os.pipe()
+        quiet = subprocess.DEVNULL
+        self._heir = subprocess.Popen(
+            ["/bin/sh", "-c", _HEIR], stdin=hears, stdout=quiet, stderr=quiet, start_new_session=True
+        )
+        os.close(hears)
         # A plain flag: a handler runs between two steps of the main thread, where an Event's lock may be held.
         self._is_asked_to_stop = False
 
     def start(self, name: str, command: list[str]) -> None:
         child = subprocess.Popen(command, cwd=BASE_DIR, stdin=subprocess.DEVNULL, start_new_session=True)
         self._children.append((name, child))
+        self._tell_heir(str(child.pid))
+
+    def _tell_heir(self, word: str) -> None:
+        with suppress(BrokenPipeError):
+            os.write(self._tells_heir, f"{word}\n".encode())
 
     def run(self, ready_url: str, announce: Callable[[], None]) -> int:
         """Wait for the first page, announce it, stay until a signal or the end of a child. Returns the exit code."""
@@ -99,6 +127,8 @@ class Supervisor:
             except subprocess.TimeoutExpired:
                 os.killpg(child.pid, signal.SIGKILL)
                 child.wait()
+        self._tell_heir("done")
+        self._heir.wait()
 
 
 def _answers(url: str) -> bool:
@@ -116,5 +146,6 @@ def collect_static(directory: Path) -> None:
     if stamp.exists() and stamp.read_text() == str(newest):
         return
     shutil.rmtree(directory / "static", ignore_errors=True)
-    subprocess.run([*MANAGE, "collectstatic", "--noinput", "--verbosity=0"], check=True)
+    if subprocess.run([*MANAGE, "collectstatic", "--noinput", "--verbosity=0"], check=False).returncode:
+        raise DemoError("The static files could not be collected; the lines above say why.")
     stamp.write_text(str(newest))

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import sys
 from argparse import ArgumentParser
@@ -27,6 +28,8 @@ class Command(BaseCommand):
         directory = Path(os.environ["TOKENLEDGER_DATA_DIR"])
         port: int = options["port"]
         refuse_taken_port(port)
+        # Until the supervisor takes over, a polite end is like Ctrl-C.
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
         try:
             if options["fresh"]:
                 if os.environ.get("DATABASE_URL"):
@@ -40,8 +43,14 @@ class Command(BaseCommand):
             secret_file = directory / "demo-key"
             supervisor.prepare_database(secret_file)
             supervisor.collect_static(directory)
-        except supervisor.DemoError as error:
+        except KeyboardInterrupt:
+            raise CommandError(
+                "Stopped before it was ready. The next start goes on from here.", returncode=130
+            ) from None
+        except (supervisor.DemoError, embedded.EmbeddedServerError) as error:
             raise CommandError(str(error)) from error
+        except OSError as error:
+            raise CommandError(f"The data directory {directory} cannot be used: {error}.") from error
         sys.exit(self._run(port, secret_file.read_text().strip(), with_traffic=not options["no_traffic"]))
 
     def _run(self, port: int, secret: str, *, with_traffic: bool) -> int:
@@ -65,7 +74,16 @@ class Command(BaseCommand):
             ],
         )
         # Root in a container of its own is fine here; Celery warns of it at length.
-        celery = [python, "-W", "ignore::RuntimeWarning", "-m", "celery", "--quiet", "-A", "config.celery"]
+        celery = [
+            python,
+            "-W",
+            "ignore:You're running the worker with superuser privileges",
+            "-m",
+            "celery",
+            "--quiet",
+            "-A",
+            "config.celery",
+        ]
         processes.start("worker", [*celery, "worker", "--loglevel", "WARNING", "--concurrency", "1", "--pool", "solo"])
         processes.start("beat", [*celery, "beat", "--loglevel", "WARNING"])
         if with_traffic:
@@ -105,6 +123,8 @@ PASSWORD = "northbound-demo"  # noqa: S105
 
 
 def refuse_taken_port(port: int) -> None:
+    if not 1 <= port <= 65535:
+        raise CommandError("--port is a number from 1 to 65535.")
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

@@ -8,6 +8,7 @@ from typing import Any
 
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
+from django.db import transaction
 
 from config.demo import organization
 from config.management.commands.demo import PASSWORD
@@ -26,10 +27,12 @@ class Command(BaseCommand):
         secret_file: Path = options["secret_file"]
         history_done = secret_file.with_suffix(".history")
         if organization.found() is None:
-            _, secret = organization.create(PASSWORD)
-            secret_file.touch(mode=0o600)
-            secret_file.write_text(secret)
-            history_done.unlink(missing_ok=True)
+            # All or nothing: an organization without its key on file could be taken for another demo's.
+            with transaction.atomic():
+                _, secret = organization.create(PASSWORD)
+                secret_file.touch(mode=0o600)
+                secret_file.write_text(secret)
+                history_done.unlink(missing_ok=True)
         elif not secret_file.exists():
             raise CommandError(
                 "This database holds a demo that another data directory made. Use --data-dir, or --fresh."
