@@ -151,6 +151,24 @@ ROWS: list[Row] = [
     Endpoint("accounts-api:projects", "usage:read", foreign=200),
     Endpoint("accounts-api:project", "usage:read", args={"project": "canary-project"}),
     Endpoint("accounts-api:audit", foreign=200),
+    # ── metering: reading ──
+    Endpoint("metering-api:usage", "usage:read", foreign=200),
+    Endpoint("metering-api:usage-models", "usage:read", foreign=200),
+    Endpoint("metering-api:usage-query", "usage:read", foreign=200, data={"group_by": "model,project,chat"}),
+    Endpoint("metering-api:usage-export", "usage:read", foreign=200),
+    Endpoint("metering-api:summary", "usage:read", foreign=200),
+    Endpoint("metering-api:hourly", "usage:read", foreign=200),
+    Endpoint("metering-api:summary-export", "usage:read", foreign=200),
+    Endpoint("metering-api:events", "usage:read", foreign=200),
+    Endpoint("metering-api:event", "usage:read", args={"event_id": "canary"}),
+    Endpoint("metering-api:event-receipt", "usage:read", args={"event_id": "canary"}),
+    Endpoint("metering-api:chats", "usage:read", foreign=200),
+    Endpoint("metering-api:chat", "usage:read", args={"chat_id": "canary"}),
+    # What they say is the same for everybody.
+    Everybody("metering-api:openapi"),
+    Everybody("metering-api:docs"),
+    Everybody("metering-api:healthz"),
+    Everybody("metering-api:readyz"),
     # ── metering: prices ──
     Endpoint("metering-api:prices", "billing:read", foreign=200),
 ]

@@ -73,7 +73,17 @@ def arguments(acme: Organization, bob: User, alice: User) -> dict[str, Any]:
         )
         upload = create_import(acme, f"{CANARY}.csv", 1, by=Actor.of_command("test"))
     write(
-        acme.id, [make_event("canary", now() - timedelta(hours=1), model=f"{CANARY}-model", project="canary-project")]
+        acme.id,
+        [
+            make_event(
+                "canary",
+                now() - timedelta(hours=1),
+                model=f"{CANARY}-model",
+                project="canary-project",
+                chat="canary",
+                chat_title=f"{CANARY} chat",
+            )
+        ],
     )
     return {
         "organization": acme.slug,
