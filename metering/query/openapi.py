@@ -7,7 +7,6 @@ import json
 from typing import Any
 
 import msgspec
-from csp.decorators import csp_update
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
@@ -211,8 +210,6 @@ def _encoded() -> bytes:
     return json.dumps(describe(), ensure_ascii=False).encode()
 
 
-# The page styles its elements by attributes, which no nonce can allow.
-@csp_update({"style-src": "'unsafe-inline'"})
 @require_safe
 def docs(request: HttpRequest) -> HttpResponse:
     return render(request, "metering/api_docs.html")

@@ -114,6 +114,4 @@ def test_it_is_served_with_its_page(client: Client) -> None:
     assert "swagger-ui-bundle" in text
     assert "<script>" not in text
     assert "style=" not in text
-    policy = page["Content-Security-Policy"]
-    assert "script-src 'self'" in policy
-    assert "'unsafe-inline'" not in policy.split("script-src")[1].split(";")[0]
+    assert "unsafe" not in page["Content-Security-Policy"]
