@@ -28,9 +28,15 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 pages: Any = get_asgi_application()
 
 from django.conf import settings  # noqa: E402  (needs Django's apps)
+from django.db import connections  # noqa: E402  (needs Django's apps)
 
 from metering.edge import app as edge  # noqa: E402  (needs Django's apps)
 from metering.edge import serves  # noqa: E402
+
+
+# Here every request has a thread of its own: a connection kept for the next request is found by none, and a hundred
+# requests later the server has no more to give.
+connections.settings["default"]["CONN_MAX_AGE"] = 0
 
 
 class HashedFiles(StaticFiles):
