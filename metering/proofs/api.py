@@ -90,7 +90,7 @@ def check(subject: Subject) -> CheckResult:
     )
 
     models = client.get(ModelsView, **period)["data"]
-    names = subject.labels(counted.by_model)
+    names = subject.labels(counted.models)
     for model, figures in counted.models.items():
         differences += _of_model(names.get(model, ""), figures, models)
 

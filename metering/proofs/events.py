@@ -23,19 +23,20 @@ GROUP BY GROUPING SETS ((e.model_id), ((%(days)s::date[])[at]))
 
 def check(subject: Subject) -> CheckResult:
     counted = subject.recount
+    models, days = counted.models, counted.days
     differences: list[Difference] = []
     with connection.cursor() as cursor:
         cursor.execute(_BY_MODEL_AND_DAY, subject.places)
         rows = cursor.fetchall()
     by_model = {row[1]: Figures(*row[3:]) for row in rows if row[0] == 0}
     by_day = {row[2]: Figures(*row[3:]) for row in rows if row[0] == 1}
-    names = subject.labels(set(by_model) | set(counted.by_model))
-    for model in sorted(set(by_model) | set(counted.by_model)):
+    names = subject.labels(set(by_model) | set(models))
+    for model in sorted(set(by_model) | set(models)):
         where = f"model {names.get(model, model)}"
-        differences += compare(where, counted.models.get(model, Figures()), by_model.get(model, Figures()))
-    for day in sorted(set(by_day) | set(counted.by_day)):
-        differences += compare(f"day {day}", counted.days.get(day, Figures()), by_day.get(day, Figures()))
-    outside = [day for day in counted.by_day if not subject.month <= day < local_day(subject.end, subject.zone)]
+        differences += compare(where, models.get(model, Figures()), by_model.get(model, Figures()))
+    for day in sorted(set(by_day) | set(days)):
+        differences += compare(f"day {day}", days.get(day, Figures()), by_day.get(day, Figures()))
+    outside = [day for day in days if not subject.month <= day < local_day(subject.end, subject.zone)]
     differences += [Difference(f"day {day}", "month", f"{subject.month:%Y-%m}", f"{day:%Y-%m}") for day in outside]
     return result(
         "events",

@@ -61,7 +61,7 @@ def check(subject: Subject) -> CheckResult:
             add(everything, name, row[name])
             add(by_model.setdefault(row["model"], {}), name, row[name])
     differences += unequal("export as JSON lines", expected, everything)
-    names = subject.labels(subject.recount.by_model)
+    names = subject.labels(subject.recount.models)
     for model, figures in subject.recount.models.items():
         differences += unequal(
             f"export of model {names.get(model)}", sums_of(figures), by_model.get(names.get(model), {})

@@ -27,7 +27,7 @@ def check(subject: Subject) -> CheckResult:
         differences += compare(f"query by {interval}", expected, sum((row.figures for row in answer.rows), Figures()))
         if interval == "day":
             days = {_day(row, subject): row.figures for row in answer.rows}
-            for day in sorted(set(days) | set(counted.by_day)):
+            for day in sorted(set(days) | set(counted.days)):
                 differences += compare(f"query of {day}", counted.days.get(day, Figures()), days.get(day, Figures()))
         asked += 1
     for name in (*DIMENSIONS, "chat"):
@@ -36,7 +36,7 @@ def check(subject: Subject) -> CheckResult:
         if name == "chat":
             differences += compare("query by chat, those with one", counted.chats, valued)
         if name == "model":
-            names = subject.labels(counted.by_model)
+            names = subject.labels(counted.models)
             for model, figures in counted.models.items():
                 where = f"query of model {names.get(model, model)}"
                 differences += compare(where, figures, groups.get(model, Figures()))
