@@ -166,8 +166,9 @@ def _postgres(url: str) -> dict[str, Any]:
         "PASSWORD": unquote(parts.password or ""),
         "HOST": query.pop("host", None) or parts.hostname or "",
         "PORT": str(parts.port or ""),
-        "CONN_MAX_AGE": 60,
-        "CONN_HEALTH_CHECKS": True,
+        # A connection lives as long as its request: under ASGI every request may run in another thread, and threads
+        # that kept theirs would use up the server's. Put PgBouncer in between where opening one costs too much.
+        "CONN_MAX_AGE": 0,
         # Everyday work runs as a role that owns nothing, so that row-level security binds it (core/tenancy.py).
         "OPTIONS": {**query, "assume_role": "tokenledger_app", "connect_timeout": 5},
     }

@@ -70,7 +70,6 @@ STORAGES = {
 }
 # Tests that want a page's CSS use live_server, which serves static files itself.
 MIDDLEWARE = [name for name in MIDDLEWARE if name != "whitenoise.middleware.WhiteNoiseMiddleware"]
-CONN_HEALTH_CHECKS = False
 # What is enqueued goes nowhere; a test that wants a task's effect calls the task.
 CELERY_BROKER_URL = "memory://"
 LOG_LEVEL = "WARNING"
