@@ -142,9 +142,15 @@ def _end(record: UsageImport, status: ImportStatus, problem: str = "") -> None:
 
 
 def stalled() -> list[tuple[int, int, str]]:
-    """Imports whose worker is gone: (organization, import, status). Needs a scope."""
+    """Imports whose worker is gone: (organization, import, status). Needs a scope.
+
+    Those of a killed command end here: their file is not with us.
+    """
     lost = UsageImport.objects.filter(
         status__in=(ImportStatus.CHECKING, ImportStatus.RUNNING), advanced_at__lt=now() - PATIENCE
+    )
+    lost.filter(chunks=None).update(
+        status=ImportStatus.FAILED, problem="The command ended before the file did. Run it again.", finished_at=now()
     )
     return list(lost.values_list("organization_id", "id", "status"))
 

@@ -115,6 +115,14 @@ def test_a_killed_worker_is_followed_by_one_that_goes_on(acme: Organization, mon
     assert stored(acme)[0] == 120
 
 
+def test_a_killed_commands_import_ends(acme: Organization) -> None:
+    record = upload(acme, b"")
+    with unscoped("test"):
+        UsageImport.objects.update(advanced_at=now() - dt.timedelta(minutes=5))
+        assert course.stalled() == []
+    assert (fresh(record).status, fresh(record).problem[:17]) == (ImportStatus.FAILED, "The command ended")
+
+
 def test_a_worker_that_was_thought_dead_gives_up(acme: Organization, monkeypatch: pytest.MonkeyPatch) -> None:
     record = upload(acme, csv_of(some_rows(10)))
     honest = course.RecordJournal.advance
