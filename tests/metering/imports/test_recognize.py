@@ -1,9 +1,13 @@
 """What columns are taken for, and how a person overrules it."""
 
+from typing import Any
+
 import pytest
 
-from metering.imports.mapping import ColumnMap, MappingError, check
+from metering.events import Usage
+from metering.imports.mapping import ColumnMap, MappingError, Writer, check
 from metering.imports.recognize import check_start, overrule, propose
+from metering.normalize import normalize
 
 
 def fields(*columns: str, **sample: object) -> dict[str, str]:
@@ -133,3 +137,90 @@ def test_offsets_need_a_start() -> None:
         check_start(mapping, [{"t_s": "0.0"}, {"t_s": "134.2"}])
     check_start(mapping, [{"t_s": "1795262400"}])
     check_start(mapping, [{"t_s": "2026-11-21"}])
+
+
+# ── What becomes of real rows ──
+
+
+def counted(row: dict[str, Any]) -> tuple[dict[str, Any], Usage]:
+    mapping = propose(list(row), [row]).mapping
+    check(mapping, list(row))
+    writer = Writer(mapping)
+    assert writer.is_wanted(row)
+    document, _ = writer.document(row)
+    usage = normalize(document["usage"], provider=document.get("provider")).usage
+    assert usage is not None
+    return document, usage
+
+
+def test_a_row_of_litellm() -> None:
+    document, usage = counted(
+        {
+            "request_id": "chatcmpl-1",
+            "call_type": "acompletion",
+            "spend": "0.0012",
+            "startTime": "2026-11-01 10:00:00.250",
+            "endTime": "2026-11-01 10:00:02.250",
+            "completionStartTime": "2026-11-01 10:00:00.750",
+            "model": "claude-sonnet-4-5",
+            "custom_llm_provider": "anthropic",
+            "prompt_tokens": "1000",
+            "completion_tokens": "50",
+            "total_tokens": "1050",
+            "metadata": '{"additional_usage_values": {"cache_read_input_tokens": 600, "cache_creation_input_tokens": 300}}',
+            "status": "success",
+            "user": "",
+            "end_user": "u7",
+        }
+    )
+    assert (usage.input, usage.cache_read, usage.cache_write_5m, usage.output) == (100, 600, 300, 50)
+    assert (document["duration_ms"], document["time_to_first_token_ms"]) == (2000, 500)
+    assert (document["id"], document["status"], document["end_user"]) == ("chatcmpl-1", "ok", "u7")
+
+
+def test_a_row_of_langfuse() -> None:
+    document, usage = counted(
+        {
+            "id": "o1",
+            "type": "GENERATION",
+            "traceId": "t1",
+            "name": "answer",
+            "startTime": "2026-11-01T10:00:00.000Z",
+            "endTime": "2026-11-01T10:00:01.500Z",
+            "model": "gpt-4o",
+            "usageDetails": {
+                "input": 40,
+                "output": 7,
+                "input_cached_tokens": 60,
+                "output_reasoning_tokens": 3,
+                "total": 110,
+            },
+            "level": "DEFAULT",
+            "sessionId": None,
+        }
+    )
+    assert (usage.input, usage.cache_read, usage.output, usage.reasoning, usage.total_tokens) == (40, 60, 7, 3, 110)
+    assert (document["chat"], document["feature"], document["duration_ms"]) == ({"id": "t1"}, "answer", 1500)
+
+
+def test_a_row_of_openais_export() -> None:
+    document, usage = counted(
+        {
+            "start_time": "1793527200",
+            "end_time": "1793527260",
+            "num_model_requests": "7",
+            "model": "gpt-4o-2024-08-06",
+            "batch": "True",
+            "input_tokens": "1000",
+            "output_tokens": "100",
+            "input_cached_tokens": "300",
+            "input_audio_tokens": "",
+            "project_id": "proj_1",
+        }
+    )
+    assert (usage.input, usage.cache_read, usage.output) == (700, 300, 100)
+    assert (document["service_tier"], document["provider"], document["tags"]) == (
+        "batch",
+        "openai",
+        {"openai_project": "proj_1"},
+    )
