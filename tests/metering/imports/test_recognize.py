@@ -167,7 +167,8 @@ def test_a_row_of_litellm() -> None:
             "prompt_tokens": "1000",
             "completion_tokens": "50",
             "total_tokens": "1050",
-            "metadata": '{"additional_usage_values": {"cache_read_input_tokens": 600, "cache_creation_input_tokens": 300}}',
+            "metadata": '{"additional_usage_values":'
+            ' {"cache_read_input_tokens": 600, "cache_creation_input_tokens": 300}}',
             "status": "success",
             "user": "",
             "end_user": "u7",
