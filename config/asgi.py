@@ -33,7 +33,6 @@ from django.db import connections  # noqa: E402  (needs Django's apps)
 from metering.edge import app as edge  # noqa: E402  (needs Django's apps)
 from metering.edge import serves  # noqa: E402
 
-
 # Here every request has a thread of its own: a connection kept for the next request is found by none, and a hundred
 # requests later the server has no more to give.
 connections.settings["default"]["CONN_MAX_AGE"] = 0

@@ -9,6 +9,7 @@ import pytest
 from allauth.account.models import EmailAddress
 from allauth.mfa.models import Authenticator
 from allauth.mfa.totp.internal.auth import TOTP, format_hotp_value, hotp_value, yield_hotp_counters_from_time
+from django.conf import settings
 from django.core import mail
 from django.test import Client
 
@@ -143,6 +144,32 @@ def test_resetting_a_password(alice: User, client: Client) -> None:
     assert response.status_code == 302, response.content
     alice.refresh_from_db()
     assert alice.check_password("another long pass phrase")
+
+
+def test_mails_speak_for_the_product_and_quote_no_stranger(client: Client, db: None) -> None:
+    client.post(SIGN_UP, {**FORM, "name": "Win at https://evil.test"})
+    message = mail.outbox[-1]
+    assert message.subject == "Confirm your e-mail address"
+    assert message.body.endswith(f"Tokenledger · {settings.BASE_URL}")
+    assert "evil.test" not in message.body
+
+
+def test_moving_an_account_to_another_address_asks_for_the_password(alice: User, client: Client) -> None:
+    client.post("/accounts/login/", {"login": alice.email, "password": PASSWORD})
+    add = {"action_add": "", "email": "eve@evil.test"}
+    asked = client.post("/accounts/email/", add)
+    assert asked.url.startswith("/accounts/reauthenticate/")  # type: ignore[attr-defined]
+    assert not EmailAddress.objects.filter(email="eve@evil.test").exists()
+    client.post(asked.url, {"password": PASSWORD})  # type: ignore[attr-defined]
+    assert EmailAddress.objects.filter(email="eve@evil.test", verified=False).exists()
+
+
+def test_who_owns_an_account_hears_of_a_new_password(alice: User, client: Client) -> None:
+    client.post("/accounts/login/", {"login": alice.email, "password": PASSWORD})
+    new = "another long pass phrase"
+    client.post("/accounts/password/change/", {"oldpassword": PASSWORD, "password1": new, "password2": new})
+    assert mail.outbox[-1].to == [alice.email]
+    assert "change was made to your account" in mail.outbox[-1].body
 
 
 def test_a_second_factor_is_asked_for(alice: User, client: Client) -> None:
