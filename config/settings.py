@@ -3,6 +3,7 @@
 Every value that differs between installations comes from the environment (docs/guides/operations.md).
 """
 
+import datetime as dt
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
@@ -166,9 +167,9 @@ def _postgres(url: str) -> dict[str, Any]:
         "PASSWORD": unquote(parts.password or ""),
         "HOST": query.pop("host", None) or parts.hostname or "",
         "PORT": str(parts.port or ""),
-        # A connection lives as long as its request: under ASGI every request may run in another thread, and threads
-        # that kept theirs would use up the server's. Put PgBouncer in between where opening one costs too much.
-        "CONN_MAX_AGE": 0,
+        # For WSGI, whose threads stay; config/asgi.py keeps none.
+        "CONN_MAX_AGE": 60,
+        "CONN_HEALTH_CHECKS": True,
         # Everyday work runs as a role that owns nothing, so that row-level security binds it (core/tenancy.py).
         "OPTIONS": {**query, "assume_role": "tokenledger_app", "connect_timeout": 5},
     }
@@ -266,6 +267,10 @@ CELERY_TASK_DEFAULT_QUEUE = "tokenledger"
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_TIMEZONE = "UTC"
+CELERY_BEAT_SCHEDULE = {
+    "resume imports": {"task": "metering.resume_imports", "schedule": dt.timedelta(minutes=1)},
+    "follow zones": {"task": "metering.follow_zones", "schedule": dt.timedelta(hours=1)},
+}
 CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
 
 # ── API ──

@@ -39,3 +39,12 @@ def test_with_one_or_on_a_developers_machine_it_starts(environment: dict[str, st
 def test_a_wrong_database_url_is_named() -> None:
     refused = check(DEBUG="1", DATABASE_URL="mysql://x/y", TOKENLEDGER_EMBEDDED="off")
     assert "DATABASE_URL must start with postgres://" in refused.stderr
+
+
+def test_every_scheduled_task_exists() -> None:
+    from config.celery import app
+
+    app.loader.import_default_modules()
+    scheduled = {entry["task"] for entry in app.conf.beat_schedule.values()}
+    assert scheduled
+    assert scheduled <= set(app.tasks)
