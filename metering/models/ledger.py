@@ -1,4 +1,4 @@
-"""The ledger's own small tables. Events and roll-ups are no models: only metering/store and metering/query read them."""
+"""The ledger's own small tables. Events and roll-ups are no models: metering/store and metering/query own them."""
 
 from __future__ import annotations
 
