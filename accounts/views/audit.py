@@ -12,6 +12,7 @@ from accounts.permissions import Right, require
 from accounts.requests import OrganizationRequest
 from core.errors import ApiError
 from core.pagination import paginate
+from core.streaming import streamed
 
 
 @require_safe
@@ -48,6 +49,7 @@ def export(request: OrganizationRequest) -> HttpResponse | StreamingHttpResponse
         chosen = Filter.from_params(request.GET, request.organization.zone)
     except ApiError as error:
         return HttpResponse(f"{error.message}\n", status=error.status, content_type="text/plain; charset=utf-8")
-    response = StreamingHttpResponse(csv_lines(request.organization.pk, chosen), content_type="text/csv; charset=utf-8")
+    lines = csv_lines(request.organization.pk, chosen)
+    response = StreamingHttpResponse(streamed(request, lines), content_type="text/csv; charset=utf-8")
     response["Content-Disposition"] = f'attachment; filename="audit-{request.organization.slug}.csv"'
     return response
