@@ -67,9 +67,14 @@ class Workload:
         }
         if rng.random() < 0.4:
             event["chat"] = {"id": rng.choice(self._chats), "title": "Quarterly figures"}
-            event["message"] = {"id": f"m-{number}", "input_parts": {"message": prompt // 4, "context": prompt - prompt // 4}}
+            event["message"] = {
+                "id": f"m-{number}",
+                "input_parts": {"message": prompt // 4, "context": prompt - prompt // 4},
+            }
         if rng.random() < 0.03:
-            event["files"] = [{"id": f"f{number % 50}", "name": "Annual_Report.pdf", "size_bytes": 2_300_000, "tokens": 900}]
+            event["files"] = [
+                {"id": f"f{number % 50}", "name": "Annual_Report.pdf", "size_bytes": 2_300_000, "tokens": 900}
+            ]
         if rng.random() < 0.2:
             event["tags"] = {"env": "prod", "region": rng.choice(("eu", "us"))}
         return event

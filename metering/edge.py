@@ -24,6 +24,8 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
+from starlette.types import Receive, Send
+from starlette.types import Scope as ASGIScope
 
 from accounts.keys import KeyGrant
 from accounts.models import Scope
@@ -48,7 +50,8 @@ RETRY_AFTER_SECONDS = 2
 LONGEST_STOP_SECONDS = 20.0
 # A name nobody knows may have been made a moment ago, and its announcement be under way.
 YOUNG_SECONDS = 1.0
-# Events are made and dropped by the thousand and hold no cycles: looking for some so often finds nothing.
+# Events are made and dropped by the thousand and hold no cycles: looking for some so often finds nothing, and what is
+# there from the start need not be looked through again.
 GC_THRESHOLDS = (50_000, 20, 50)
 
 
@@ -165,10 +168,11 @@ async def events(request: Request) -> Response:
     if not grant.allows(Scope.USAGE_WRITE):
         raise ApiError(403, "missing_scope", "This key lacks the scope usage:write.")
     received_at = dt.datetime.now(dt.UTC)
-    async with edge.intake.body(request) as body:
-        parsed = api.read(request, body, received_at)
+    query = request.query_params if request.scope["query_string"] else {}
+    async with edge.intake.take(request) as body:
+        parsed = api.read(request, body, query, received_at)
         rated = await edge.record(grant, [one.event for one in parsed if one.event is not None], received_at)
-        with_results = request.query_params.get("results") != "none"
+        with_results = query.get("results") != "none"
         return api.answer(parsed, rated, with_results=with_results, request_id=request.state.id)
 
 
@@ -230,6 +234,8 @@ async def lifespan(app: Starlette) -> AsyncIterator[None]:
     edge = Edge()
     app.state.edge = edge
     await edge.start()
+    gc.collect()
+    gc.freeze()
     gc.set_threshold(*GC_THRESHOLDS)
     try:
         yield
@@ -249,14 +255,26 @@ async def _no_route(request: Request, error: Exception) -> Response:
     return response
 
 
-def make_app() -> Starlette:
-    routes = [Route(path, _guarded(endpoint), methods=[method]) for (method, path), endpoint in ROUTES.items()]
-    made = Starlette(routes=routes, exception_handlers={HTTPException: _no_route}, lifespan=lifespan)
-    made.router.redirect_slashes = False
-    return made
+class App:
+    """Requests for an address of `ROUTES` go straight to it; Starlette has the rest: start, stop and refusals."""
+
+    def __init__(self) -> None:
+        self._endpoints = {address: _guarded(endpoint) for address, endpoint in ROUTES.items()}
+        routes = [Route(path, endpoint, methods=[method]) for (method, path), endpoint in self._endpoints.items()]
+        self._starlette = Starlette(routes=routes, exception_handlers={HTTPException: _no_route}, lifespan=lifespan)
+        self._starlette.router.redirect_slashes = False
+
+    async def __call__(self, scope: ASGIScope, receive: Receive, send: Send) -> None:
+        endpoint = self._endpoints.get((scope["method"], scope["path"])) if scope["type"] == "http" else None
+        if endpoint is None:
+            await self._starlette(scope, receive, send)
+            return
+        scope["app"] = self._starlette
+        response = await endpoint(Request(scope, receive, send))
+        await response(scope, receive, send)
 
 
-app = make_app()
+app = App()
 
 
 def serves(method: str, path: str) -> bool:

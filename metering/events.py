@@ -72,8 +72,11 @@ class Normalized(msgspec.Struct, frozen=True, kw_only=True):
     notes: tuple[str, ...] = ()
 
 
-class UsageEvent(msgspec.Struct, frozen=True, kw_only=True):
-    """One call as a door understood it. `raw_usage` is what the provider said, unchanged."""
+class UsageEvent(msgspec.Struct, frozen=True):
+    """One call as a door understood it. `raw_usage` is what the provider said, unchanged.
+
+    The document's door fills it by position (metering/ingest/document.py); elsewhere use names.
+    """
 
     event_id: str
     occurred_at: dt.datetime

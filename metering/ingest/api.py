@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
+from msgspec import UNSET, UnsetType
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -24,10 +26,10 @@ _PARSERS = {
     # What curl says of any -d body when nobody tells it otherwise.
     "application/x-www-form-urlencoded": parse_json,
 }
-_PRICING = {Pricing.PRICED: "priced", Pricing.FREE: "free", Pricing.UNPRICED: "unpriced"}
+_PRICING: dict[int, str] = {Pricing.PRICED: "priced", Pricing.FREE: "free", Pricing.UNPRICED: "unpriced"}
 
 
-def read(request: Request, body: bytes, received_at: dt.datetime) -> list[Parsed]:
+def read(request: Request, body: bytes, query: Mapping[str, str], received_at: dt.datetime) -> list[Parsed]:
     """The events of a request, each understood or with its problem. Raises ApiError where the whole is wrong."""
     content_type = request.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
     parser = _PARSERS.get(content_type)
@@ -35,24 +37,32 @@ def read(request: Request, body: bytes, received_at: dt.datetime) -> list[Parsed
         raise ApiError(
             415, "unsupported_type", f"Content-Type is one of {', '.join(_PARSERS)}; this is {content_type[:100]!r}."
         )
-    is_strict = request.query_params.get("strict", "").lower() in ("1", "true")
+    is_strict = query.get("strict", "").lower() in ("1", "true")
     parsed = parser(body, is_strict=is_strict, received_at=received_at)
     if not parsed:
         raise ApiError(422, "empty_batch", "There is no event in the body.")
     return parsed
 
 
+class Result(msgspec.Struct, omit_defaults=True):
+    """What became of one event, as the answer tells it. Absent is left out; a null cost is unknown."""
+
+    index: int
+    id: str | None
+    status: Outcome
+    pricing: str | UnsetType = UNSET
+    cost_usd: str | UnsetType | None = UNSET
+    error: Problem | UnsetType = UNSET
+    warnings: tuple[str, ...] = ()
+
+
 def answer(parsed: Sequence[Parsed], rated: Sequence[Rated], *, with_results: bool, request_id: str) -> Response:
     """200 when all are fine, 207 when some are not, 422 when none is."""
-    counts = dict.fromkeys(Outcome, 0)
-    results: list[dict[str, Any]] = []
     outcomes = iter(rated)
-    for index, one in enumerate(parsed):
-        result = _result(index, one, next(outcomes) if one.event is not None else None)
-        status = result["status"]
-        counts[status] += 1
-        if with_results or status in (Outcome.INVALID, Outcome.CONFLICT):
-            results.append(result)
+    results = [
+        _result(index, one, next(outcomes) if one.event is not None else None) for index, one in enumerate(parsed)
+    ]
+    counts = Counter(one.status for one in results)
     wrong = counts[Outcome.INVALID] + counts[Outcome.CONFLICT]
     body: dict[str, Any] = {
         "created": counts[Outcome.CREATED],
@@ -60,34 +70,29 @@ def answer(parsed: Sequence[Parsed], rated: Sequence[Rated], *, with_results: bo
         "conflicts": counts[Outcome.CONFLICT],
         "invalid": counts[Outcome.INVALID],
     }
-    if with_results or results:
+    if with_results:
         body["results"] = results
+    elif wrong:
+        body["results"] = [one for one in results if one.status in (Outcome.INVALID, Outcome.CONFLICT)]
     if wrong == len(parsed):
-        first: Problem = _problem_of(results[0])
+        first = results[0].error
+        assert isinstance(first, Problem)  # noqa: S101 (nothing is wrong without a reason)
         message = f"None of the events was stored. First: {first.message}"
         body |= error_body(422, first.code, message, first.param, request_id)
     return json_response(body, 422 if wrong == len(parsed) else 207 if wrong else 200)
 
 
-def _result(index: int, parsed: Parsed, rated: Rated | None) -> dict[str, Any]:
-    problem = parsed.problem
-    result: dict[str, Any] = {"index": index, "id": parsed.event_id, "status": Outcome.INVALID}
-    if rated is not None:
-        result["status"] = rated.outcome
-        problem = rated.problem or (rated.appended.problem if rated.appended else None)
-        if rated.row is not None and rated.outcome is Outcome.CREATED:
-            result["pricing"] = _PRICING[Pricing(rated.row.pricing)]
-            result["cost_usd"] = usd_text(rated.row.cost_nanos)
-    if problem is not None:
-        result["error"] = problem
-    if parsed.warnings:
-        result["warnings"] = parsed.warnings
-    return result
-
-
-def _problem_of(result: Mapping[str, Any]) -> Problem:
-    problem: Problem = result["error"]
-    return problem
+def _result(index: int, parsed: Parsed, rated: Rated | None) -> Result:
+    if rated is None:
+        return Result(index, parsed.event_id, Outcome.INVALID, error=parsed.problem or UNSET, warnings=parsed.warnings)
+    row, appended = rated.row, rated.appended
+    if row is None or appended is None:
+        return Result(index, parsed.event_id, Outcome.INVALID, error=rated.problem or UNSET, warnings=parsed.warnings)
+    if appended.outcome is Outcome.CREATED:
+        cost = usd_text(row.cost_nanos)
+        return Result(index, parsed.event_id, Outcome.CREATED, _PRICING[row.pricing], cost, UNSET, parsed.warnings)
+    problem = appended.problem or UNSET
+    return Result(index, parsed.event_id, appended.outcome, error=problem, warnings=parsed.warnings)
 
 
 def json_response(body: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import zlib
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 
 import zstandard
 from starlette.requests import Request
@@ -33,42 +31,67 @@ class Intake:
     """What one process has taken in and not yet answered."""
 
     def __init__(self) -> None:
-        self._held = 0
-        self._large = asyncio.Semaphore(LARGE_AT_ONCE)
+        self.held = 0
+        self.large = asyncio.Semaphore(LARGE_AT_ONCE)
 
-    @asynccontextmanager
-    async def body(self, request: Request) -> AsyncIterator[bytes]:
-        """The unpacked body of a request, until it is answered. Raises ApiError 400, 413, 415 or 503."""
-        seen = held = 0
-        parts: list[bytes] = []
-        declared = request.headers.get("content-length", "")
-        is_too_large = declared.isdigit() and int(declared) > MOST_BYTES
+    def take(self, request: Request) -> Taken:
+        """The unpacked body of a request, to be held until it is answered. Raises ApiError 400, 413, 415 or 503."""
+        return Taken(self, request)
+
+
+class Taken:
+    """Not a generator with a decorator: this is entered and left for every request."""
+
+    __slots__ = ("_held", "_intake", "_is_large", "_request")
+
+    def __init__(self, intake: Intake, request: Request) -> None:
+        self._intake = intake
+        self._request = request
+        self._held = 0
+        self._is_large = False
+
+    async def __aenter__(self) -> bytes:
         try:
-            async for part in request.stream():
-                seen += len(part)
-                is_too_large = is_too_large or seen > MOST_BYTES
-                if is_too_large:
-                    parts.clear()
-                    if seen > MOST_DROPPED_BYTES:
-                        break
-                    continue
-                held += len(part)
-                self._held += len(part)
-                parts.append(part)
-                if self._held > MOST_HELD_BYTES:
-                    message = "Too many large requests are under way. Nothing was stored; send it again."
-                    raise ApiError(503, "busy", message, retry_after=2)
-            if is_too_large:
-                raise _too_large()
-            packed = b"".join(parts) if len(parts) > 1 else parts[0] if parts else b""
-            encoding = request.headers.get("content-encoding", "").strip().lower()
+            packed = await self._read()
+            encoding = self._request.headers.get("content-encoding", "").strip().lower()
             if len(packed) < LARGE_BYTES and encoding in ("", "identity"):
-                yield packed
-                return
-            async with self._large:
-                yield unpack(packed, encoding)
-        finally:
-            self._held -= held
+                return packed
+            await self._intake.large.acquire()
+            self._is_large = True
+            return unpack(packed, encoding)
+        except BaseException:
+            await self.__aexit__()
+            raise
+
+    async def __aexit__(self, *_: object) -> None:
+        self._intake.held -= self._held
+        self._held = 0
+        if self._is_large:
+            self._is_large = False
+            self._intake.large.release()
+
+    async def _read(self) -> bytes:
+        seen = 0
+        parts: list[bytes] = []
+        declared = self._request.headers.get("content-length", "")
+        is_too_large = declared.isdigit() and int(declared) > MOST_BYTES
+        async for part in self._request.stream():
+            seen += len(part)
+            is_too_large = is_too_large or seen > MOST_BYTES
+            if is_too_large:
+                parts.clear()
+                if seen > MOST_DROPPED_BYTES:
+                    break
+                continue
+            self._held += len(part)
+            self._intake.held += len(part)
+            parts.append(part)
+            if self._intake.held > MOST_HELD_BYTES:
+                message = "Too many large requests are under way. Nothing was stored; send it again."
+                raise ApiError(503, "busy", message, retry_after=2)
+        if is_too_large:
+            raise _too_large()
+        return b"".join(parts)
 
 
 def _too_large() -> ApiError:

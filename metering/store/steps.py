@@ -76,8 +76,11 @@ async def run_async(connection: psycopg.AsyncConnection[Any], steps: Steps[T]) -
                 if isinstance(step, Copy):
                     async with cursor.copy(step.sql) as copy:
                         copy.set_types(step.types)
+                        # A coroutine for each row would cost as much as the row.
                         for row in step.rows:
-                            await copy.write_row(row)
+                            block = copy.formatter.write_row(row)
+                            if block:
+                                await copy.write(block)
                     rows = []
                 else:
                     await cursor.execute(begin + step.sql, step.params, prepare=step.params is not None)

@@ -17,7 +17,7 @@ from starlette.testclient import TestClient
 
 from accounts.models import Organization
 from core.tenancy import organization_scope, unscoped
-from metering.edge import make_app
+from metering.edge import App
 from metering.models import PriceRate, PriceVersion
 from metering.models.prices import PriceKind
 from tests.cast import Key
@@ -83,7 +83,7 @@ def prices(transactional_db: None) -> None:
 
 @pytest.fixture
 def door(transactional_db: None, acme_key: Key) -> Iterator[Door]:
-    with TestClient(make_app(), raise_server_exceptions=False) as client:
+    with TestClient(App(), raise_server_exceptions=False) as client:
         yield Door(client, acme_key.secret)
 
 

@@ -19,7 +19,7 @@ from accounts import keys
 from accounts.audit import Actor
 from accounts.models import APIKey, Membership, Organization, Project, Scope, Team, TeamMembership, User
 from core.tenancy import organization_scope
-from metering.edge import make_app
+from metering.edge import App
 from tests.cast import Key, make_key
 from tests.metering.door import Door, day_total, event, select, stored_ids
 
@@ -182,7 +182,7 @@ def test_two_processes_make_a_month_and_labels_at_once(
 ) -> None:
     """Two edges, each with pools and memories of its own, see the same new things first at the same time."""
     second = make_key(acme)
-    with TestClient(make_app()) as one, TestClient(make_app()) as other, ThreadPoolExecutor(8) as threads:
+    with TestClient(App()) as one, TestClient(App()) as other, ThreadPoolExecutor(8) as threads:
         doors = [Door(one, acme_key.secret), Door(other, second.secret), Door(other, globex_key.secret)]
         sent = [
             threads.submit(

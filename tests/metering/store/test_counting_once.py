@@ -9,7 +9,7 @@ from typing import Any
 from starlette.testclient import TestClient
 
 from accounts.models import Organization
-from metering.edge import make_app
+from metering.edge import App
 from tests.cast import Key, make_key
 from tests.metering.door import Door, day_total, event, iso, select, stored_ids, usage
 
@@ -55,7 +55,7 @@ def test_the_same_batch_at_once_from_eight_clients_and_two_processes(
     """Corrections among them: locks are taken in one order, so nobody is turned away for a deadlock."""
     second = make_key(acme)
     originals = [event(f"o{n}", chat={"id": f"c{n % 3}"}, model=f"m{n % 4}") for n in range(20)]
-    with TestClient(make_app()) as one, TestClient(make_app()) as other, ThreadPoolExecutor(8) as threads:
+    with TestClient(App()) as one, TestClient(App()) as other, ThreadPoolExecutor(8) as threads:
         doors = [Door(one, acme_key.secret), Door(other, second.secret)]
         assert doors[0].send(originals).status_code == 200
         batches = []
