@@ -5,7 +5,6 @@ the statements of every write (metering/store/rollups.py) add up the differences
 where they are, so no row of a roll-up comes or goes, and titles and times of chats stand.
 """
 
-
 from __future__ import annotations
 
 import datetime as dt
