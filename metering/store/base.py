@@ -12,7 +12,7 @@ Address = tuple[int, bytes]
 
 
 class StoredEvent(msgspec.Struct, frozen=True, gc=False):
-    """One rated event as a row. Fields are in the order of the columns, and metering/pipeline.py fills them by position.
+    """One rated event as a row. Fields are in the columns' order, and metering/pipeline.py fills them by position.
 
     References of 0 mean "none". Times are microseconds, days are days, both since 2000-01-01 UTC.
     `hour`, `day` and `month` are where the event lands in the organization's zone.
