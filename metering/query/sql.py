@@ -205,12 +205,13 @@ def _by_chat(piece: Piece, query: UsageQuery, plan: Plan, filters: Filters) -> S
     )
     if wanted is None:
         return Statement(
-            f"WITH every AS MATERIALIZED ({every.sql}) SELECT {columns} FROM every UNION ALL {rest}",
+            # In parentheses, because it may stand behind another part of the union.
+            f"(WITH every AS MATERIALIZED ({every.sql}) SELECT {columns} FROM every UNION ALL {rest})",
             [*every.params, *total.params],
         )
     shown = f"{chats.sql} UNION ALL " if wanted.texts else ""
     return Statement(
-        f"WITH every AS MATERIALIZED ({every.sql}) {shown}{rest}",
+        f"(WITH every AS MATERIALIZED ({every.sql}) {shown}{rest})",
         [*every.params, *(chats.params if wanted.texts else []), *total.params],
     )
 

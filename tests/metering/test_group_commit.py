@@ -50,7 +50,9 @@ class Rows:
             except pipeline.UnknownLabelsError as error:
                 with transaction.atomic():
                     connection.ensure_connection()
-                    run(connection.connection, learn(self.directory, error.labels))
+                    self.directory.remember(
+                        run(connection.connection, learn(self.directory.organization_id, error.labels))
+                    )
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from accounts.models import Organization
+from core.periods import day_start
 from metering.query.metrics import Figures
 from metering.query.plan import Source
 from metering.query.run import run
@@ -61,3 +62,18 @@ def test_ragged_edges(acme: Organization, sources: frozenset[Source]) -> None:
     )
     assert result.rows[0].figures == result.totals
     assert len(rated) == 99
+
+
+def test_chats_of_a_month_and_a_ragged_edge(acme: Organization) -> None:
+    """Whole months come from the chats' roll-up, the moment before them from events: one statement for both."""
+    start = day_start(dt.date(2025, 6, 1), acme.zone)
+    end = day_start(dt.date(2025, 7, 1), acme.zone)
+    events = [
+        make_event("before", start - dt.timedelta(microseconds=1), chat="c1"),
+        make_event("in", start, chat="c1"),
+        make_event("chatless", start),
+    ]
+    write(acme.pk, events)
+    query = UsageQuery(acme.pk, start - dt.timedelta(microseconds=1), end, acme.zone, group_by=("chat",))
+    found = {row.group["chat"].key: row.figures.requests for row in run(query).rows}
+    assert found == {"c1": 2, None: 1}

@@ -141,7 +141,7 @@ def test_the_act_changes_events_and_rollups(acme: Organization, usage: None) -> 
     assert proof is not None
     assert proof.is_proved
     (entry,) = entries(acme)
-    assert entry.changes["gpt-4o"] == ["16.000002", "14.5000015"]
+    assert entry.changes["openai/gpt-4o"] == ["16.000002", "14.5000015"]
 
 
 def test_a_second_act_finds_another_difference(acme: Organization, usage: None) -> None:
