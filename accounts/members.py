@@ -148,6 +148,8 @@ def change_role(membership: Membership, role: Role | str, *, by: Actor) -> None:
             for key in keys.active_keys().filter(member=locked):
                 if not keys.OWN_KEY_SCOPES.issuperset(key.scopes):
                     keys.revoke_key(key, by=by)
+        if may(locked.role, Right.MANAGE_MEMBERS) and not may(role, Right.MANAGE_MEMBERS):
+            _withdraw_invitations(locked, by=by)
         audit.change(by, "member.change_role", locked, {"role": str(role)})
     membership.role = locked.role
 
@@ -173,12 +175,19 @@ def end_membership(membership: Membership, *, by: Actor) -> None:
         if not is_leaving:
             _refuse_touching_owner(locked, by)
         _refuse_last_owner(locked, "cannot leave")
+        _withdraw_invitations(locked, by=by)
         for key in keys.active_keys().filter(member=locked):
             keys.revoke_key(key, by=by)
         for place in locked.places.filter(is_admin=True).select_related("team", "membership__user"):
             set_team_admin(place, False, by=by)
         audit.change(by, "member.leave" if is_leaving else "member.remove", locked, {"ended_at": now()})
     membership.ended_at = locked.ended_at
+
+
+def _withdraw_invitations(inviter: Membership, *, by: Actor) -> None:
+    """What somebody offered may not outlive their right to offer it."""
+    for invitation in open_invitations().filter(invited_by=inviter.user_id):
+        revoke_invitation(invitation, by=by)
 
 
 def _locked(membership: Membership) -> Membership:

@@ -121,9 +121,7 @@ class PlaceForm(forms.Form):
     """A member's place in a team."""
 
     member = MemberField(active_members, empty_label=None)
-    is_admin = forms.BooleanField(
-        label="Team admin", required=False, help_text="Sees the team's usage and sets its budgets."
-    )
+    is_admin = forms.BooleanField(label="Team admin", required=False, help_text="Looks after the team.")
 
     def __init__(self, *args: Any, team: Team, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

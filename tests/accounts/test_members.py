@@ -147,6 +147,22 @@ def test_a_demoted_admin_keeps_no_key_that_does_more_than_they_may(
     assert authenticate(service.secret)
 
 
+@pytest.mark.parametrize("is_demoted", [True, False])
+def test_offers_end_with_the_right_to_make_them(
+    in_acme: Organization, alice: User, adam: User, is_demoted: bool
+) -> None:
+    offer = Actor(adam.email, Role.ADMIN, user=adam)
+    _, token = members.invite(in_acme, "dora@acme.test", "admin", by=offer)
+    _, other = members.invite(in_acme, "eve@acme.test", "member", by=OWNER)
+    if is_demoted:
+        members.change_role(membership_of(adam, in_acme), Role.MEMBER, by=OWNER)
+    else:
+        members.end_membership(membership_of(adam, in_acme), by=OWNER)
+    assert members.find_invitation(token) is None
+    assert members.find_invitation(other) is not None
+    assert AuditEntry.objects.filter(action="invitation.revoke").count() == 1
+
+
 def test_who_has_left_gets_no_key(in_acme: Organization, bob: User) -> None:
     bobs = membership_of(bob, in_acme)
     members.end_membership(membership_of(bob, in_acme), by=ADMIN)
