@@ -87,7 +87,7 @@ class Directory:
         return {(kind, text) for kind, text in wanted if text not in self.labels[kind]}
 
     def remember(self, labels: Iterable[tuple[int, str, int]]) -> None:
-        """Keep what the database says: (kind, text, id)."""
+        """Keep what `learn` found: (kind, text, id)."""
         if sum(map(len, self.labels.values())) > MOST_LABELS:
             for known in self.labels.values():
                 known.clear()
@@ -132,21 +132,24 @@ RETURNING kind, text, id
 """
 
 
-def learn(directory: Directory, unknown: Collection[Label]) -> Steps[None]:
-    """Intern labels the directory does not know; it remembers them before the transaction is committed."""
-    yield scope([directory.organization_id])
-    ordered = sorted(unknown)
-    directory.remember((yield Execute(_FIND, (*_arrays(ordered), directory.organization_id))))
-    if not directory.unknown(ordered):
-        return
-    yield Execute(_LOCK_LABELS, (directory.organization_id,))
-    directory.remember((yield Execute(_FIND, (*_arrays(ordered), directory.organization_id))))
-    kinds, texts = _arrays(sorted(directory.unknown(ordered)))
-    if kinds:
-        parameters = {"organization": directory.organization_id, "kinds": kinds, "texts": texts}
-        directory.remember((yield Execute(_INTERN, parameters)))
+Known = tuple[int, str, int]  # kind, text, id
+
+
+def learn(organization_id: int, unknown: Collection[Label]) -> Steps[list[Known]]:
+    """Look labels up, and intern those that nobody has used before. For `Directory.remember`, once committed."""
+    yield scope([organization_id])
+    found = yield Execute(_FIND, (*_arrays(unknown), organization_id))
+    if len(found) < len(unknown):
+        yield Execute(_LOCK_LABELS, (organization_id,))
+        found = yield Execute(_FIND, (*_arrays(unknown), organization_id))
+        known = {(kind, text) for kind, text, _ in found}
+        kinds, texts = _arrays(label for label in unknown if label not in known)
+        if kinds:
+            parameters = {"organization": organization_id, "kinds": kinds, "texts": texts}
+            found += yield Execute(_INTERN, parameters)
+    return [(kind, text, label_id) for kind, text, label_id in found]
 
 
 def _arrays(labels: Iterable[Label]) -> tuple[list[int], list[str]]:
-    ordered = list(labels)
+    ordered = sorted(labels)
     return [int(kind) for kind, _ in ordered], [text for _, text in ordered]

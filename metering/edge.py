@@ -12,13 +12,13 @@ import datetime as dt
 import gc
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 import psycopg
 import structlog
 from django.conf import settings
 from django.db import InterfaceError, OperationalError
-from psycopg_pool import AsyncConnectionPool, PoolTimeout
+from psycopg_pool import ConnectionPool, PoolTimeout
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
@@ -41,9 +41,11 @@ from metering.ingest.bodies import Intake
 from metering.keyring import Keyring
 from metering.store.postgres import StaleClockError
 from metering.store.staging import IS_READY, MAKE_READY
-from metering.store.steps import Steps, run_async
+from metering.store.steps import Steps, transact
 
 logger = structlog.get_logger(__name__)
+
+T = TypeVar("T")
 
 SESSION = "-c lock_timeout=5s -c statement_timeout=60s -c jit=off -c work_mem=32MB"
 RETRY_AFTER_SECONDS = 2
@@ -67,7 +69,7 @@ class Edge:
             keepalives_idle=10, keepalives_interval=5, keepalives_count=3, tcp_user_timeout=15_000,
             **query | {"options": f"-c role={APP_ROLE} {SESSION}"},
         )  # fmt: skip
-        self.pool: AsyncConnectionPool[psycopg.AsyncConnection[Any]] = AsyncConnectionPool(
+        self.pool: ConnectionPool[psycopg.Connection[Any]] = ConnectionPool(
             conninfo, kwargs={"autocommit": True}, configure=_configure,
             min_size=2, max_size=8, open=False, timeout=3, reconnect_timeout=10, name="edge",
         )  # fmt: skip
@@ -76,7 +78,7 @@ class Edge:
         self.intake = Intake()
 
     async def start(self) -> None:
-        await self.pool.open(wait=False)
+        self.pool.open(wait=False)
         self.commits.start()
         self.keyring.start()
 
@@ -88,7 +90,7 @@ class Edge:
         except TimeoutError:
             logger.exception("edge_stopped_while_writing")
         await self.keyring.stop()
-        await self.pool.close()
+        await asyncio.to_thread(self.pool.close)
 
     async def record(self, grant: KeyGrant, events: list[UsageEvent], received_at: dt.datetime) -> list[pipeline.Rated]:
         """Rate and store one request's events; returns after their commit."""
@@ -134,19 +136,21 @@ class Edge:
                 return directory, pipeline.rate(events, directory, book, sender, received_at)
             except pipeline.UnknownLabelsError as error:
                 unknown = error.labels
-            await self._run(learn(directory, unknown))
+            directory.remember(await self._run(learn(directory.organization_id, unknown)))
 
-    async def _run(self, steps: Steps[None]) -> None:
-        async with self.pool.connection() as connection:
-            await run_async(connection, steps)
+    async def _run(self, steps: Steps[T]) -> T:
+        def act() -> T:
+            with self.pool.connection() as connection:
+                return transact(connection, steps)
+
+        return await asyncio.to_thread(act)
 
 
-async def _configure(connection: psycopg.AsyncConnection[Any]) -> None:
+def _configure(connection: psycopg.Connection[Any]) -> None:
     """Make the session ready before the first who waits for it."""
-    cursor = await connection.execute(IS_READY)
-    row = await cursor.fetchone()
+    row = connection.execute(IS_READY).fetchone()
     if row is not None and not row[0]:
-        await connection.execute(MAKE_READY)
+        connection.execute(MAKE_READY)
 
 
 # ── Routes ──

@@ -72,7 +72,7 @@ class Normalized(msgspec.Struct, frozen=True, kw_only=True):
     notes: tuple[str, ...] = ()
 
 
-class UsageEvent(msgspec.Struct, frozen=True):
+class UsageEvent(msgspec.Struct, frozen=True, gc=False):
     """One call as a door understood it. `raw_usage` is what the provider said, unchanged.
 
     The document's door fills it by position (metering/ingest/document.py); elsewhere use names.

@@ -3,12 +3,16 @@
 Each is answered after the commit that holds its rows, so there is no queue that could lose an acknowledged
 event, and no delay before one can read what one wrote. Under load the cost of a commit is spread over all who
 wait for it; without load a request is alone in its transaction.
+
+Lanes are threads with plain connections: while one waits for the database the event loop goes on reading requests,
+and while the loop is busy with a large request the lane's next statement does not have to wait for its turn.
 """
 
 from __future__ import annotations
 
 import asyncio
 import struct
+import threading
 from collections import deque
 from collections.abc import Sequence
 from typing import Any
@@ -16,12 +20,12 @@ from typing import Any
 import psycopg
 import structlog
 from psycopg import errors
-from psycopg_pool import AsyncConnectionPool, PoolTimeout
+from psycopg_pool import ConnectionPool, PoolTimeout
 
 from core.periods import LocalClock
 from metering.store import postgres
 from metering.store.base import Appended, StoredEvent
-from metering.store.steps import run_async
+from metering.store.steps import transact
 
 logger = structlog.get_logger(__name__)
 
@@ -57,44 +61,60 @@ class _Work:
 
 
 class GroupCommit:
-    def __init__(self, pool: AsyncConnectionPool[psycopg.AsyncConnection[Any]]) -> None:
+    def __init__(self, pool: ConnectionPool[psycopg.Connection[Any]]) -> None:
         self._pool = pool
         self._waiting: deque[_Work] = deque()
         self._waiting_rows = 0
-        self._arrived = asyncio.Event()
+        self._changed = threading.Condition()
         self._is_stopping = False
-        self._lanes: list[asyncio.Task[None]] = []
+        self._lanes: list[threading.Thread] = []
+        self._loop: asyncio.AbstractEventLoop
 
     def start(self) -> None:
-        self._lanes = [asyncio.create_task(self._lane(), name=f"group-commit-{n}") for n in range(LANES)]
+        """Called on the event loop that will append."""
+        self._loop = asyncio.get_running_loop()
+        self._lanes = [
+            threading.Thread(target=self._lane, name=f"group-commit-{number}", daemon=True) for number in range(LANES)
+        ]
+        for lane in self._lanes:
+            lane.start()
 
     async def stop(self) -> None:
         """Commit what is waiting and under way, answer it, then end."""
-        self._is_stopping = True
-        self._arrived.set()
-        await asyncio.gather(*self._lanes)
+        with self._changed:
+            self._is_stopping = True
+            self._changed.notify_all()
+        for lane in self._lanes:
+            await asyncio.to_thread(lane.join)
 
     async def append(self, rows: Sequence[StoredEvent], clock: LocalClock) -> list[Appended]:
         """What became of each row, after its commit. All rows are of one organization, placed by its `clock`.
 
+        A row whose commit went unheard and was tried again is told to be a duplicate, which it is.
+
         Raises StorageUnavailableError, UnstorableError, or postgres.StaleClockError (place the rows again).
         """
-        if self._is_stopping or (self._waiting and self._waiting_rows + len(rows) > MOST_WAITING_ROWS):
-            raise StorageUnavailableError
-        work = _Work(rows, clock, asyncio.get_running_loop().create_future())
-        self._waiting.append(work)
-        self._waiting_rows += len(rows)
-        self._arrived.set()
+        work = _Work(rows, clock, self._loop.create_future())
+        with self._changed:
+            if self._is_stopping or (self._waiting and self._waiting_rows + len(rows) > MOST_WAITING_ROWS):
+                raise StorageUnavailableError
+            self._waiting.append(work)
+            self._waiting_rows += len(rows)
+            self._changed.notify()
         return await work.answer
 
-    async def _lane(self) -> None:
+    # ── In the lanes' threads ──
+
+    def _lane(self) -> None:
         while True:
-            await self._arrived.wait()
-            group = self._take()
+            with self._changed:
+                while not self._waiting:
+                    if self._is_stopping:
+                        return
+                    self._changed.wait()
+                group = self._take()
             if group:
-                await self._commit(group)
-            elif self._is_stopping:
-                return
+                self._commit(group)
 
     def _take(self) -> list[_Work]:
         """The next group: as much as one transaction should hold, each organization by one clock."""
@@ -113,61 +133,62 @@ class GroupCommit:
                 group.append(work)
                 zones[work.organization_id] = zone
                 size += len(work.rows)
-        if not self._waiting and not self._is_stopping:
-            self._arrived.clear()
         return group
 
-    async def _commit(self, group: list[_Work], attempt: int = 1) -> None:
+    def _commit(self, group: list[_Work], attempt: int = 1) -> None:
         """Write a group and answer everybody in it, come what may."""
         try:
-            answers = await self._write(group)
+            answers = self._write(group)
         except postgres.StaleClockError as error:
             stale = [work for work in group if work.organization_id in error.organization_ids]
-            _fail(stale, error)
-            await self._commit_rest([work for work in group if work not in stale], attempt)
+            self._fail(stale, error)
+            self._commit_rest([work for work in group if work not in stale], attempt)
         except errors.DeadlockDetected as error:
             # Locks are taken in one order; whoever else touches these tables may not.
             logger.warning("group_commit_deadlock", attempt=attempt, error=str(error))
             if attempt < ATTEMPTS:
-                await self._commit_rest(group, attempt + 1)
+                self._commit_rest(group, attempt + 1)
             else:
-                _fail(group, StorageUnavailableError())
+                self._fail(group, StorageUnavailableError())
         except errors.LockNotAvailable:
-            await self._apart(group)
+            self._apart(group)
         except Exception as error:
             if isinstance(error, _UNREACHABLE) and not isinstance(error, _REFUSED):
-                logger.warning("storage_unavailable", requests=len(group), error=str(error))
-                _fail(group, StorageUnavailableError())
+                logger.warning("storage_unavailable", requests=len(group), attempt=attempt, error=str(error))
+                if attempt == 1 and not isinstance(error, PoolTimeout):
+                    # The server may only have restarted. Twice counts once, even if the lost answer was to a commit.
+                    self._pool.check()
+                    self._commit(group, attempt + 1)
+                else:
+                    self._fail(group, StorageUnavailableError())
             elif len(group) > 1:
                 for work in group:
-                    await self._commit([work])
+                    self._commit([work])
             else:
                 logger.exception("unstorable_rows")
-                _fail(group, UnstorableError() if isinstance(error, _UNSTORABLE) else error)
+                self._fail(group, UnstorableError() if isinstance(error, _UNSTORABLE) else error)
         else:
-            for work, answer in zip(group, answers, strict=True):
-                if not work.answer.done():
-                    work.answer.set_result(answer)
+            self._loop.call_soon_threadsafe(_answer, group, answers)
 
-    async def _commit_rest(self, group: list[_Work], attempt: int) -> None:
+    def _commit_rest(self, group: list[_Work], attempt: int) -> None:
         if group:
-            await self._commit(group, attempt)
+            self._commit(group, attempt)
 
-    async def _apart(self, group: list[_Work]) -> None:
+    def _apart(self, group: list[_Work]) -> None:
         """One organization's roll-ups are being made anew; the others need not wait for it."""
         ids = {work.organization_id for work in group}
         if len(ids) == 1:
             logger.warning("organization_locked", organization_id=group[0].organization_id, requests=len(group))
-            _fail(group, StorageUnavailableError())
+            self._fail(group, StorageUnavailableError())
             return
         for organization_id in sorted(ids):
-            await self._commit([work for work in group if work.organization_id == organization_id])
+            self._commit([work for work in group if work.organization_id == organization_id])
 
-    async def _write(self, group: list[_Work]) -> list[list[Appended]]:
+    def _write(self, group: list[_Work]) -> list[list[Appended]]:
         rows = group[0].rows if len(group) == 1 else [row for work in group for row in work.rows]
         clocks = {work.organization_id: work.clock for work in group}
-        async with self._pool.connection() as connection:
-            outcomes = await run_async(connection, postgres.append(rows, clocks))
+        with self._pool.connection() as connection:
+            outcomes = transact(connection, postgres.append(rows, clocks))
         if len(group) == 1:
             return [outcomes]
         answers, at = [], 0
@@ -176,8 +197,20 @@ class GroupCommit:
             at += len(work.rows)
         return answers
 
+    def _fail(self, group: list[_Work], error: Exception) -> None:
+        self._loop.call_soon_threadsafe(_refuse, group, error)
 
-def _fail(group: Sequence[_Work], error: Exception) -> None:
+
+# ── On the event loop ──
+
+
+def _answer(group: Sequence[_Work], answers: Sequence[list[Appended]]) -> None:
+    for work, answer in zip(group, answers, strict=True):
+        if not work.answer.done():
+            work.answer.set_result(answer)
+
+
+def _refuse(group: Sequence[_Work], error: Exception) -> None:
     for work in group:
         if not work.answer.done():
             work.answer.set_exception(error)

@@ -49,7 +49,7 @@ class Sender(msgspec.Struct, frozen=True):
     member_id: int | None = None
 
 
-class Rated(msgspec.Struct):
+class Rated(msgspec.Struct, gc=False):
     """An event on its way: its row, or why it has none; and what became of it."""
 
     row: StoredEvent | None = None
@@ -246,7 +246,7 @@ def record(
             except UnknownLabelsError as error:
                 unknown = error.labels
             directory.doubt(unknown)
-            run(raw, learn(directory, unknown))
+            directory.remember(run(raw, learn(directory.organization_id, unknown)))
             transaction.on_commit(partial(directory.confirm, unknown))
         rows = [one.row for one in rated if one.row is not None]
         days = new_days(rows)

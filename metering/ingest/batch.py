@@ -40,7 +40,7 @@ _ENVELOPE = msgspec.json.Decoder(_Envelope)
 _RAW_ENVELOPE = msgspec.json.Decoder(_RawEnvelope)
 
 
-class Parsed(msgspec.Struct):
+class Parsed(msgspec.Struct, gc=False):
     """One event of a request: understood, or the problem with it."""
 
     event: UsageEvent | None = None
@@ -119,7 +119,7 @@ def _parse_list(body: bytes, *, is_strict: bool, received_at: dt.datetime) -> li
 def _parse_documents(documents: list[EventDocument], body: bytes, received_at: dt.datetime) -> list[Parsed]:
     """The fast way, where every event has the right shape. Raises ValidationError where one by one is called for."""
     _check_number(len(documents))
-    if b"\\u0000" in body:
+    if _may_hold_nul(body):
         raise msgspec.ValidationError("a NUL may be in some event")
     return [_understood(document, received_at) for document in documents]
 
@@ -149,7 +149,7 @@ def _parse_one(body: bytes, *, is_strict: bool, received_at: dt.datetime) -> Par
             return Parsed(problem=_problem(worse), event_id=_id_of(value))
         unknown = [name for name in value if name not in KNOWN_FIELDS]
         warnings = tuple(f"unknown field {name[:100]} was left out" for name in unknown[:MOST_WARNINGS])
-    if b"\\u0000" in body and has_nul(_ANY.decode(body)):
+    if _may_hold_nul(body) and has_nul(_ANY.decode(body)):
         return Parsed(problem=_NUL, event_id=document.id if document.id and "\0" not in document.id else None)
     parsed = _understood(document, received_at)
     parsed.warnings = warnings + parsed.warnings
@@ -162,6 +162,11 @@ def _understood(document: EventDocument, received_at: dt.datetime) -> Parsed:
     except RefusedError as error:
         return Parsed(problem=error.problem, event_id=document.id)
     return Parsed(event=event, event_id=event.event_id, warnings=notes)
+
+
+def _may_hold_nul(body: bytes) -> bool:
+    # Most bodies hold no backslash at all, which is found out ten times as fast.
+    return b"\\" in body and b"\\u0000" in body
 
 
 def _check_number(number: int) -> None:

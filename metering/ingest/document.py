@@ -46,8 +46,8 @@ class File(Struct, frozen=True, forbid_unknown_fields=True):
     tokens: Count | None = None
 
 
-class EventDocument(Struct, frozen=True, forbid_unknown_fields=True):
-    """One event as a client writes it; api.md, "Ingestion"."""
+class EventDocument(Struct, frozen=True, forbid_unknown_fields=True, gc=False):
+    """One event as a client writes it; api.md, "Ingestion". Like all made of JSON it holds no cycles to look for."""
 
     model: Name
     id: Name | None = None
@@ -75,7 +75,7 @@ class EventDocument(Struct, frozen=True, forbid_unknown_fields=True):
     supersedes: Name | None = None
 
 
-class LenientEventDocument(EventDocument, frozen=True, forbid_unknown_fields=False):
+class LenientEventDocument(EventDocument, frozen=True, forbid_unknown_fields=False, gc=False):
     """The same, fields of other names ignored."""
 
 

@@ -1,8 +1,8 @@
-"""Database work written once, run by synchronous and by asynchronous connections.
+"""Database work told in steps, so that it knows neither whose connection it runs on nor whose transaction it is in.
 
-A function that needs the database is a generator: it yields `Execute` and `Copy` steps and is sent the rows
-they return. `run` drives it inside the caller's transaction (commands, tasks, tests), `run_async` in a
-transaction of its own (the edge).
+A function that needs the database is a generator: it yields `Execute` and `Copy` steps and is sent the rows they
+return. `run` drives it inside the caller's transaction (commands, tasks, tests), `transact` in one of its own (the
+edge).
 """
 
 from __future__ import annotations
@@ -38,61 +38,44 @@ Steps = Generator[Execute | Copy, list[tuple[Any, ...]], T]
 
 
 def run(connection: psycopg.Connection[Any], steps: Steps[T]) -> T:
-    """Drive `steps` to their result on a synchronous connection, inside the transaction it is in."""
-    rows: list[tuple[Any, ...]] = []
+    """Drive `steps` to their result, inside the transaction that the caller has opened."""
     with connection.cursor() as cursor:
-        step = _advance(steps, None)
-        while not isinstance(step, _Done):
-            if isinstance(step, Copy):
-                with cursor.copy(step.sql) as copy:
-                    copy.set_types(step.types)
-                    for row in step.rows:
-                        copy.write_row(row)
-                rows = []
-            else:
-                cursor.execute(step.sql, step.params, prepare=step.params is not None)
-                while cursor.nextset():
-                    pass
-                rows = cursor.fetchall() if cursor.description else []
-            step = _advance(steps, rows)
-    value: T = step.value
+        return _drive(cursor, steps, begin="")
+
+
+def transact(connection: psycopg.Connection[Any], steps: Steps[T]) -> T:
+    """Drive `steps` to their result in a transaction of their own; `connection` is in autocommit mode.
+
+    BEGIN travels with the first statement: a round trip is dear where many wait for it.
+    """
+    try:
+        with connection.cursor() as cursor:
+            value = _drive(cursor, steps, begin="BEGIN;")
+            cursor.execute("COMMIT")
+    except BaseException:
+        connection.rollback()
+        raise
     return value
 
 
-async def run_async(connection: psycopg.AsyncConnection[Any], steps: Steps[T]) -> T:
-    """Drive `steps` to their result in a transaction of their own; `connection` is in autocommit mode.
-
-    BEGIN travels with the first statement when that takes no parameters: a round trip is dear where all wait for it.
-    """
-    rows: list[tuple[Any, ...]] = []
-    try:
-        async with connection.cursor() as cursor:
-            step = _advance(steps, None)
-            begin = "BEGIN;"
-            if not isinstance(step, Execute) or step.params is not None:
-                await cursor.execute(begin)
-                begin = ""
-            while not isinstance(step, _Done):
-                if isinstance(step, Copy):
-                    async with cursor.copy(step.sql) as copy:
-                        copy.set_types(step.types)
-                        # A coroutine for each row would cost as much as the row.
-                        for row in step.rows:
-                            block = copy.formatter.write_row(row)
-                            if block:
-                                await copy.write(block)
-                    rows = []
-                else:
-                    await cursor.execute(begin + step.sql, step.params, prepare=step.params is not None)
-                    begin = ""
-                    while cursor.nextset():
-                        pass
-                    rows = await cursor.fetchall() if cursor.description else []
-                step = _advance(steps, rows)
-            await cursor.execute("COMMIT")
-    except BaseException:
-        await connection.rollback()
-        raise
+def _drive(cursor: psycopg.Cursor[Any], steps: Steps[T], begin: str) -> T:
+    rows: list[tuple[Any, ...]] | None = None
+    while not isinstance(step := _advance(steps, rows), _Done):
+        if isinstance(step, Copy):
+            with cursor.copy(step.sql) as copy:
+                copy.set_types(step.types)
+                for row in step.rows:
+                    copy.write_row(row)
+            rows = []
+            continue
+        if begin and step.params is not None:
+            cursor.execute(begin)
+            begin = ""
+        cursor.execute(begin + step.sql, step.params, prepare=step.params is not None)
+        begin = ""
+        while cursor.nextset():
+            pass
+        rows = cursor.fetchall() if cursor.description else []
     value: T = step.value
     return value
 

@@ -11,7 +11,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import httpx
+import psycopg
 import pytest
+from django.conf import settings
 from django.db import connection
 from starlette.testclient import TestClient
 
@@ -88,6 +90,11 @@ def door(transactional_db: None, acme_key: Key) -> Iterator[Door]:
 
 
 # ── What is stored ──
+
+
+def as_database_owner() -> psycopg.Connection[Any]:
+    database = settings.DATABASES["default"]
+    return psycopg.connect(host=database["HOST"], user=database["USER"], dbname=database["NAME"], autocommit=True)
 
 
 def select(organization: Organization, sql: str, *params: Any) -> list[tuple[Any, ...]]:

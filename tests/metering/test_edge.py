@@ -9,7 +9,6 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx
-import psycopg
 import pytest
 from django.conf import settings
 from django.db import connection, transaction
@@ -21,7 +20,7 @@ from accounts.models import APIKey, Membership, Organization, Project, Scope, Te
 from core.tenancy import organization_scope
 from metering.edge import App
 from tests.cast import Key, make_key
-from tests.metering.door import Door, day_total, event, select, stored_ids
+from tests.metering.door import Door, as_database_owner, day_total, event, select, stored_ids
 
 BY = Actor.of_command("test")
 
@@ -38,11 +37,6 @@ def eventually(holds: Callable[[], Any], seconds: float = 3.0) -> bool:
             return True
         time.sleep(0.01)
     return False
-
-
-def as_database_owner() -> psycopg.Connection[Any]:
-    database = settings.DATABASES["default"]
-    return psycopg.connect(host=database["HOST"], user=database["USER"], dbname=database["NAME"], autocommit=True)
 
 
 def test_keys(door: Door, acme: Organization, acme_key: Key, new_key: Callable[..., Key]) -> None:

@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 import psycopg
 import pytest
+from django.conf import settings
 from django.db import connection, transaction
 
 from accounts.models import Organization
@@ -26,7 +27,7 @@ from metering.store.base import Outcome, StoredEvent
 from metering.store.postgres import StaleClockError
 from metering.store.rebuild import ENTER_ALONE
 from metering.store.steps import run
-from tests.metering.door import day_total, select, stored_ids
+from tests.metering.door import as_database_owner, day_total, select, stored_ids
 
 NOW = dt.datetime(2026, 6, 1, 12, tzinfo=dt.UTC)
 
@@ -208,4 +209,21 @@ def test_a_deadlock_with_somebody_else_is_tried_again(acme: Organization, rows: 
 
     (answer,) = with_edge(act)
     assert answer.outcome is Outcome.CREATED
+    assert day_total(acme)[0] == 2
+
+
+def test_connections_that_died_idle_are_not_the_requests_problem(acme: Organization, rows: Rows) -> None:
+    """After a restart of the database every pooled connection is dead, and nobody has noticed."""
+    first, second = rows("e0"), rows("e1")
+    kill = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s AND pid <> pg_backend_pid()"
+
+    async def act(edge: Edge) -> Any:
+        await edge.commits.append(first, rows.directory.clock)
+        with as_database_owner() as owner:
+            assert len(owner.execute(kill, [settings.DATABASES["default"]["NAME"]]).fetchall()) >= 2
+        return await asyncio.gather(*(edge.commits.append(one, rows.directory.clock) for one in (second, first)))
+
+    connection.close()
+    answers = with_edge(act)
+    assert [answer[0].outcome for answer in answers] == [Outcome.CREATED, Outcome.DUPLICATE]
     assert day_total(acme)[0] == 2
