@@ -70,6 +70,8 @@ class Visitor:
         self.page.fill("input[name=login]", email)
         self.page.fill("input[name=password]", PASSWORD)
         self.page.click("main button[type=submit]")
+        # A click returns before the page it leads to has begun to load: "idle" may still be the old page's.
+        self.page.wait_for_url(lambda url: "/accounts/login/" not in url)
         self.page.wait_for_load_state("networkidle")
 
     def is_wider_than_its_window(self) -> bool:

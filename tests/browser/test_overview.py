@@ -27,10 +27,9 @@ def test_from_log_in_to_a_filtered_view(visitor: Visitor, alice: User, usage: No
     assert page.url.endswith("/o/acme/overview")
     assert page.locator(".tl-hero-figure").inner_text() == "5,350"
     page.get_by_role("link", name="Today", exact=True).click()
-    page.wait_for_load_state("networkidle")
-    assert "range=today" in page.url
+    page.wait_for_url("**range=today**")
     page.get_by_role("link", name="gpt-4o").first.click()
-    page.wait_for_load_state("networkidle")
+    page.wait_for_url("**model=gpt-4o**")
     assert page.locator(".tl-chip").inner_text().replace("\n", " ").startswith("Model is gpt-4o")
     assert page.locator(".tl-strip .tl-figure").first.inner_text() == "3,300"
     page.go_back()
@@ -59,8 +58,7 @@ def test_a_drawn_slice_can_be_clicked(visitor: Visitor, alice: User, usage: None
     assert box
     radius = min(box["width"], box["height"]) / 2
     canvas.click(position={"x": box["width"] / 2 + radius * 0.87, "y": box["height"] / 2})
-    page.wait_for_load_state("networkidle")
-    assert "model=gpt-4o" in page.url
+    page.wait_for_url("**model=gpt-4o**")
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
