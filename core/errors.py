@@ -3,6 +3,7 @@
 ApiError
 ├── 400 malformed       the request cannot be read
 ├── 401 unauthorized    no key, or none of ours
+├── 402 payment         credits are spent
 ├── 403 forbidden       the key or role may not
 ├── 404 not_found       unknown, or not yours
 ├── 409 conflict        contradicts what is stored
@@ -14,6 +15,7 @@ ApiError
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import redis
@@ -29,6 +31,7 @@ logger = structlog.get_logger(__name__)
 TYPES = {
     400: "invalid_request_error",
     401: "authentication_error",
+    402: "insufficient_credits_error",
     403: "permission_error",
     404: "not_found_error",
     405: "invalid_request_error",
@@ -47,7 +50,14 @@ class ApiError(Exception):
     """An answer other than success. `code` is for programs, `message` for people, `param` names the culprit."""
 
     def __init__(
-        self, status: int, code: str, message: str, *, param: str | None = None, retry_after: int | None = None
+        self,
+        status: int,
+        code: str,
+        message: str,
+        *,
+        param: str | None = None,
+        retry_after: int | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(message)
         self.status = status
@@ -55,6 +65,7 @@ class ApiError(Exception):
         self.message = message
         self.param = param
         self.retry_after = retry_after
+        self.headers = headers or {}
 
 
 def error_body(status: int, code: str, message: str, param: str | None, request_id: str | None) -> dict[str, Any]:
@@ -68,7 +79,9 @@ def api_exception_handler(error: Exception, context: dict[str, Any]) -> Response
     if known is None:
         return None
     request_id = getattr(context["request"], "id", None)
-    headers = {} if known.retry_after is None else {"Retry-After": str(known.retry_after)}
+    headers = dict(known.headers)
+    if known.retry_after is not None:
+        headers["Retry-After"] = str(known.retry_after)
     if known.status == 401:
         headers["WWW-Authenticate"] = "Bearer"
     body = error_body(known.status, known.code, known.message, known.param, request_id)

@@ -1,7 +1,7 @@
 """One organization's names in memory: what turns an event's words into references without asking the database.
 
 Entities (projects, members, teams) are loaded whole. Labels are learned as they come up: `learn` interns the unknown
-ones of a batch. A directory is thrown away when accounts announces a change (see metering/edge.py).
+ones of a batch. A directory is thrown away when accounts announces a change (see metering/keyring.py).
 """
 
 from __future__ import annotations

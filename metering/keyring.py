@@ -1,4 +1,4 @@
-"""What the edge remembers of accounts and prices: keys, the organizations' directories, the price book.
+"""What the edge remembers of accounts and prices: keys, what was read about each organization, the price book.
 
 Accounts and pricing announce changes by NOTIFY, and what changed is forgotten at once; so a revoked key stops in
 every process. While nobody listens (the database is away, the process is starting) nothing is remembered at all. A
@@ -33,7 +33,7 @@ logger = structlog.get_logger(__name__)
 
 KEY_LIFETIME_SECONDS = 20.0
 MOST_KEYS = 50_000
-MOST_DIRECTORIES = 2_000
+MOST_ORGANIZATIONS = 2_000
 PING_SECONDS = 10.0
 DIRECTORY_CHANNEL = "tokenledger_directory"
 THREADS = 4
@@ -46,7 +46,7 @@ class Keyring:
         self._conninfo = conninfo
         self._book: PriceBook | None = None
         self._keys: dict[bytes, tuple[float, KeyGrant]] = {}
-        self._directories: dict[int, Directory] = {}
+        self._organizations: dict[int, dict[Callable[[int], Any], Any]] = {}
         self._loading: dict[object, asyncio.Task[Any]] = {}
         self._forgotten = 0
         self._is_listening = False
@@ -87,14 +87,24 @@ class Keyring:
         return grant
 
     async def directory(self, organization_id: int) -> Directory:
-        remembered = self._directories.get(organization_id)
-        if remembered is not None:
+        return await self.about(organization_id, Directory.load)
+
+    async def about(self, organization_id: int, read: Callable[[int], T]) -> T:
+        """What `read` finds about an organization (its names, its upstreams, its limits), remembered until a change.
+
+        `read` runs in a thread with a Django connection and opens the organization's scope itself. The tables it
+        reads announce their changes on `DIRECTORY_CHANNEL` (core.row_security.announce).
+        """
+        known = self._organizations.get(organization_id)
+        if known is not None and read in known:
+            remembered: T = known[read]
             return remembered
-        found, is_current = await self._load(organization_id, Directory.load, organization_id)
+        found, is_current = await self._load((organization_id, read), read, organization_id)
         if is_current:
-            while len(self._directories) >= MOST_DIRECTORIES:
-                del self._directories[next(iter(self._directories))]
-            self._directories[organization_id] = found
+            if known is None:
+                while len(self._organizations) >= MOST_ORGANIZATIONS:
+                    del self._organizations[next(iter(self._organizations))]
+            self._organizations.setdefault(organization_id, {})[read] = found
         return found
 
     async def prices(self) -> PriceBook:
@@ -130,17 +140,17 @@ class Keyring:
     # ── Forgetting ──
 
     def forget_directory(self, organization_id: int) -> None:
-        self._directories.pop(organization_id, None)
+        self._organizations.pop(organization_id, None)
 
     def _forget(self, organization_id: int) -> None:
         self._begin_anew()
-        self._directories.pop(organization_id, None)
+        self._organizations.pop(organization_id, None)
         for name in [n for n, (_, grant) in self._keys.items() if grant.organization_id == organization_id]:
             del self._keys[name]
 
     def _forget_everything(self) -> None:
         self._begin_anew()
-        self._directories.clear()
+        self._organizations.clear()
         self._keys.clear()
         self._book = None
 

@@ -18,6 +18,7 @@ import psycopg
 from django.db import connection, transaction
 from msgspec.structs import astuple
 
+from accounts.keys import KeyGrant
 from core.periods import EPOCH_DATE, micros, month_start
 from core.tenancy import organization_scope
 from metering.dimensions import Kind
@@ -47,6 +48,10 @@ class Sender(msgspec.Struct, frozen=True):
     api_key_id: int = 0
     project_id: int | None = None
     member_id: int | None = None
+
+    @classmethod
+    def of(cls, grant: KeyGrant) -> Sender:
+        return cls(api_key_id=grant.key_id, project_id=grant.project_id, member_id=grant.member_id)
 
 
 class Rated(msgspec.Struct, gc=False):

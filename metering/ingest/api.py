@@ -12,10 +12,12 @@ from msgspec import UNSET, UnsetType
 from starlette.requests import Request
 from starlette.responses import Response
 
+from accounts.models import Scope
 from core.errors import ApiError, error_body
 from core.money import usd_text
+from metering.door import granted, json_response, recorder
 from metering.ingest.batch import Parsed, parse_json, parse_ndjson
-from metering.pipeline import Rated
+from metering.pipeline import Rated, Sender
 from metering.pricing.rate import Pricing
 from metering.store.base import Outcome, Problem
 
@@ -27,6 +29,19 @@ _PARSERS = {
     "application/x-www-form-urlencoded": parse_json,
 }
 _PRICING: dict[int, str] = {Pricing.PRICED: "priced", Pricing.FREE: "free", Pricing.UNPRICED: "unpriced"}
+
+
+async def events(request: Request) -> Response:
+    grant = await granted(request, Scope.USAGE_WRITE)
+    received_at = dt.datetime.now(dt.UTC)
+    query = request.query_params if request.scope["query_string"] else {}
+    ledger = recorder(request)
+    async with ledger.intake.take(request) as body:
+        parsed = read(request, body, query, received_at)
+        sound = [one.event for one in parsed if one.event is not None]
+        rated = await ledger.record(grant.organization_id, Sender.of(grant), sound, received_at)
+        with_results = query.get("results") != "none"
+        return answer(parsed, rated, with_results=with_results, request_id=request.state.id)
 
 
 def read(request: Request, body: bytes, query: Mapping[str, str], received_at: dt.datetime) -> list[Parsed]:
@@ -93,7 +108,3 @@ def _result(index: int, parsed: Parsed, rated: Rated | None) -> Result:
         return Result(index, parsed.event_id, Outcome.CREATED, _PRICING[row.pricing], cost, UNSET, parsed.warnings)
     problem = appended.problem or UNSET
     return Result(index, parsed.event_id, appended.outcome, error=problem, warnings=parsed.warnings)
-
-
-def json_response(body: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
-    return Response(msgspec.json.encode(body), status, headers, "application/json")

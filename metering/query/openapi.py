@@ -6,7 +6,6 @@ import functools
 import json
 from typing import Any
 
-import msgspec
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
@@ -14,10 +13,10 @@ from django.views.decorators.cache import cache_control
 from django.views.decorators.http import require_safe
 from drf_spectacular.generators import SchemaGenerator
 
-from metering.ingest.document import EventDocument
-from metering.query.event_schemas import EVENT
+from metering.ingest import description as doors
 
-_PREFIX = "Sent"
+# What the edge says of its own routes, by PATHS and SCHEMAS.
+EDGE_PARTS = (doors,)
 _TAG_ORDER = ("Usage", "Events", "Chats", "Prices")
 DESCRIPTION = """\
 Send usage, read it back. Every request carries an API key: `Authorization: Bearer tl_…`.
@@ -35,9 +34,10 @@ def describe() -> dict[str, Any]:
     document["info"]["description"] = DESCRIPTION
     document["servers"] = [{"url": settings.BASE_URL}]
     schemas = document["components"]["schemas"]
-    schemas.update(_sent_schemas())
-    for path, operations in EDGE_PATHS.items():
-        document["paths"].setdefault(path, {}).update(operations)
+    for part in EDGE_PARTS:
+        schemas.update(part.SCHEMAS)
+        for path, operations in part.PATHS.items():
+            document["paths"].setdefault(path, {}).update(operations)
     document["paths"] = dict(sorted(document["paths"].items()))
     used = {
         tag for path in document["paths"].values() for operation in path.values() for tag in operation.get("tags", ())
@@ -48,152 +48,6 @@ def describe() -> dict[str, Any]:
 
 def _rank(tag: str) -> int:
     return _TAG_ORDER.index(tag) if tag in _TAG_ORDER else len(_TAG_ORDER)
-
-
-def _sent_schemas() -> dict[str, Any]:
-    """An event as the door takes it, from the very structs that parse it."""
-    template = f"#/components/schemas/{_PREFIX}{{name}}"
-    _, components = msgspec.json.schema_components([EventDocument], ref_template=template)
-    sent = {f"{_PREFIX}{name}": {**schema, "title": f"{_PREFIX}{name}"} for name, schema in components.items()}
-    sent["SentEventsAnswer"] = _ANSWER
-    return sent
-
-
-# ── The edge's routes ──
-
-_COUNT = {"type": "integer", "minimum": 0}
-_ANSWER: dict[str, Any] = {
-    "type": "object",
-    "required": ["created", "duplicates", "conflicts", "invalid"],
-    "properties": {
-        "created": _COUNT,
-        "duplicates": {**_COUNT, "description": "Stored already, with the same body. That is success."},
-        "conflicts": {**_COUNT, "description": "Stored already, with another body. The stored one stands."},
-        "invalid": _COUNT,
-        "results": {
-            "type": "array",
-            "description": "One for each event; with results=none only those that were not stored.",
-            "items": {
-                "type": "object",
-                "required": ["index", "id", "status"],
-                "properties": {
-                    "index": _COUNT,
-                    "id": {"type": ["string", "null"]},
-                    "status": {"enum": ["created", "duplicate", "conflict", "invalid"]},
-                    "pricing": {"enum": ["priced", "free", "unpriced"]},
-                    "cost_usd": {"type": ["string", "null"], "description": "Decimal dollars; null when unpriced."},
-                    "error": {
-                        "type": "object",
-                        "properties": {
-                            "code": {"type": "string"},
-                            "message": {"type": "string"},
-                            "param": {"type": ["string", "null"]},
-                        },
-                    },
-                    "warnings": {"type": "array", "items": {"type": "string"}},
-                },
-            },
-        },
-    },
-}
-_EVENT_REF = {"$ref": f"#/components/schemas/{_PREFIX}EventDocument"}
-_ERROR = {"content": {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}}}
-_ANSWERED = {"content": {"application/json": {"schema": {"$ref": "#/components/schemas/SentEventsAnswer"}}}}
-_SENT_EXAMPLE = {
-    "id": EVENT["id"],
-    "occurred_at": EVENT["occurred_at"],
-    "model": "gpt-4o",
-    "provider": "openai",
-    "usage": {"prompt_tokens": 25, "completion_tokens": 100, "total_tokens": 125},
-    "user": "alice@acme.test",
-    "project": "search",
-}
-_STORED_EXAMPLE = {
-    "created": 1,
-    "duplicates": 0,
-    "conflicts": 0,
-    "invalid": 0,
-    "results": [{"index": 0, "id": "req_8f3", "status": "created", "pricing": "priced", "cost_usd": "0.0010625"}],
-}
-
-EDGE_PATHS: dict[str, dict[str, Any]] = {
-    "/v1/events": {
-        "post": {
-            "operationId": "events_send",
-            "summary": "Send events",
-            "description": (
-                'One event, `{"events": […]}`, a bare list, or one event a line. At most 10,000 events and 16 MiB '
-                "unpacked. An event counts once, however often it is sent."
-            ),
-            "tags": ["Events"],
-            "security": [{"apiKey": []}],
-            "parameters": [
-                {
-                    "name": "strict",
-                    "in": "query",
-                    "schema": {"type": "boolean", "default": False},
-                    "description": "Refuse unknown fields instead of naming them in warnings.",
-                },
-                {
-                    "name": "results",
-                    "in": "query",
-                    "schema": {"type": "string", "enum": ["none"]},
-                    "description": "Leave out the results of stored events.",
-                },
-                {
-                    "name": "Content-Encoding",
-                    "in": "header",
-                    "schema": {"type": "string", "enum": ["gzip", "zstd"]},
-                },
-            ],
-            "requestBody": {
-                "required": True,
-                "content": {
-                    "application/json": {
-                        "schema": {
-                            "anyOf": [
-                                _EVENT_REF,
-                                {"type": "array", "items": _EVENT_REF, "maxItems": 10_000},
-                                {
-                                    "type": "object",
-                                    "required": ["events"],
-                                    "properties": {
-                                        "events": {"type": "array", "items": _EVENT_REF, "maxItems": 10_000}
-                                    },
-                                },
-                            ]
-                        },
-                        "examples": {
-                            "Event": {"value": _SENT_EXAMPLE},
-                            "Batch": {"value": {"events": [_SENT_EXAMPLE]}},
-                        },
-                    },
-                    "application/x-ndjson": {"schema": {"type": "string", "description": "An event a line."}},
-                },
-            },
-            "responses": {
-                "200": {
-                    "description": "All are stored, now or before.",
-                    "content": {
-                        "application/json": {
-                            **_ANSWERED["content"]["application/json"],
-                            "examples": {"Stored": {"value": _STORED_EXAMPLE}},
-                        }
-                    },
-                },
-                "207": {"description": "Some are stored, some are not.", **_ANSWERED},
-                "400": {"description": "The body cannot be read.", **_ERROR},
-                "401": {"description": "No key, or none of ours.", **_ERROR},
-                "403": {"description": "The key lacks the scope usage:write.", **_ERROR},
-                "413": {"description": "Too many events, or too large.", **_ERROR},
-                "415": {"description": "A content type or encoding that is not taken.", **_ERROR},
-                "422": {"description": "None is stored. The counts and results stand beside the error.", **_ERROR},
-                "429": {"description": "Too many requests; try again after Retry-After.", **_ERROR},
-                "503": {"description": "Nothing was stored; send it again after Retry-After.", **_ERROR},
-            },
-        }
-    },
-}
 
 
 # ── The description and its page ──

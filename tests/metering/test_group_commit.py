@@ -19,10 +19,10 @@ from accounts.models import Organization
 from core.periods import LocalClock
 from metering import pipeline
 from metering.directory import Directory, learn
-from metering.edge import Edge
 from metering.events import Usage, UsageEvent
 from metering.group_commit import StorageUnavailableError, UnstorableError
 from metering.pricing.book import PriceBook
+from metering.recorder import Recorder
 from metering.store.base import Outcome, StoredEvent
 from metering.store.postgres import StaleClockError
 from metering.store.rebuild import ENTER_ALONE
@@ -61,14 +61,14 @@ def rows(transactional_db: None, acme: Organization) -> Iterator[Rows]:
     return Rows(acme)
 
 
-def with_edge(act: Callable[[Edge], Awaitable[Any]]) -> Any:
+def with_recorder(act: Callable[[Recorder], Awaitable[Any]]) -> Any:
     async def main() -> Any:
-        edge = Edge()
-        await edge.start()
+        recorder = Recorder()
+        await recorder.start()
         try:
-            return await act(edge)
+            return await act(recorder)
         finally:
-            await edge.stop()
+            await recorder.stop()
 
     return asyncio.run(main())
 
@@ -76,10 +76,10 @@ def with_edge(act: Callable[[Edge], Awaitable[Any]]) -> Any:
 def test_concurrent_requests_share_transactions(acme: Organization, rows: Rows) -> None:
     requests = [rows(f"e{n}") for n in range(200)]
 
-    async def act(edge: Edge) -> list[Any]:
-        return await asyncio.gather(*(edge.commits.append(one, rows.directory.clock) for one in requests))
+    async def act(recorder: Recorder) -> list[Any]:
+        return await asyncio.gather(*(recorder.commits.append(one, rows.directory.clock) for one in requests))
 
-    answers = with_edge(act)
+    answers = with_recorder(act)
     assert {answer[0].outcome for answer in answers} == {Outcome.CREATED}
     ((events, transactions),) = select(acme, "SELECT count(*), count(DISTINCT xmin::text) FROM metering_event")
     assert events == 200
@@ -90,11 +90,11 @@ def test_concurrent_requests_share_transactions(acme: Organization, rows: Rows) 
 def test_a_lone_request_waits_for_nobody(acme: Organization, rows: Rows) -> None:
     requests = [rows(f"e{n}") for n in range(5)]
 
-    async def act(edge: Edge) -> None:
+    async def act(recorder: Recorder) -> None:
         for one in requests:
-            await edge.commits.append(one, rows.directory.clock)
+            await recorder.commits.append(one, rows.directory.clock)
 
-    with_edge(act)
+    with_recorder(act)
     assert select(acme, "SELECT count(DISTINCT xmin::text) FROM metering_event") == [(5,)]
 
 
@@ -110,13 +110,13 @@ def test_an_unstorable_row_fails_only_its_own_request(acme: Organization, rows: 
         "last": rows("last"),
     }
 
-    async def act(edge: Edge) -> list[Any]:
+    async def act(recorder: Recorder) -> list[Any]:
         clock = rows.directory.clock
         return await asyncio.gather(
-            *(edge.commits.append(one, clock) for one in requests.values()), return_exceptions=True
+            *(recorder.commits.append(one, clock) for one in requests.values()), return_exceptions=True
         )
 
-    answers = dict(zip(requests, with_edge(act), strict=True))
+    answers = dict(zip(requests, with_recorder(act), strict=True))
     failed = {name for name, answer in answers.items() if isinstance(answer, UnstorableError)}
     assert failed == set(list(requests)[1:4])
     assert stored_ids(acme) == ["first", "last"]
@@ -130,10 +130,10 @@ def test_organizations_and_clocks_in_one_group(acme: Organization, globex: Organ
     work = [(rows("a"), rows.directory.clock), (rows("b"), old_clock), (rows("c"), rows.directory.clock),
             (theirs("d"), theirs.directory.clock), (theirs("e"), old_clock)]  # fmt: skip
 
-    async def act(edge: Edge) -> list[Any]:
-        return await asyncio.gather(*(edge.commits.append(*one) for one in work), return_exceptions=True)
+    async def act(recorder: Recorder) -> list[Any]:
+        return await asyncio.gather(*(recorder.commits.append(*one) for one in work), return_exceptions=True)
 
-    answers = with_edge(act)
+    answers = with_recorder(act)
     assert [isinstance(answer, StaleClockError) for answer in answers] == [False, True, False, False, True]
     assert (stored_ids(acme), stored_ids(globex)) == (["a", "c"], ["d"])
 
@@ -141,19 +141,19 @@ def test_organizations_and_clocks_in_one_group(acme: Organization, globex: Organ
 def test_a_locked_organization_keeps_nobody_else_waiting(
     acme: Organization, globex: Organization, rows: Rows, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("metering.edge.SESSION", "-c lock_timeout=200ms")
+    monkeypatch.setattr("metering.recorder.SESSION", "-c lock_timeout=200ms")
     theirs = Rows(globex)
     clock = rows.directory.clock
     work = [(rows("a"), clock), (theirs("b"), theirs.directory.clock), (rows("c"), clock)]
 
-    async def act(edge: Edge) -> list[Any]:
-        return await asyncio.gather(*(edge.commits.append(*one) for one in work), return_exceptions=True)
+    async def act(recorder: Recorder) -> list[Any]:
+        return await asyncio.gather(*(recorder.commits.append(*one) for one in work), return_exceptions=True)
 
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(ENTER_ALONE, [f"{{{acme.id}}}", acme.id])
         # Elsewhere, while this connection holds the lock.
         with ThreadPoolExecutor(1) as thread:
-            answers = thread.submit(with_edge, act).result()
+            answers = thread.submit(with_recorder, act).result()
     assert [isinstance(answer, StorageUnavailableError) for answer in answers] == [True, False, True]
     assert (stored_ids(acme), stored_ids(globex)) == ([], ["b"])
 
@@ -162,17 +162,17 @@ def test_stopping_answers_everybody_and_takes_nobody_new(acme: Organization, row
     requests = [rows(*(f"{n}-{m}" for m in range(500))) for n in range(20)]
     one_more = rows("one more")
 
-    async def act(edge: Edge) -> tuple[list[Any], Any]:
-        waiting = [asyncio.create_task(edge.commits.append(one, rows.directory.clock)) for one in requests]
+    async def act(recorder: Recorder) -> tuple[list[Any], Any]:
+        waiting = [asyncio.create_task(recorder.commits.append(one, rows.directory.clock)) for one in requests]
         await asyncio.sleep(0.005)
-        stopping = asyncio.create_task(edge.commits.stop())
+        stopping = asyncio.create_task(recorder.commits.stop())
         await asyncio.sleep(0)
-        refused = await asyncio.gather(edge.commits.append(one_more, rows.directory.clock), return_exceptions=True)
+        refused = await asyncio.gather(recorder.commits.append(one_more, rows.directory.clock), return_exceptions=True)
         await stopping
         assert all(task.done() for task in waiting)
         return await asyncio.gather(*waiting), refused[0]
 
-    answers, refused = with_edge(act)
+    answers, refused = with_recorder(act)
     assert sum(len(answer) for answer in answers) == 10_000
     assert isinstance(refused, StorageUnavailableError)
     assert day_total(acme)[0] == 10_000
@@ -181,13 +181,13 @@ def test_stopping_answers_everybody_and_takes_nobody_new(acme: Organization, row
 def test_who_goes_away_before_its_turn_is_not_written(acme: Organization, rows: Rows) -> None:
     requests = [rows(f"e{n}") for n in range(3)]
 
-    async def act(edge: Edge) -> None:
-        tasks = [asyncio.create_task(edge.commits.append(one, rows.directory.clock)) for one in requests]
+    async def act(recorder: Recorder) -> None:
+        tasks = [asyncio.create_task(recorder.commits.append(one, rows.directory.clock)) for one in requests]
         await asyncio.sleep(0)
         tasks[1].cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    with_edge(act)
+    with_recorder(act)
     assert stored_ids(acme) == ["e0", "e2"]
 
 
@@ -196,18 +196,18 @@ def test_a_deadlock_with_somebody_else_is_tried_again(acme: Organization, rows: 
     first, second = rows("e0"), rows("e1")
     clock = rows.directory.clock
 
-    async def act(edge: Edge) -> Any:
-        await edge.commits.append(first, clock)
-        async with await psycopg.AsyncConnection.connect(edge.keyring._conninfo) as rude:
+    async def act(recorder: Recorder) -> Any:
+        await recorder.commits.append(first, clock)
+        async with await psycopg.AsyncConnection.connect(recorder.keyring._conninfo) as rude:
             await rude.execute(f"SELECT set_config('tokenledger.organizations', '{{{acme.id}}}', true)")
             await rude.execute("SELECT FROM metering_usage_day WHERE kind = 0 FOR UPDATE")
-            writing = asyncio.create_task(edge.commits.append(second, clock))
+            writing = asyncio.create_task(recorder.commits.append(second, clock))
             await asyncio.sleep(0.2)
             await rude.execute("SELECT FROM metering_usage_hour FOR UPDATE")
             await rude.rollback()
             return await writing
 
-    (answer,) = with_edge(act)
+    (answer,) = with_recorder(act)
     assert answer.outcome is Outcome.CREATED
     assert day_total(acme)[0] == 2
 
@@ -217,13 +217,13 @@ def test_connections_that_died_idle_are_not_the_requests_problem(acme: Organizat
     first, second = rows("e0"), rows("e1")
     kill = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s AND pid <> pg_backend_pid()"
 
-    async def act(edge: Edge) -> Any:
-        await edge.commits.append(first, rows.directory.clock)
+    async def act(recorder: Recorder) -> Any:
+        await recorder.commits.append(first, rows.directory.clock)
         with as_database_owner() as owner:
             assert len(owner.execute(kill, [settings.DATABASES["default"]["NAME"]]).fetchall()) >= 2
-        return await asyncio.gather(*(edge.commits.append(one, rows.directory.clock) for one in (second, first)))
+        return await asyncio.gather(*(recorder.commits.append(one, rows.directory.clock) for one in (second, first)))
 
     connection.close()
-    answers = with_edge(act)
+    answers = with_recorder(act)
     assert [answer[0].outcome for answer in answers] == [Outcome.CREATED, Outcome.DUPLICATE]
     assert day_total(acme)[0] == 2
