@@ -24,6 +24,8 @@ if not SECRET_KEY:
             "or set DEBUG=1 on your own machine."
         )
     SECRET_KEY = "only-for-debugging-on-this-machine"  # noqa: S105
+# Former ones, newest first: what was signed or encrypted with them can still be read.
+SECRET_KEY_FALLBACKS = env.list("SECRET_KEY_FALLBACKS", default=[])
 BASE_URL = env.str("BASE_URL", default="http://localhost:8000").rstrip("/")
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
 IS_SECURE = BASE_URL.startswith("https://")
@@ -295,6 +297,8 @@ SPECTACULAR_SETTINGS = {
     "SERVE_AUTHENTICATION": [],
     "ENUM_NAME_OVERRIDES": {},
 }
+# Whether organizations may point the gateway at this network's own addresses (localhost, 10.0.0.0/8, …).
+GATEWAY_ALLOW_PRIVATE_UPSTREAMS = env.bool("GATEWAY_ALLOW_PRIVATE_UPSTREAMS", default=False)
 CREDITS_PER_USD = env.int("CREDITS_PER_USD", default=10_000)
 
 # ── Logs ──

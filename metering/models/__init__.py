@@ -2,6 +2,7 @@ from metering.models.imports import ImportChunk, ImportProblem, ImportStatus, Us
 from metering.models.ledger import Label, Ledger
 from metering.models.prices import PRICED_BUCKETS, PRICED_UNITS, PriceAlias, PriceKind, PriceRate, PriceVersion
 from metering.models.proofs import Proof
+from metering.models.upstreams import Protocol, Upstream
 
 __all__ = [
     "PRICED_BUCKETS",
@@ -16,5 +17,7 @@ __all__ = [
     "PriceRate",
     "PriceVersion",
     "Proof",
+    "Protocol",
+    "Upstream",
     "UsageImport",
 ]

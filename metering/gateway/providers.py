@@ -1,0 +1,54 @@
+"""Whose usage objects and prices an upstream's answers carry, told by its address."""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+from metering.models import Upstream
+
+# Names as in metering/normalize and the price book. A host stands for itself and everything below it.
+_PROVIDERS = {
+    "api.openai.com": "openai",
+    "openai.azure.com": "azure",
+    "cognitiveservices.azure.com": "azure",
+    "services.ai.azure.com": "azure",
+    "models.ai.azure.com": "azure",
+    "inference.ml.azure.com": "azure",
+    "api.anthropic.com": "anthropic",
+    "amazonaws.com": "bedrock",
+    "api.cerebras.ai": "cerebras",
+    "api.cohere.ai": "cohere",
+    "api.cohere.com": "cohere",
+    "api.deepseek.com": "deepseek",
+    "api.fireworks.ai": "fireworks",
+    "generativelanguage.googleapis.com": "google",
+    "aiplatform.googleapis.com": "google",
+    "api.groq.com": "groq",
+    "router.huggingface.co": "huggingface",
+    "api.mistral.ai": "mistral",
+    "api.moonshot.ai": "moonshot",
+    "api.moonshot.cn": "moonshot",
+    "openrouter.ai": "openrouter",
+    "api.perplexity.ai": "perplexity",
+    "api.together.ai": "together",
+    "api.together.xyz": "together",
+    "api.voyageai.com": "voyage",
+    "api.x.ai": "xai",
+    "api.z.ai": "zai",
+}
+# Regional hosts that are no sub-domains: "us-central1-aiplatform.googleapis.com".
+_ENDINGS = {"-aiplatform.googleapis.com": "google"}
+
+
+def provider_of(upstream: Upstream) -> str:
+    """The provider it was given, else its address's; empty when nobody known is behind it."""
+    return upstream.provider or provider_at(upstream.base_url)
+
+
+def provider_at(base_url: str) -> str:
+    host = (urlsplit(base_url).hostname or "").rstrip(".")
+    labels = host.split(".")
+    for start in range(len(labels)):
+        if provider := _PROVIDERS.get(".".join(labels[start:])):
+            return provider
+    return next((provider for ending, provider in _ENDINGS.items() if host.endswith(ending)), "")
