@@ -1,5 +1,6 @@
 from metering.models.imports import ImportChunk, ImportProblem, ImportStatus, UsageImport
 from metering.models.ledger import Label, Ledger
+from metering.models.limits import Hold, HoldSource, Limit, LimitKind, LimitPeriod, LimitUnit, RateLimit
 from metering.models.prices import PRICED_BUCKETS, PRICED_UNITS, PriceAlias, PriceKind, PriceRate, PriceVersion
 from metering.models.proofs import Proof
 from metering.models.upstreams import Protocol, Upstream
@@ -7,17 +8,24 @@ from metering.models.upstreams import Protocol, Upstream
 __all__ = [
     "PRICED_BUCKETS",
     "PRICED_UNITS",
+    "Hold",
+    "HoldSource",
     "ImportChunk",
     "ImportProblem",
     "ImportStatus",
     "Label",
     "Ledger",
+    "Limit",
+    "LimitKind",
+    "LimitPeriod",
+    "LimitUnit",
     "PriceAlias",
     "PriceKind",
     "PriceRate",
     "PriceVersion",
     "Proof",
     "Protocol",
+    "RateLimit",
     "Upstream",
     "UsageImport",
 ]
