@@ -184,6 +184,12 @@ CACHES = {
     "default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL, "KEY_PREFIX": "tl"}
 }
 
+# ── Limits ──
+# Whether requests pass while their rates cannot be counted: open or closed.
+RATE_LIMITS_WHEN_REDIS_IS_DOWN = env.str("RATE_LIMITS_WHEN_REDIS_IS_DOWN", default="open")
+if RATE_LIMITS_WHEN_REDIS_IS_DOWN not in ("open", "closed"):
+    raise ImproperlyConfigured("RATE_LIMITS_WHEN_REDIS_IS_DOWN is open or closed.")
+
 # ── Accounts ──
 AUTH_USER_MODEL = "accounts.User"
 AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"]

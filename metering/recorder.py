@@ -22,6 +22,7 @@ from metering.events import UsageEvent
 from metering.group_commit import GroupCommit, StorageUnavailableError, UnstorableError
 from metering.ingest.bodies import Intake
 from metering.keyring import Keyring
+from metering.limits.rates import Rates
 from metering.pipeline import Rated, Sender
 from metering.store.postgres import StaleClockError
 from metering.store.staging import IS_READY, MAKE_READY
@@ -56,11 +57,13 @@ class Recorder:
         self.commits = GroupCommit(self.pool)
         self.keyring = Keyring(conninfo)
         self.intake = Intake()
+        self.rates = Rates(settings.REDIS_URL)
 
     async def start(self) -> None:
         self.pool.open(wait=False)
         self.commits.start()
         self.keyring.start()
+        await self.rates.start()
 
     async def stop(self) -> None:
         """Answer everybody who is waiting, then let go."""
@@ -70,6 +73,7 @@ class Recorder:
         except TimeoutError:
             logger.exception("edge_stopped_while_writing")
         await self.keyring.stop()
+        await self.rates.stop()
         await asyncio.to_thread(self.pool.close)
 
     async def record(

@@ -1,0 +1,1 @@
+"""Limits that hold before a call is made: request rates, allowances, budgets, credits."""
