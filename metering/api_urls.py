@@ -3,6 +3,7 @@
 from django.urls import path
 
 from core.health import healthz, readyz
+from metering.gateway.upstreams_api import UpstreamsView, UpstreamView
 from metering.pricing.api import PricesView
 from metering.query.api import ModelsView, QueryView, UsageView
 from metering.query.chats_api import ChatsView, ChatView
@@ -23,6 +24,8 @@ urlpatterns = [
     path("v1/events/<path:event_id>", EventView.as_view(), name="event"),
     path("v1/chats", ChatsView.as_view(), name="chats"),
     path("v1/chats/<path:chat_id>", ChatView.as_view(), name="chat"),
+    path("v1/upstreams", UpstreamsView.as_view(), name="upstreams"),
+    path("v1/upstreams/<int:upstream>", UpstreamView.as_view(), name="upstream"),
     path("v1/prices", PricesView.as_view(), name="prices"),
     path("api/usage/summary", SummaryView.as_view(), name="summary"),
     path("api/usage/hourly", HourlyView.as_view(), name="hourly"),

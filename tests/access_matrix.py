@@ -169,6 +169,18 @@ ROWS: list[Row] = [
     Everybody("metering-api:docs"),
     Everybody("metering-api:healthz"),
     Everybody("metering-api:readyz"),
+    # ── metering: upstreams ──
+    Endpoint("metering-api:upstreams", foreign=200),
+    Endpoint(
+        "metering-api:upstreams",
+        method="POST",
+        ok=201,
+        foreign=201,
+        data={"name": "vLLM", "protocol": "openai", "base_url": "https://models.example.com/v1"},
+    ),
+    Endpoint("metering-api:upstream"),
+    Endpoint("metering-api:upstream", method="PATCH", data={"is_active": False}),
+    Endpoint("metering-api:upstream", method="DELETE", ok=204),
     # ── metering: prices ──
     Endpoint("metering-api:prices", "billing:read", foreign=200),
 ]

@@ -16,6 +16,7 @@ from accounts import members
 from accounts.audit import Actor
 from accounts.models import Department, Invitation, Membership, Organization, Project, Team, TeamMembership, User
 from core.tenancy import organization_scope
+from metering.gateway.upstreams import create_upstream
 from metering.imports.records import create_import
 from tests.access_matrix import OWN_ACCOUNT, ROWS, Endpoint, Row
 from tests.cast import Key, logged_in, make_key
@@ -72,6 +73,13 @@ def arguments(acme: Organization, bob: User, alice: User) -> dict[str, Any]:
             expires_at=now() + timedelta(days=1),
         )
         upload = create_import(acme, f"{CANARY}.csv", 1, by=Actor.of_command("test"))
+        upstream = create_upstream(
+            acme,
+            by=Actor.of_command("test"),
+            name=f"{CANARY} upstream",
+            protocol="openai",
+            base_url="https://models.example.com/v1",
+        )
     write(
         acme.id,
         [
@@ -96,6 +104,7 @@ def arguments(acme: Organization, bob: User, alice: User) -> dict[str, Any]:
         "key": make_key(acme, name=f"{CANARY} key").row.pk,
         "token": TOKEN,
         "record": upload.pk,
+        "upstream": upstream.pk,
     }
 
 
