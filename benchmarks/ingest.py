@@ -37,8 +37,8 @@ def one_by_one() -> Any:
     from metering import group_commit
     from metering.edge import app
 
-    group_commit.LANES = 8
-    group_commit.MOST_ROWS = 1
+    group_commit.GroupCommit.lanes = 8
+    group_commit.GroupCommit.most_at_once = 1
     return app
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import uuid
 from collections.abc import Sequence
 from typing import Any, TypeVar
 
@@ -77,15 +78,20 @@ class Recorder:
         await asyncio.to_thread(self.pool.close)
 
     async def record(
-        self, organization_id: int, sender: Sender, events: Sequence[UsageEvent], received_at: dt.datetime
+        self,
+        organization_id: int,
+        sender: Sender,
+        events: Sequence[UsageEvent],
+        received_at: dt.datetime,
+        hold_id: uuid.UUID | None = None,
     ) -> list[Rated]:
-        """Rate and store events of one organization; returns after their commit.
+        """Rate and store events of one organization; returns after their commit. They settle a hold, if one is given.
 
-        Raises StorageUnavailableError or UnstorableError, with nothing stored.
+        Raises StorageUnavailableError, UnstorableError or HoldGoneError, with nothing stored.
         """
         for attempt in (1, 2):
             try:
-                return await self._record(organization_id, sender, events, received_at)
+                return await self._record(organization_id, sender, events, received_at, hold_id)
             except StaleClockError:
                 self.keyring.forget_directory(organization_id)
                 if attempt == 2:
@@ -98,21 +104,33 @@ class Recorder:
         raise AssertionError("unreachable")
 
     async def _record(
-        self, organization_id: int, sender: Sender, events: Sequence[UsageEvent], received_at: dt.datetime
+        self,
+        organization_id: int,
+        sender: Sender,
+        events: Sequence[UsageEvent],
+        received_at: dt.datetime,
+        hold_id: uuid.UUID | None,
     ) -> list[Rated]:
-        directory, rated = await self._rate(organization_id, sender, events, received_at)
-        is_missed = any(one.problem is not None and one.problem.code == "unknown_project" for one in rated)
-        if is_missed and directory.age > YOUNG_SECONDS:
-            self.keyring.forget_directory(organization_id)
-            directory, rated = await self._rate(organization_id, sender, events, received_at)
+        directory, rated = await self.rate(organization_id, sender, events, received_at)
         rows = [one.row for one in rated if one.row is not None]
         if rows:
             days = pipeline.new_days(rows)
             if days:
                 await self.run(pipeline.ensure_months(days))
                 pipeline.remember_days(days)
-            pipeline.tell(rated, await self.commits.append(rows, directory.clock))
+            pipeline.tell(rated, await self.commits.append(rows, directory.clock, hold_id))
         return rated
+
+    async def rate(
+        self, organization_id: int, sender: Sender, events: Sequence[UsageEvent], received_at: dt.datetime
+    ) -> tuple[Directory, list[Rated]]:
+        """Events as rows that are not stored yet, and the directory that placed them."""
+        directory, rated = await self._rate(organization_id, sender, events, received_at)
+        is_missed = any(one.problem is not None and one.problem.code == "unknown_project" for one in rated)
+        if is_missed and directory.age > YOUNG_SECONDS:
+            self.keyring.forget_directory(organization_id)
+            directory, rated = await self._rate(organization_id, sender, events, received_at)
+        return directory, rated
 
     async def _rate(
         self, organization_id: int, sender: Sender, events: Sequence[UsageEvent], received_at: dt.datetime
