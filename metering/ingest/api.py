@@ -16,6 +16,7 @@ from accounts.models import Scope
 from core.errors import ApiError, error_body
 from core.money import usd_text
 from metering.door import granted, json_response, recorder
+from metering.ingest import cloudevents
 from metering.ingest.batch import Parsed, parse_json, parse_ndjson
 from metering.pipeline import Rated, Sender
 from metering.pricing.rate import Pricing
@@ -25,6 +26,8 @@ _PARSERS = {
     "application/json": parse_json,
     "application/x-ndjson": parse_ndjson,
     "application/jsonl": parse_ndjson,
+    cloudevents.STRUCTURED: cloudevents.parse_structured,
+    cloudevents.BATCHED: cloudevents.parse_batch,
     # What curl says of any -d body when nobody tells it otherwise.
     "application/x-www-form-urlencoded": parse_json,
 }
@@ -46,17 +49,25 @@ async def events(request: Request) -> Response:
 
 def read(request: Request, body: bytes, query: Mapping[str, str], received_at: dt.datetime) -> list[Parsed]:
     """The events of a request, each understood or with its problem. Raises ApiError where the whole is wrong."""
-    content_type = request.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
+    content_type = content_type_of(request)
+    is_strict = query.get("strict", "").lower() in ("1", "true")
+    if cloudevents.is_binary(request.headers, content_type):
+        return cloudevents.parse_binary(request.headers, body, is_strict=is_strict, received_at=received_at)
     parser = _PARSERS.get(content_type)
     if parser is None:
         raise ApiError(
             415, "unsupported_type", f"Content-Type is one of {', '.join(_PARSERS)}; this is {content_type[:100]!r}."
         )
-    is_strict = query.get("strict", "").lower() in ("1", "true")
     parsed = parser(body, is_strict=is_strict, received_at=received_at)
-    if not parsed:
+    # A batch of CloudEvents may be empty, says their specification.
+    if not parsed and content_type != cloudevents.BATCHED:
         raise ApiError(422, "empty_batch", "There is no event in the body.")
     return parsed
+
+
+def content_type_of(request: Request) -> str:
+    """The media type of a request's body, without parameters."""
+    return request.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
 
 
 class Result(msgspec.Struct, omit_defaults=True):
@@ -69,6 +80,7 @@ class Result(msgspec.Struct, omit_defaults=True):
     cost_usd: str | UnsetType | None = UNSET
     error: Problem | UnsetType = UNSET
     warnings: tuple[str, ...] = ()
+    reason: str | UnsetType = UNSET
 
 
 def answer(parsed: Sequence[Parsed], rated: Sequence[Rated], *, with_results: bool, request_id: str) -> Response:
@@ -85,19 +97,24 @@ def answer(parsed: Sequence[Parsed], rated: Sequence[Rated], *, with_results: bo
         "conflicts": counts[Outcome.CONFLICT],
         "invalid": counts[Outcome.INVALID],
     }
+    if counts[Outcome.IGNORED]:
+        body["ignored"] = counts[Outcome.IGNORED]
     if with_results:
         body["results"] = results
     elif wrong:
         body["results"] = [one for one in results if one.status in (Outcome.INVALID, Outcome.CONFLICT)]
-    if wrong == len(parsed):
+    is_all_wrong = 0 < wrong == len(parsed)
+    if is_all_wrong:
         first = results[0].error
         assert isinstance(first, Problem)  # noqa: S101 (nothing is wrong without a reason)
         message = f"None of the events was stored. First: {first.message}"
         body |= error_body(422, first.code, message, first.param, request_id)
-    return json_response(body, 422 if wrong == len(parsed) else 207 if wrong else 200)
+    return json_response(body, 422 if is_all_wrong else 207 if wrong else 200)
 
 
 def _result(index: int, parsed: Parsed, rated: Rated | None) -> Result:
+    if parsed.ignored is not None:
+        return Result(index, parsed.event_id, Outcome.IGNORED, warnings=parsed.warnings, reason=parsed.ignored)
     if rated is None:
         return Result(index, parsed.event_id, Outcome.INVALID, error=parsed.problem or UNSET, warnings=parsed.warnings)
     row, appended = rated.row, rated.appended

@@ -5,6 +5,8 @@ from __future__ import annotations
 import datetime as dt
 import io
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import msgspec
@@ -41,22 +43,47 @@ _RAW_ENVELOPE = msgspec.json.Decoder(_RawEnvelope)
 
 
 class Parsed(msgspec.Struct, gc=False):
-    """One event of a request: understood, or the problem with it."""
+    """One event of a request: understood, the problem with it, or why it is none of ours (`ignored`)."""
 
     event: UsageEvent | None = None
     problem: Problem | None = None
     event_id: str | None = None
     warnings: tuple[str, ...] = ()
+    ignored: str | None = None
+
+
+@contextmanager
+def json_body(body: bytes) -> Iterator[None]:
+    """Around the reading of a body. Raises ApiError 400 where it is no JSON, 413 where it holds too much of it."""
+    if len(body) > 2 * MOST_VALUES and body.count(b",") > MOST_VALUES:
+        raise ApiError(413, "too_many_values", f"A request holds at most {MOST_VALUES:,} values.")
+    try:
+        yield
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise ApiError(400, "invalid_json", f"The body is not JSON: {error}.") from error
+
+
+def split_list(body: bytes) -> list[msgspec.Raw]:
+    """The items of a JSON list, not yet decoded. Raises msgspec.DecodeError; ApiError 413 for too many."""
+    items = _RAW_LIST.decode(body)
+    _check_number(len(items))
+    return items
+
+
+def split_lines(body: bytes) -> Iterator[tuple[int, bytes]]:
+    """The lines of a body that hold something, with their numbers from 1. Raises ApiError 413 for too many."""
+    found = 0
+    for number, line in enumerate(io.BytesIO(body), start=1):
+        if line.strip():
+            found += 1
+            _check_number(found)
+            yield number, line
 
 
 def parse_json(body: bytes, *, is_strict: bool, received_at: dt.datetime) -> list[Parsed]:
     """One event, `{"events": […]}`, or a bare list. Raises ApiError for what is no such thing."""
-    if len(body) > 2 * MOST_VALUES and body.count(b",") > MOST_VALUES:
-        raise ApiError(413, "too_many_values", f"A request holds at most {MOST_VALUES:,} values.")
-    try:
+    with json_body(body):
         return _parse_json(body, is_strict=is_strict, received_at=received_at)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise ApiError(400, "invalid_json", f"The body is not JSON: {error}.") from error
 
 
 def _parse_json(body: bytes, *, is_strict: bool, received_at: dt.datetime) -> list[Parsed]:
@@ -85,28 +112,31 @@ def _parse_json(body: bytes, *, is_strict: bool, received_at: dt.datetime) -> li
 def parse_ndjson(body: bytes, *, is_strict: bool, received_at: dt.datetime) -> list[Parsed]:
     """One event a line; empty lines are skipped. A line that is no JSON is that event's problem alone."""
     parsed: list[Parsed] = []
-    for number, line in enumerate(io.BytesIO(body)):
-        if not line.strip():
-            continue
-        _check_number(len(parsed) + 1)
+    for number, line in split_lines(body):
         try:
             parsed.append(_parse_one(line, is_strict=is_strict, received_at=received_at))
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            parsed.append(Parsed(problem=Problem("invalid_json", f"Line {number + 1} is not JSON: {error}.")))
+            parsed.append(Parsed(problem=not_json(number, error)))
     return parsed
 
 
+def not_json(line: int, error: Exception) -> Problem:
+    return Problem("invalid_json", f"Line {line} is not JSON: {error}.")
+
+
 def parse_value(value: Any, *, is_strict: bool, received_at: dt.datetime) -> Parsed:
-    """One event from a decoded object (a row of an imported file)."""
+    """One event from a decoded object (a row of an imported file, the data of a CloudEvent)."""
     try:
         document = msgspec.convert(value, EventDocument if is_strict else LenientEventDocument)
         if has_nul(value):
             return Parsed(problem=_NUL, event_id=_id_of(value))
-        return _understood(document, received_at)
+        parsed = _understood(document, received_at)
     except msgspec.ValidationError as error:
         return Parsed(problem=_problem(error), event_id=_id_of(value))
     except UnicodeEncodeError:
         return Parsed(problem=_SURROGATE)
+    parsed.warnings = _left_out(value) + parsed.warnings
+    return parsed
 
 
 def _parse_list(body: bytes, *, is_strict: bool, received_at: dt.datetime) -> list[Parsed]:
@@ -126,9 +156,7 @@ def _parse_documents(documents: list[EventDocument], body: bytes, received_at: d
 
 def _parse_items(body: bytes, *, is_strict: bool, received_at: dt.datetime) -> list[Parsed]:
     """One by one, because something is wrong with some."""
-    items = _RAW_LIST.decode(body)
-    _check_number(len(items))
-    return [_parse_one(bytes(item), is_strict=is_strict, received_at=received_at) for item in items]
+    return [_parse_one(bytes(item), is_strict=is_strict, received_at=received_at) for item in split_list(body)]
 
 
 def _parse_one(body: bytes, *, is_strict: bool, received_at: dt.datetime) -> Parsed:
@@ -147,8 +175,7 @@ def _parse_one(body: bytes, *, is_strict: bool, received_at: dt.datetime) -> Par
             document = _LENIENT.decode(body)
         except msgspec.ValidationError as worse:
             return Parsed(problem=_problem(worse), event_id=_id_of(value))
-        unknown = [name for name in value if name not in KNOWN_FIELDS]
-        warnings = tuple(f"unknown field {name[:100]} was left out" for name in unknown[:MOST_WARNINGS])
+        warnings = _left_out(value)
     if _may_hold_nul(body) and has_nul(_ANY.decode(body)):
         return Parsed(problem=_NUL, event_id=document.id if document.id and "\0" not in document.id else None)
     parsed = _understood(document, received_at)
@@ -162,6 +189,11 @@ def _understood(document: EventDocument, received_at: dt.datetime) -> Parsed:
     except RefusedError as error:
         return Parsed(problem=error.problem, event_id=document.id)
     return Parsed(event=event, event_id=event.event_id, warnings=notes)
+
+
+def _left_out(value: dict[str, Any]) -> tuple[str, ...]:
+    unknown = [name for name in value if name not in KNOWN_FIELDS]
+    return tuple(f"unknown field {name[:100]} was left out" for name in unknown[:MOST_WARNINGS])
 
 
 def _may_hold_nul(body: bytes) -> bool:

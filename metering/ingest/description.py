@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from metering.ingest.cloudevents import BATCHED, STRUCTURED
 from metering.ingest.document import EventDocument
 from metering.query.event_schemas import EVENT
 
@@ -48,17 +49,37 @@ _ANSWER: dict[str, Any] = {
 }
 
 
+_EVENT_REF = {"$ref": f"#/components/schemas/{_PREFIX}EventDocument"}
+_CLOUD_EVENT_REF = {"$ref": "#/components/schemas/CloudEvent"}
+_FILLED: dict[str, Any] = {"type": "string", "minLength": 1}
+
+
 def _sent_schemas() -> dict[str, Any]:
     """An event as the door takes it, from the very structs that parse it."""
     template = f"#/components/schemas/{_PREFIX}{{name}}"
     _, components = msgspec.json.schema_components([EventDocument], ref_template=template)
     sent = {f"{_PREFIX}{name}": {**schema, "title": f"{_PREFIX}{name}"} for name, schema in components.items()}
     sent["SentEventsAnswer"] = _ANSWER
+    sent["CloudEvent"] = {
+        "type": "object",
+        "required": ["specversion", "id", "source", "type"],
+        "properties": {
+            "specversion": {"const": "1.0"},
+            "id": _FILLED,
+            "source": _FILLED | {"format": "uri-reference"},
+            "type": _FILLED,
+            "subject": {"type": ["string", "null"], "description": "The user."},
+            "time": {"type": ["string", "null"], "format": "date-time"},
+            "datacontenttype": {"type": ["string", "null"], "description": "JSON, also when it is not said."},
+            "dataschema": {"type": ["string", "null"], "format": "uri"},
+            "data": _EVENT_REF,
+            "data_base64": {"type": ["string", "null"], "description": "The data in Base64, in its place."},
+        },
+    }
     return sent
 
 
 SCHEMAS = _sent_schemas()
-_EVENT_REF = {"$ref": f"#/components/schemas/{_PREFIX}EventDocument"}
 _ERROR = {"content": {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}}}
 _ANSWERED = {"content": {"application/json": {"schema": {"$ref": "#/components/schemas/SentEventsAnswer"}}}}
 _SENT_EXAMPLE = {
@@ -69,6 +90,15 @@ _SENT_EXAMPLE = {
     "usage": {"prompt_tokens": 25, "completion_tokens": 100, "total_tokens": 125},
     "user": "alice@acme.test",
     "project": "search",
+}
+_CLOUD_EVENT = {
+    "specversion": "1.0",
+    "id": "A-1",
+    "source": "/billing",
+    "type": "com.acme.call",
+    "subject": "alice@acme.test",
+    "time": EVENT["occurred_at"],
+    "data": {"model": "gpt-4o", "provider": "openai", "usage": {"prompt_tokens": 25, "completion_tokens": 100}},
 }
 _STORED_EXAMPLE = {
     "created": 1,
@@ -85,7 +115,11 @@ PATHS: dict[str, dict[str, Any]] = {
             "summary": "Send events",
             "description": (
                 'One event, `{"events": […]}`, a bare list, or one event a line. At most 10,000 events and 16 MiB '
-                "unpacked. An event counts once, however often it is sent."
+                "unpacked. An event counts once, however often it is sent.\n\n"
+                "CloudEvents 1.0 are taken structured, batched, and in binary mode (`ce-*` headers, the data as body). "
+                "Their data is an event, known by `source` and `id` together: its id here is `<source>|<id>`, whatever "
+                "id the data has. `subject` is the user and `time` when it occurred, unless the data says so itself. "
+                "Extension attributes are accepted and not kept."
             ),
             "tags": ["Events"],
             "security": [{"apiKey": []}],
@@ -131,6 +165,11 @@ PATHS: dict[str, dict[str, Any]] = {
                         },
                     },
                     "application/x-ndjson": {"schema": {"type": "string", "description": "An event a line."}},
+                    STRUCTURED: {"schema": _CLOUD_EVENT_REF, "examples": {"CloudEvent": {"value": _CLOUD_EVENT}}},
+                    BATCHED: {
+                        "schema": {"type": "array", "items": _CLOUD_EVENT_REF, "maxItems": 10_000},
+                        "examples": {"CloudEvents": {"value": [_CLOUD_EVENT]}},
+                    },
                 },
             },
             "responses": {

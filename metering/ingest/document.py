@@ -16,7 +16,8 @@ from metering.events import MAX_COUNT, UsageEvent
 from metering.normalize import UsageError, extract, normalize
 from metering.store.base import Problem
 
-Name = Annotated[str, Meta(min_length=1, max_length=200)]
+LONGEST_NAME = 200
+Name = Annotated[str, Meta(min_length=1, max_length=LONGEST_NAME)]
 Count = Annotated[int, Meta(ge=0, le=MAX_COUNT)]
 Milliseconds = Annotated[float, Meta(ge=0, le=MAX_COUNT)]
 
@@ -165,6 +166,11 @@ def _usage_in(usage: dict[str, Any]) -> tuple[dict[str, Any] | None, str | None,
 
 def _whole(milliseconds: float | None) -> int | None:
     return None if milliseconds is None else round(milliseconds)
+
+
+def fitting_id(text: str) -> str:
+    """An id that another system made, as it is; one that is too long for us by its digest, always the same."""
+    return text if len(text) <= LONGEST_NAME else hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
 
 def _checked_time(occurred_at: dt.datetime, received_at: dt.datetime) -> dt.datetime:

@@ -81,6 +81,8 @@ class Outcome(enum.StrEnum):
     DUPLICATE = "duplicate"
     CONFLICT = "conflict"
     INVALID = "invalid"
+    # What a door took and did not record, because it is no call to a model.
+    IGNORED = "ignored"
 
 
 class Problem(msgspec.Struct, frozen=True):
