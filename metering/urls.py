@@ -2,11 +2,12 @@
 
 from django.urls import path
 
-from metering.views import imports, integrity
+from metering.views import imports, integrity, upstreams
 
 app_name = "metering"
 
 _IMPORT = "o/<slug:organization>/settings/import/"
+_UPSTREAMS = "o/<slug:organization>/settings/upstreams/"
 
 urlpatterns = [
     path(_IMPORT, imports.index, name="imports"),
@@ -15,6 +16,12 @@ urlpatterns = [
     path(f"{_IMPORT}<int:record>/progress/", imports.progress, name="import-progress"),
     path(f"{_IMPORT}<int:record>/errors.csv", imports.problems, name="import-problems"),
     path(f"{_IMPORT}<int:record>/discard/", imports.discard, name="import-discard"),
+    path(_UPSTREAMS, upstreams.index, name="upstreams"),
+    path(f"{_UPSTREAMS}new/", upstreams.create, name="upstream-create"),
+    path(f"{_UPSTREAMS}<int:upstream>/", upstreams.change, name="upstream"),
+    path(f"{_UPSTREAMS}<int:upstream>/delete/", upstreams.delete, name="upstream-delete"),
+    path(f"{_UPSTREAMS}<int:upstream>/act/", upstreams.act, name="upstream-act"),
+    path(f"{_UPSTREAMS}<int:upstream>/test/", upstreams.test, name="upstream-test"),
     path("o/<slug:organization>/integrity/", integrity.index, name="integrity"),
     path("o/<slug:organization>/integrity/prove/", integrity.prove, name="integrity-prove"),
 ]

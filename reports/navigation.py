@@ -32,7 +32,7 @@ KEYS = Place("API keys", "accounts:keys", "key", (Right.SEE_KEYS,), "Keys")
 MEMBERS = Place("Members", "accounts:members", "people", (Right.SEE_MEMBERS,))
 GROUPS: tuple[tuple[str, tuple[Place, ...]], ...] = (
     ("", (OVERVIEW,)),
-    ("Control", (KEYS,)),
+    ("Control", (KEYS, Place("Upstreams", "metering:upstreams", "hdd-stack", (Right.MANAGE_INTEGRATIONS,)))),
     (
         "Organization",
         (

@@ -133,6 +133,12 @@ ROWS: list[Row] = [
     Page("metering:import-progress", MANAGERS),
     Page("metering:import-problems", MANAGERS),
     Page("metering:import-discard", MANAGERS, method="POST", ok=302),
+    Page("metering:upstreams", MANAGERS),
+    Page("metering:upstream-create", MANAGERS),
+    Page("metering:upstream", MANAGERS),
+    Page("metering:upstream-delete", MANAGERS),
+    Page("metering:upstream-act", MANAGERS, method="POST", ok=302),
+    Page("metering:upstream-test", MANAGERS, method="POST"),
     Page("metering:integrity", "viewer finance admin owner"),
     Page("metering:integrity-prove", SEERS, method="POST", ok=302),
     # ── accounts: API ──

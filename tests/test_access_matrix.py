@@ -78,7 +78,7 @@ def arguments(acme: Organization, bob: User, alice: User) -> dict[str, Any]:
             by=Actor.of_command("test"),
             name=f"{CANARY} upstream",
             protocol="openai",
-            base_url="https://models.example.com/v1",
+            base_url="https://models.invalid/v1",
         )
     write(
         acme.id,
