@@ -27,7 +27,7 @@ from core.errors import ApiError, error_body
 from core.requests import request_id
 from metering.door import json_response
 from metering.group_commit import StorageUnavailableError, UnstorableError
-from metering.ingest import api
+from metering.ingest import api, litellm
 from metering.recorder import Recorder
 
 logger = structlog.get_logger(__name__)
@@ -90,6 +90,7 @@ def _refusal(error: ApiError, own_id: str) -> Response:
 # Method and path. `{name}` in a path is one segment, found in request.path_params.
 ROUTES: dict[tuple[str, str], Endpoint] = {
     ("POST", "/v1/events"): api.events,
+    ("POST", "/v1/litellm"): litellm.callback,
 }
 
 

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from metering.ingest.document import STATUSES
+from metering.ingest.document import STATUSES, status_of_http
 
 TEXTS = (
     "id", "model", "provider", "endpoint", "user", "project", "chat.id", "chat.title", "message.id", "feature", "tool",
@@ -165,10 +165,8 @@ def status(value: Any, _clock: Clock) -> str:
     word = str(value).strip().lower()
     if word.isascii() and word.isdigit():
         code = int(word)
-        if code in (429, 408, 504, 499):
-            return {429: "rate_limited", 499: "cancelled"}.get(code, "timeout")
         if 100 <= code < 600:
-            return "ok" if code < 400 else "error"
+            return status_of_http(code)
     known = _STATUS_WORDS.get(word)
     if known is None:
         raise CellError("invalid_status", f"status is one of {', '.join(STATUSES)}, or an HTTP status code.")

@@ -132,7 +132,7 @@ def parse_value(value: Any, *, is_strict: bool, received_at: dt.datetime) -> Par
             return Parsed(problem=_NUL, event_id=_id_of(value))
         parsed = _understood(document, received_at)
     except msgspec.ValidationError as error:
-        return Parsed(problem=_problem(error), event_id=_id_of(value))
+        return Parsed(problem=problem_of(error), event_id=_id_of(value))
     except UnicodeEncodeError:
         return Parsed(problem=_SURROGATE)
     parsed.warnings = _left_out(value) + parsed.warnings
@@ -168,13 +168,13 @@ def _parse_one(body: bytes, *, is_strict: bool, received_at: dt.datetime) -> Par
         try:
             value = _ANY.decode(body)
         except msgspec.ValidationError as worse:  # a number beyond all bounds
-            return Parsed(problem=_problem(worse))
+            return Parsed(problem=problem_of(worse))
         if is_strict or not isinstance(value, dict):
-            return Parsed(problem=_problem(error), event_id=_id_of(value))
+            return Parsed(problem=problem_of(error), event_id=_id_of(value))
         try:
             document = _LENIENT.decode(body)
         except msgspec.ValidationError as worse:
-            return Parsed(problem=_problem(worse), event_id=_id_of(value))
+            return Parsed(problem=problem_of(worse), event_id=_id_of(value))
         warnings = _left_out(value)
     if _may_hold_nul(body) and has_nul(_ANY.decode(body)):
         return Parsed(problem=_NUL, event_id=document.id if document.id and "\0" not in document.id else None)
@@ -217,7 +217,7 @@ def _id_of(value: Any) -> str | None:
     return given[:200] if isinstance(given, str) and "\0" not in given else None
 
 
-def _problem(error: msgspec.ValidationError) -> Problem:
+def problem_of(error: msgspec.ValidationError) -> Problem:
     """msgspec's words, with its path turned into the contract's `param`."""
     match = _PATH.match(str(error))
     message = match["message"] if match else str(error)

@@ -23,6 +23,8 @@ Milliseconds = Annotated[float, Meta(ge=0, le=MAX_COUNT)]
 
 STATUSES = ("ok", "error", "rate_limited", "timeout", "cancelled")
 MOST_TAGS = 32
+LONGEST_TAG_NAME = 64
+LONGEST_TAG = 200
 MOST_FILES = 100
 # Language models were not sold by the token before; an older time is a clock at zero or seconds taken for milliseconds.
 EARLIEST = dt.datetime(2018, 1, 1, tzinfo=dt.UTC)
@@ -168,6 +170,13 @@ def _whole(milliseconds: float | None) -> int | None:
     return None if milliseconds is None else round(milliseconds)
 
 
+def status_of_http(code: int) -> str:
+    """One of STATUSES for the HTTP status a provider answered with."""
+    if code < 400:
+        return "ok"
+    return {429: "rate_limited", 408: "timeout", 504: "timeout", 499: "cancelled"}.get(code, "error")
+
+
 def fitting_id(text: str) -> str:
     """An id that another system made, as it is; one that is too long for us by its digest, always the same."""
     return text if len(text) <= LONGEST_NAME else hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
@@ -191,9 +200,11 @@ def _checked_tags(tags: dict[str, Any]) -> dict[str, str]:
         if value is None:
             continue
         text = value if isinstance(value, str) else msgspec.json.encode(value).decode()
-        if not 1 <= len(name) <= 64 or len(text) > 200:
+        if not 1 <= len(name) <= LONGEST_TAG_NAME or len(text) > LONGEST_TAG:
             raise RefusedError(
-                "invalid_tag", "A tag's name has 1 to 64 characters, its value at most 200.", f"tags.{name[:64]}"
+                "invalid_tag",
+                f"A tag's name has 1 to {LONGEST_TAG_NAME} characters, its value at most {LONGEST_TAG}.",
+                f"tags.{name[:LONGEST_TAG_NAME]}",
             )
         checked[name] = text
     return checked
