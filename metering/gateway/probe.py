@@ -15,7 +15,7 @@ import aiohttp
 import msgspec
 
 from metering.gateway import upstream
-from metering.gateway.upstreams import Route, routes_for
+from metering.gateway.upstreams import Route, serves_model
 from metering.models import Protocol
 
 # Somebody is waiting for the page.
@@ -61,8 +61,7 @@ async def _probe(route: Route) -> Probe:
     finally:
         await upstream.close(session)
     latency = _since(started)
-    served = sum(1 for name in names if routes_for((route,), route.protocol, name))
-    return Probe("", latency, len(names), served)
+    return Probe("", latency, len(names), sum(serves_model(route, name) for name in names))
 
 
 def _since(started: float) -> int:

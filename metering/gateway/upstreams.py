@@ -100,6 +100,10 @@ def routes_for(routes: Iterable[Route], protocol: str, model: str) -> list[Route
     return open_ones
 
 
+def serves_model(route: Route, model: str) -> bool:
+    return _rank(route.models, model) is not None
+
+
 def _rank(patterns: tuple[str, ...], model: str) -> int | None:
     """0 for a name, 1 for a pattern, 2 for everything; None when nothing fits."""
     if model in patterns:
