@@ -170,17 +170,9 @@ def _rate_one(event: UsageEvent, directory: Directory, book: PriceBook, sender: 
 
 def _refer(event: UsageEvent, directory: Directory, sender: Sender) -> References | Problem:
     """The references of an event's names, in the order of the columns. Raises KeyError for a label not learned."""
-    project = _NOBODY
-    if sender.project_id:
-        # A key's own project holds even where the directory has not heard of it yet.
-        project = directory.projects_by_id.get(sender.project_id) or Placement(sender.project_id)
-    if event.project is not None:
-        named = directory.projects.get(event.project)
-        if named is None:
-            return Problem("unknown_project", f"There is no project {event.project!r}.", "project")
-        if project.id not in (0, named.id):
-            return Problem("forbidden_project", "This key writes to another project.", "project")
-        project = named
+    project = project_of(directory, sender, event.project)
+    if isinstance(project, Problem):
+        return project
     member = _NOBODY
     if event.user is not None:
         member = directory.members.get(event.user.lower(), _NOBODY)
@@ -203,6 +195,22 @@ def _refer(event: UsageEvent, directory: Directory, sender: Sender) -> Reference
         labels[Kind.STATUS][event.status],
         labels[Kind.USER][event.user] if event.user else 0,
     )
+
+
+def project_of(directory: Directory, sender: Sender, name: str | None) -> Placement | Problem:
+    """The project of an event that names one, or none: then its sender's."""
+    project = _NOBODY
+    if sender.project_id:
+        # A key's own project holds even where the directory has not heard of it yet.
+        project = directory.projects_by_id.get(sender.project_id) or Placement(sender.project_id)
+    if name is None:
+        return project
+    named = directory.projects.get(name)
+    if named is None:
+        return Problem("unknown_project", f"There is no project {name!r}.", "project")
+    if project.id not in (0, named.id):
+        return Problem("forbidden_project", "This key writes to another project.", "project")
+    return named
 
 
 # ── Months ──
@@ -263,8 +271,8 @@ def record(
     return rated
 
 
-def tell(rated: Iterable[Rated], appended: Iterable[Appended]) -> None:
-    """Enter what became of the rows."""
+def tell(rated: Iterable[Rated], appended: Iterable[Appended | None]) -> None:
+    """Enter what became of the rows; None: their hold was gone, and they were not stored."""
     outcomes = iter(appended)
     for one in rated:
         if one.row is not None:

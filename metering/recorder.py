@@ -83,15 +83,18 @@ class Recorder:
         sender: Sender,
         events: Sequence[UsageEvent],
         received_at: dt.datetime,
-        hold_id: uuid.UUID | None = None,
+        hold_ids: Sequence[uuid.UUID | None] = (),
     ) -> list[Rated]:
-        """Rate and store events of one organization; returns after their commit. They settle a hold, if one is given.
+        """Rate and store events of one organization; returns after their commit.
 
-        Raises StorageUnavailableError, UnstorableError or HoldGoneError, with nothing stored.
+        With `hold_ids`, one an event, an event settles that hold. Where the hold is gone the event is not stored:
+        nothing was `appended`.
+
+        Raises StorageUnavailableError or UnstorableError, with nothing stored.
         """
         for attempt in (1, 2):
             try:
-                return await self._record(organization_id, sender, events, received_at, hold_id)
+                return await self._record(organization_id, sender, events, received_at, hold_ids)
             except StaleClockError:
                 self.keyring.forget_directory(organization_id)
                 if attempt == 2:
@@ -109,7 +112,7 @@ class Recorder:
         sender: Sender,
         events: Sequence[UsageEvent],
         received_at: dt.datetime,
-        hold_id: uuid.UUID | None,
+        hold_ids: Sequence[uuid.UUID | None],
     ) -> list[Rated]:
         directory, rated = await self.rate(organization_id, sender, events, received_at)
         rows = [one.row for one in rated if one.row is not None]
@@ -118,7 +121,8 @@ class Recorder:
             if days:
                 await self.run(pipeline.ensure_months(days))
                 pipeline.remember_days(days)
-            pipeline.tell(rated, await self.commits.append(rows, directory.clock, hold_id))
+            kept = [hold_id for one, hold_id in zip(rated, hold_ids, strict=True) if one.row] if hold_ids else ()
+            pipeline.tell(rated, await self.commits.append(rows, directory.clock, kept))
         return rated
 
     async def rate(

@@ -9,8 +9,11 @@ Rows of holds are locked before anything of the ledger, in the order of their id
 
 from __future__ import annotations
 
+import datetime as dt
 import uuid
 from collections.abc import Collection, Iterable, Mapping
+
+import msgspec
 
 from core.tenancy import SETTING, setting_value
 from metering.store.steps import Execute, Steps
@@ -35,10 +38,6 @@ RETURNING id
 """
 
 
-class HoldGoneError(Exception):
-    """The hold that an event should settle is not there: it is settled already, or was given up for lost."""
-
-
 def scope(organization_ids: Iterable[int]) -> str:
     return f"SELECT set_config('{SETTING}', '{setting_value(organization_ids)}', true)"
 
@@ -56,9 +55,7 @@ def free(wanted: Mapping[uuid.UUID, int]) -> Steps[set[uuid.UUID]]:
     """
     # Numbers and UUIDs need no quoting, so that the scope can travel along.
     ids = ", ".join(f"'{hold_id}'" for hold_id in sorted(wanted))
-    gone = yield Execute(
-        f"{scope(wanted.values())}; DELETE FROM metering_hold WHERE id IN ({ids}) RETURNING id"
-    )
+    gone = yield Execute(f"{scope(wanted.values())}; DELETE FROM metering_hold WHERE id IN ({ids}) RETURNING id")
     return {hold_id for (hold_id,) in gone}
 
 
@@ -72,3 +69,79 @@ def release(organization_id: int, hold_id: uuid.UUID, remembered_seconds: float)
     """Give a hold back; whether there is (still) one."""
     yield Execute(scope([organization_id]))
     return bool((yield Execute(_RELEASE, (remembered_seconds, organization_id, hold_id))))
+
+
+# ── Given up for lost ──
+
+_EXPIRED = """
+SELECT organization_id, id, estimate FROM metering_hold
+WHERE expires_at <= clock_timestamp() AND released_at IS NULL ORDER BY organization_id, id LIMIT %s
+"""
+# Whoever settles or renews one meanwhile has it.
+_TAKE = """
+DELETE FROM metering_hold WHERE id IN (
+    SELECT id FROM metering_hold
+    WHERE id = ANY (%s) AND expires_at <= clock_timestamp() AND released_at IS NULL
+    ORDER BY id FOR UPDATE SKIP LOCKED
+) RETURNING id
+"""
+_FORGET = """
+DELETE FROM metering_hold WHERE id IN (
+    SELECT id FROM metering_hold WHERE expires_at <= clock_timestamp() AND released_at IS NOT NULL
+    ORDER BY id FOR UPDATE SKIP LOCKED
+)
+"""
+
+
+def expired(most: int) -> Steps[list[tuple[int, uuid.UUID, bytes]]]:
+    """Organization, id and estimate of holds that nobody settled. Needs a scope."""
+    found = yield Execute(_EXPIRED, (most,))
+    return [(organization_id, hold_id, bytes(estimate)) for organization_id, hold_id, estimate in found]
+
+
+def take_expired(ids: Collection[uuid.UUID]) -> Steps[set[uuid.UUID]]:
+    """Remove those that are still nobody's; to be followed by their events in the same transaction. Needs a scope."""
+    return {hold_id for (hold_id,) in (yield Execute(_TAKE, (sorted(ids),)))}
+
+
+def forget_released() -> Steps[None]:
+    """Remove what was given back long enough ago. Needs a scope."""
+    yield Execute(_FORGET, ())
+
+
+# ── Looking one up ──
+
+_FIND = """
+SELECT h.id, h.project_id, coalesce(h.occurred_at, k.occurred_at), h.released_at IS NOT NULL
+FROM (SELECT %s::int AS organization_id, %s::text AS event_id, %s::uuid AS key) AS w
+LEFT JOIN metering_hold h
+    ON h.organization_id = w.organization_id AND h.event_id = w.event_id AND h.source = 'admission'
+LEFT JOIN metering_event_key k ON k.organization_id = w.organization_id AND k.key = w.key
+WHERE h.id IS NOT NULL OR k.key IS NOT NULL
+"""
+_STORED_ESTIMATES = """
+SELECT k.key FROM unnest(%s::uuid[], %s::uuid[]) AS w (key, body_hash)
+JOIN metering_event_key k ON k.organization_id = %s AND k.key = w.key AND k.body_hash = w.body_hash
+"""
+
+
+class Found(msgspec.Struct, frozen=True):
+    """An admission: its hold, or (`hold_id` None) the event that it has become."""
+
+    hold_id: uuid.UUID | None
+    project_id: int | None
+    occurred_at: dt.datetime
+    is_released: bool
+
+
+def find(organization_id: int, event_id: str, key: bytes) -> Steps[Found | None]:
+    yield Execute(scope([organization_id]))
+    rows = yield Execute(_FIND, (organization_id, event_id, uuid.UUID(bytes=key)))
+    return Found(*rows[0]) if rows else None
+
+
+def stored_estimates(organization_id: int, hashes: Mapping[bytes, bytes]) -> Steps[set[bytes]]:
+    """Of event keys (with the body hash an expired hold's event has) those that are such events."""
+    yield Execute(scope([organization_id]))
+    columns = [uuid.UUID(bytes=key) for key in hashes], [uuid.UUID(bytes=value) for value in hashes.values()]
+    return {key.bytes for (key,) in (yield Execute(_STORED_ESTIMATES, (*columns, organization_id)))}
