@@ -22,6 +22,7 @@ def prepare(arguments: Sequence[str], environ: MutableMapping[str, str] = os.env
             environ["TOKENLEDGER_DATA_DIR"] = argument.partition("=")[2]
     directory = data_dir(environ)
     environ["TOKENLEDGER_DATA_DIR"] = str(directory)
+    _allow_own_model(environ)
     if not environ.get("SECRET_KEY"):
         kept = directory / _KEPT
         try:
@@ -38,6 +39,12 @@ def join(environ: MutableMapping[str, str] = os.environ) -> None:
     if "SECRET_KEY" in environ or "DEBUG" in environ or not kept.exists():
         return
     _read(kept, environ)
+    _allow_own_model(environ)
+
+
+def _allow_own_model(environ: MutableMapping[str, str]) -> None:
+    """The demo's model runs on this machine, where upstreams lead by the operator's word only."""
+    environ.setdefault("GATEWAY_ALLOW_PRIVATE_UPSTREAMS", "1")
 
 
 def _make_secret(kept: Path) -> None:

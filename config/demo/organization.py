@@ -79,7 +79,7 @@ def create(password: str) -> tuple[Organization, str]:
             team = places[TEAM_OF_PROJECT[workload.project]]
             project = teams.create_project(organization, workload.project, by=BY, team=team)
             keys.create_key(organization, workload.key, [Scope.USAGE_WRITE], by=BY, project=project)
-        _, secret = keys.create_key(organization, "demo", [Scope.USAGE_WRITE, Scope.USAGE_READ], by=BY)
+        _, secret = keys.create_key(organization, "demo", [Scope.USAGE_WRITE, Scope.USAGE_READ, Scope.GATEWAY], by=BY)
     _second_organization(users)
     return organization, secret
 

@@ -36,10 +36,11 @@ def start_over(directory: Path) -> None:
             embedded.remove(path)
 
 
-def prepare_database(fresh_secret_file: Path) -> None:
+def prepare_database(fresh_secret_file: Path, model_port: int) -> None:
     """Migrate, bring prices up to date, and write the demo organization where there is none."""
+    command = [*MANAGE, "prepare_demo", "--secret-file", str(fresh_secret_file), "--model-port", str(model_port)]
     # In a group of its own, so that Ctrl-C reaches only us and it ends without a traceback.
-    child = subprocess.Popen([*MANAGE, "prepare_demo", "--secret-file", fresh_secret_file], start_new_session=True)
+    child = subprocess.Popen(command, start_new_session=True)
     try:
         code = child.wait()
     except KeyboardInterrupt:

@@ -41,7 +41,8 @@ class Command(BaseCommand):
             embedded.provide()
             os.environ.setdefault("BASE_URL", f"http://localhost:{port}")
             secret_file = directory / "demo-key"
-            supervisor.prepare_database(secret_file)
+            model_port = free_port(port + 1)
+            supervisor.prepare_database(secret_file, model_port)
             supervisor.collect_static(directory)
         except KeyboardInterrupt:
             raise CommandError(
@@ -51,28 +52,15 @@ class Command(BaseCommand):
             raise CommandError(str(error)) from error
         except OSError as error:
             raise CommandError(f"The data directory {directory} cannot be used: {error}.") from error
-        sys.exit(self._run(port, secret_file.read_text().strip(), with_traffic=not options["no_traffic"]))
+        secret = secret_file.read_text().strip()
+        sys.exit(self._run(port, model_port, secret, with_traffic=not options["no_traffic"]))
 
-    def _run(self, port: int, secret: str, *, with_traffic: bool) -> int:
+    def _run(self, port: int, model_port: int, secret: str, *, with_traffic: bool) -> int:
         python, url = sys.executable, f"http://127.0.0.1:{port}"
         processes = supervisor.Supervisor()
-        processes.start(
-            "web",
-            [
-                python,
-                "-m",
-                "uvicorn",
-                "config.asgi:application",
-                "--host",
-                "127.0.0.1",
-                "--port",
-                str(port),
-                "--log-level",
-                "warning",
-                "--timeout-graceful-shutdown",
-                "5",
-            ],
-        )
+        # A process of its own, where a provider would be, and a small one: it loads no Django.
+        processes.start("model", [python, *_uvicorn("config.demo.model.app:application", model_port)])
+        processes.start("web", [python, *_uvicorn("config.asgi:application", port)])
         # Root in a container of its own is fine here; Celery warns of it at length.
         celery = [
             python,
@@ -101,16 +89,21 @@ class Command(BaseCommand):
         return processes.run(f"{url}/accounts/login/", lambda: self._announce(port, secret))
 
     def _announce(self, port: int, secret: str) -> None:
+        url, authorization = f"http://localhost:{port}", f'-H "Authorization: Bearer {secret}"'
         self.stdout.write(
             f"""
-Tokenledger is running at http://localhost:{port}
+Tokenledger is running at {url}
 
   Log in as         alice@northbound.test   owner, in two organizations
                     adam@… admin   fiona@… finance   bob@… member   vera@… viewer
   Password          {PASSWORD}
   API key           {secret}
 
-  curl http://localhost:{port}/v1/usage -H "Authorization: Bearer {secret}"
+  Read usage:
+  curl {url}/v1/usage {authorization}
+
+  Call a model through the gateway; the demo's own model answers, no provider's account is needed:
+  curl {url}/v1/chat/completions {authorization} -H "Content-Type: application/json" -d '{QUESTION}'
 
 Ctrl-C stops everything; the next start finds the data again.
 """
@@ -120,6 +113,36 @@ Ctrl-C stops everything; the next start finds the data again.
 
 # Everybody's in the demo, which listens on this machine alone.
 PASSWORD = "northbound-demo"  # noqa: S105
+QUESTION = '{"model": "gpt-4o", "messages": [{"role": "user", "content": "Hello"}]}'
+
+
+def _uvicorn(application: str, port: int) -> list[str]:
+    return [
+        "-m",
+        "uvicorn",
+        application,
+        "--host",
+        "127.0.0.1",
+        "--port",
+        str(port),
+        "--log-level",
+        "warning",
+        "--timeout-graceful-shutdown",
+        "5",
+    ]
+
+
+def free_port(wanted: int) -> int:
+    """`wanted` where nobody listens there, so that it is the same at each start; else any."""
+    for port in (wanted, 0):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except (OSError, OverflowError):
+                continue
+            return int(probe.getsockname()[1])
+    raise CommandError("No port is free for the demo's model.")
 
 
 def refuse_taken_port(port: int) -> None:

@@ -10,7 +10,7 @@ from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 from django.db import transaction
 
-from config.demo import organization
+from config.demo import organization, upstreams
 from config.management.commands.demo import PASSWORD
 from metering.pricing.sync import sync_prices
 
@@ -20,16 +20,19 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--secret-file", type=Path, required=True, help="where the traffic's API key is kept")
+        parser.add_argument("--model-port", type=int, required=True, help="where the demo's own model will listen")
 
     def handle(self, *args: Any, **options: Any) -> None:
         call_command("migrate", verbosity=0)
         sync_prices()
         secret_file: Path = options["secret_file"]
         history_done = secret_file.with_suffix(".history")
-        if organization.found() is None:
+        found = organization.found()
+        if found is None:
             # All or nothing: an organization without its key on file could be taken for another demo's.
             with transaction.atomic():
-                _, secret = organization.create(PASSWORD)
+                created, secret = organization.create(PASSWORD)
+                upstreams.create(created, options["model_port"])
                 secret_file.touch(mode=0o600)
                 secret_file.write_text(secret)
                 history_done.unlink(missing_ok=True)
@@ -37,6 +40,8 @@ class Command(BaseCommand):
             raise CommandError(
                 "This database holds a demo that another data directory made. Use --data-dir, or --fresh."
             )
+        else:
+            upstreams.follow(found, options["model_port"])
         if not history_done.exists():
             # Event ids are the same every time, so an interrupted first start is simply done again.
             started = time.monotonic()
