@@ -26,8 +26,13 @@ from starlette.types import Scope as ASGIScope
 from core.errors import ApiError, error_body
 from core.requests import request_id
 from metering.door import json_response
+from metering.estimate import api as estimates
+from metering.gateway import endpoints as gateway_endpoints
+from metering.gateway.gateway import Gateway
 from metering.group_commit import StorageUnavailableError, UnstorableError
 from metering.ingest import api, litellm
+from metering.ingest.otlp import api as otlp
+from metering.limits.admission import Admission
 from metering.recorder import Recorder
 
 logger = structlog.get_logger(__name__)
@@ -71,7 +76,8 @@ def _guarded(endpoint: Endpoint) -> Endpoint:
             response = _refusal(
                 ApiError(500, "internal_error", "This is our mistake. It is logged under the request id."), own_id
             )
-        response.headers["x-request-id"] = own_id
+        # An upstream's own id is what its support asks for.
+        response.headers.setdefault("x-request-id", own_id)
         return response
 
     return guarded
@@ -90,21 +96,31 @@ def _refusal(error: ApiError, own_id: str) -> Response:
 # Method and path. `{name}` in a path is one segment, found in request.path_params.
 ROUTES: dict[tuple[str, str], Endpoint] = {
     ("POST", "/v1/events"): api.events,
+    ("POST", "/v1/estimate"): estimates.estimate,
+    ("POST", "/v1/traces"): otlp.traces,
+    ("POST", "/v1/metrics"): otlp.metrics,
+    ("POST", "/v1/logs"): otlp.logs,
     ("POST", "/v1/litellm"): litellm.callback,
+    **gateway_endpoints.ROUTES,
 }
 
 
 @asynccontextmanager
 async def lifespan(app: Starlette) -> AsyncIterator[None]:
     recorder = app.state.recorder = Recorder()
-    await recorder.start()
+    admission = app.state.admission = Admission(recorder)
+    gateway = app.state.gateway = Gateway(recorder, admission)
+    # Each needs the one before it, until its very end.
+    for part in (recorder, admission, gateway):
+        await part.start()
     gc.collect()
     gc.freeze()
     gc.set_threshold(*GC_THRESHOLDS)
     try:
         yield
     finally:
-        await recorder.stop()
+        for part in (gateway, admission, recorder):
+            await part.stop()
 
 
 async def _no_route(request: Request, error: Exception) -> Response:
@@ -141,7 +157,11 @@ class App:
 app = App()
 
 
-_PATTERNS = [(method, re.compile(re.sub(r"{\w+}", "[^/]+", path))) for method, path in ROUTES if "{" in path]
+_PATTERNS = [
+    (method, re.compile(re.sub(r"{\w+}", "[^/]+", re.sub(r"{\w+:path}", ".+", path))))
+    for method, path in ROUTES
+    if "{" in path
+]
 
 
 def serves(method: str, path: str) -> bool:

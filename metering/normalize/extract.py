@@ -71,6 +71,10 @@ def _finish_reason(body: Mapping[str, Any]) -> str | None:
             said = _word_of(first, "finish_reason", "finishReason", "completionReason", "stop_reason")
             if said:
                 return said
+    delta = body.get("delta")
+    said = _word_of(delta, "stop_reason") if isinstance(delta, Mapping) else None  # Anthropic's message_delta
+    if said:
+        return said
     incomplete = body.get("incomplete_details")
     said = _word_of(incomplete, "reason") if isinstance(incomplete, Mapping) else None
     status = body.get("status")
