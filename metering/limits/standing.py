@@ -9,6 +9,7 @@ is not asked through metering/query, which reads the same tables the same way (a
 from __future__ import annotations
 
 import datetime as dt
+import functools
 from collections.abc import Sequence
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -26,7 +27,6 @@ from metering.store.postgres import StaleClockError
 from metering.store.rollups import TOTAL_TOKENS
 from metering.store.steps import Execute, Steps, run
 
-_LABELS = (Kind.MODEL, Kind.FEATURE)
 _ENTITIES = [name for name, dimension in SELECTORS.items() if not dimension.is_label]
 _TEXTS = [name for name, dimension in SELECTORS.items() if dimension.is_label]
 _HOUR_COLUMNS = [name for name, dimension in SELECTORS.items() if dimension.name in HOUR_DIMENSIONS]
@@ -46,7 +46,24 @@ def _sum(row: str, tokens: str) -> str:
 
 
 _ROLLED_UP = " + ".join(BUCKETS)
-_READ = f"""
+_BRANCHES = {
+    _BY_HOUR: f"""
+        WHEN {_BY_HOUR} THEN (
+            SELECT {_sum("r", _ROLLED_UP)} FROM metering_usage_hour r
+            WHERE r.organization_id = l.organization_id AND r.hour >= l.starts_at AND r.hour < l.before
+                AND {_matches("r", _HOUR_COLUMNS)})""",
+    _BY_EVENT: f"""
+        WHEN {_BY_EVENT} THEN (
+            SELECT {_sum("e", TOTAL_TOKENS)} FROM metering_event e
+            WHERE e.organization_id = l.organization_id AND e.occurred_at >= l.starts_at AND e.occurred_at < l.before
+                AND e.superseded_by IS NULL AND {_matches("e", list(SELECTORS))})""",
+}
+
+
+@functools.cache
+def _statement(others: frozenset[int]) -> str:
+    """With those of the other branches that are wanted: to plan for every month of events takes milliseconds."""
+    return f"""
 WITH l AS MATERIALIZED (
     SELECT t.*, coalesce(t.ends_at, 'infinity') AS before,
         CASE WHEN t.model = '' THEN 0 ELSE coalesce((
@@ -66,17 +83,9 @@ WITH l AS MATERIALIZED (
 SELECT
     (SELECT m.amount FROM metering_limit m WHERE m.id = l.id AND m.is_active),
     (SELECT g.timezone FROM metering_ledger g WHERE g.organization_id = l.organization_id),
-    coalesce(CASE l.reads
-        WHEN {_BY_HOUR} THEN (
-            SELECT {_sum("r", _ROLLED_UP)} FROM metering_usage_hour r
-            WHERE r.organization_id = l.organization_id AND r.hour >= l.starts_at AND r.hour < l.before
-                AND {_matches("r", _HOUR_COLUMNS)})
-        WHEN {_BY_EVENT} THEN (
-            SELECT {_sum("e", TOTAL_TOKENS)} FROM metering_event e
-            WHERE e.organization_id = l.organization_id AND e.occurred_at >= l.starts_at AND e.occurred_at < l.before
-                AND e.superseded_by IS NULL AND {_matches("e", list(SELECTORS))})
-        -- Day by day, each by its whole key: of a dimension with many values only one is wanted.
-        ELSE (
+    coalesce(CASE l.reads{"".join(_BRANCHES[source] for source in sorted(others))}
+        WHEN l.reads THEN (
+            -- Day by day, each by its whole key: of a dimension with many values only one is wanted.
             SELECT {_sum("d", _ROLLED_UP)} FROM metering_usage_day d
             WHERE d.organization_id = l.organization_id AND d.kind = l.reads
                 AND d.day = ANY (ARRAY(
@@ -127,7 +136,8 @@ def read(asked: Sequence[Asked]) -> Steps[list[Standing]]:
 
     Raises StaleClockError when roll-ups are kept in another zone than the spans were cut by.
     """
-    found = yield Execute(_READ, _columns(asked))
+    others = frozenset(source for one in asked if (source := _source(one.rule)) in _BRANCHES)
+    found = yield Execute(_statement(others), _columns(asked))
     stale = {one.organization_id for one, row in zip(asked, found, strict=True) if row[1] not in (None, one.zone.key)}
     if stale:
         raise StaleClockError(stale)

@@ -20,6 +20,7 @@ from metering.store.steps import Execute, Steps
 
 # Granting takes an organization's lock alone.
 LOCK_CLASS = 7_044
+_KEEP_PLANS = "SET LOCAL plan_cache_mode = force_generic_plan"
 
 _RENEW = """
 UPDATE metering_hold SET expires_at = clock_timestamp() + make_interval(secs => %s)
@@ -43,9 +44,12 @@ def scope(organization_ids: Iterable[int]) -> str:
 
 
 def enter(organization_ids: Collection[int]) -> Execute:
-    """The scope of these organizations, and the right to grant for them, until the end of the transaction."""
+    """The scope of these organizations, and the right to grant for them, until the end of the transaction.
+
+    Plans that are made once serve every claim: planning would take longer than the rest.
+    """
     locks = [f"SELECT pg_advisory_xact_lock({LOCK_CLASS}, {int(i)})" for i in sorted(set(organization_ids))]
-    return Execute("; ".join([scope(organization_ids), *locks]))
+    return Execute("; ".join([scope(organization_ids), _KEEP_PLANS, *locks]))
 
 
 def free(wanted: Mapping[uuid.UUID, int]) -> Steps[set[uuid.UUID]]:
