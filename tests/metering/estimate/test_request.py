@@ -252,30 +252,80 @@ _JSON = st.recursive(
     max_leaves=15,
 )
 _WORDS = st.sampled_from(
-    (
-        "text image_url input_image image document file input_file input_audio tool_use thinking "
-        "tool_result function_call function_call_output reasoning refusal data:image/png;base64,AAAA "
-        "high"
-    ).split()
+    [
+        "text",
+        "image_url",
+        "input_image",
+        "image",
+        "document",
+        "file",
+        "input_file",
+        "input_audio",
+        "tool_use",
+        "thinking",
+        "tool_result",
+        "function_call",
+        "function_call_output",
+        "reasoning",
+        "refusal",
+        "data:image/png;base64,AAAA",
+        "high",
+    ]
 )
-_BLOB = st.dictionaries(st.sampled_from("url detail data type format media_type".split()), _JSON | _WORDS)
+_BLOB = st.dictionaries(st.sampled_from(["url", "detail", "data", "type", "format", "media_type"]), _JSON | _WORDS)
 _PART = st.dictionaries(
     st.sampled_from(
-        (
-            "type text content role name image_url url detail source data media_type file file_data "
-            "input_audio format input arguments output tool_calls function summary"
-        ).split()
+        [
+            "type",
+            "text",
+            "content",
+            "role",
+            "name",
+            "image_url",
+            "url",
+            "detail",
+            "source",
+            "data",
+            "media_type",
+            "file",
+            "file_data",
+            "input_audio",
+            "format",
+            "input",
+            "arguments",
+            "output",
+            "tool_calls",
+            "function",
+            "summary",
+        ]
     ),
     _JSON | _WORDS | _BLOB,
     max_size=5,
 )
 _BODY = st.dictionaries(
     st.sampled_from(
-        (
-            "model messages input prompt system tools functions instructions max_tokens n best_of "
-            "max_completion_tokens max_output_tokens text response_format output_config thinking quality "
-            "size previous_response_id"
-        ).split()
+        [
+            "model",
+            "messages",
+            "input",
+            "prompt",
+            "system",
+            "tools",
+            "functions",
+            "instructions",
+            "max_tokens",
+            "n",
+            "best_of",
+            "max_completion_tokens",
+            "max_output_tokens",
+            "text",
+            "response_format",
+            "output_config",
+            "thinking",
+            "quality",
+            "size",
+            "previous_response_id",
+        ]
     ),
     _JSON | _PART | st.lists(_PART | _JSON, max_size=3) | st.just({"format": {"type": "json_schema"}}),
     max_size=6,
