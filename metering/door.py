@@ -20,11 +20,11 @@ def recorder(request: Request) -> Recorder:
     return found
 
 
-async def granted(request: Request, scope: Scope) -> KeyGrant:
-    """What the caller's key may do. Raises ApiError 401 without a working key, 403 without the scope."""
+async def granted(request: Request, *scopes: Scope) -> KeyGrant:
+    """What the caller's key may do. Raises ApiError 401 without a working key, 403 without any of the scopes."""
     grant = await recorder(request).keyring.grant(_secret_of(request))
-    if not grant.allows(scope):
-        raise ApiError(403, "missing_scope", f"This key lacks the scope {scope}.")
+    if not any(map(grant.allows, scopes)):
+        raise ApiError(403, "missing_scope", f"This key lacks the scope {' or '.join(scopes)}.")
     return grant
 
 

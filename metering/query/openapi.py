@@ -13,10 +13,11 @@ from django.views.decorators.cache import cache_control
 from django.views.decorators.http import require_safe
 from drf_spectacular.generators import SchemaGenerator
 
+from metering.estimate import description as estimates
 from metering.ingest import description as doors
 
 # What the edge says of its own routes, by PATHS and SCHEMAS.
-EDGE_PARTS = (doors,)
+EDGE_PARTS = (doors, estimates)
 _TAG_ORDER = ("Usage", "Events", "Chats", "Prices")
 DESCRIPTION = """\
 Send usage, read it back. Every request carries an API key: `Authorization: Bearer tl_…`.
