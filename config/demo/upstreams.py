@@ -22,7 +22,7 @@ def create(organization: Organization, port: int) -> None:
         create_upstream(
             organization,
             by=BY,
-            name="Demo model, OpenAI’s protocol",
+            name="Demo GPT",
             protocol=Protocol.OPENAI,
             base_url=f"{base}/v1",
             provider="openai",
@@ -31,7 +31,7 @@ def create(organization: Organization, port: int) -> None:
         create_upstream(
             organization,
             by=BY,
-            name="Demo model, Anthropic’s protocol",
+            name="Demo Claude",
             protocol=Protocol.ANTHROPIC,
             base_url=base,
             provider="anthropic",
