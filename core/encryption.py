@@ -37,6 +37,11 @@ def decrypt(sealed: bytes) -> str:
         ) from error
 
 
+def renew(sealed: bytes) -> bytes:
+    """The same secret under today's SECRET_KEY. Raises SecretLostError as `decrypt` does."""
+    return encrypt(decrypt(sealed))
+
+
 def _box() -> MultiFernet:
     return _box_of((settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS))
 

@@ -24,10 +24,10 @@ from accounts import audit
 from accounts.audit import Actor
 from accounts.models import Organization
 from accounts.organizations import validated
-from core.encryption import SecretLostError, decrypt, encrypt
+from core.encryption import SecretLostError, decrypt, encrypt, renew
 from core.errors import ApiError
 from core.net import checked_url
-from core.tenancy import organization_scope
+from core.tenancy import organization_scope, unscoped
 from metering.gateway.providers import provider_of
 from metering.models import Protocol, Upstream
 
@@ -257,6 +257,21 @@ def credential_state(upstream: Upstream) -> str:
         return "none" if _credential(upstream) is None else "stored"
     except SecretLostError:
         return "lost"
+
+
+def renew_credentials() -> tuple[int, list[Upstream]]:
+    """Encrypt every organization's credentials with today's SECRET_KEY. Returns how many, and those that are lost."""
+    renewed, lost = 0, []
+    with unscoped("the operator changes the key of all secrets"):
+        for upstream in Upstream.objects.select_related("organization").exclude(credential=None).order_by("id"):
+            try:
+                sealed = renew(upstream.credential)
+            except SecretLostError:
+                lost.append(upstream)
+                continue
+            # Only if nobody has entered another one meanwhile.
+            renewed += Upstream.objects.filter(pk=upstream.pk, credential=upstream.credential).update(credential=sealed)
+    return renewed, lost
 
 
 def _wait_for_others(organization: Organization) -> None:

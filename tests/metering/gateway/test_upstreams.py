@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from io import StringIO
 from typing import Any
 
 import pytest
+from django.core.management import CommandError, call_command
 from pytest_django import Settings
 
 from accounts.audit import Actor
@@ -132,6 +134,26 @@ def test_a_credential_of_a_forgotten_secret_key_locks_its_upstream(in_acme: Orga
     settings.SECRET_KEY_FALLBACKS = [old]
     assert credential_state(upstream) == "stored"
     assert read_upstreams(in_acme.pk)[0].credential == CREDENTIAL
+
+
+def test_credentials_are_renewed_so_that_an_old_secret_key_can_go(
+    acme: Organization, globex: Organization, settings: Settings
+) -> None:
+    for organization in (acme, globex):
+        with organization_scope(organization.pk):
+            make(organization, credential=CREDENTIAL)
+            make(organization, name="Without")
+    settings.SECRET_KEY, settings.SECRET_KEY_FALLBACKS = "another", [settings.SECRET_KEY]
+    output = StringIO()
+    call_command("renew_credentials", stdout=output)
+    assert output.getvalue() == "2 credentials encrypted anew.\n"
+    settings.SECRET_KEY_FALLBACKS = []
+    assert read_upstreams(acme.pk)[0].credential == CREDENTIAL
+    settings.SECRET_KEY = "a third"
+    with pytest.raises(CommandError, match="acme/OpenAI, globex/OpenAI"):
+        call_command("renew_credentials", stdout=output)
+    settings.SECRET_KEY = "another"
+    assert read_upstreams(globex.pk)[0].credential == CREDENTIAL
 
 
 # ── Setting up ──
