@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import struct
 import threading
+import time
 from abc import abstractmethod
 from collections import deque
 from collections.abc import Sequence
@@ -25,6 +26,7 @@ from psycopg_pool import ConnectionPool, PoolTimeout
 
 from core.periods import LocalClock
 from metering.store import postgres
+from metering.telemetry import Lane
 
 logger = structlog.get_logger(__name__)
 
@@ -47,13 +49,14 @@ class UnstorableError(Exception):
 class Work:
     """What one request wants of the database; `size` is how much of a transaction that fills."""
 
-    __slots__ = ("answer", "clock", "organization_id", "size")
+    __slots__ = ("answer", "clock", "organization_id", "since", "size")
 
     def __init__(self, organization_id: int, clock: LocalClock, size: int, answer: asyncio.Future[Any]) -> None:
         self.organization_id = organization_id
         self.clock = clock
         self.size = size
         self.answer = answer
+        self.since = time.monotonic()
 
 
 W = TypeVar("W", bound=Work)
@@ -77,10 +80,12 @@ class Lanes(Generic[W]):
         self._is_stopping = False
         self._threads: list[threading.Thread] = []
         self._loop: asyncio.AbstractEventLoop
+        self._telemetry = Lane(self.name)
 
     def start(self) -> None:
         """Called on the event loop that will submit."""
         self._loop = asyncio.get_running_loop()
+        self._telemetry.queue(lambda: self._waiting_size)
         self._threads = [
             threading.Thread(target=self._lane, name=f"{self.name}-{number}", daemon=True)
             for number in range(self.lanes)
@@ -125,6 +130,7 @@ class Lanes(Generic[W]):
                     self._changed.wait()
                 group = self._take()
             if group:
+                self._telemetry.waited(time.monotonic() - group[0].since)
                 self._commit(group)
 
     def _take(self) -> list[W]:
@@ -148,24 +154,30 @@ class Lanes(Generic[W]):
 
     def _commit(self, group: list[W], attempt: int = 1) -> None:
         """Write a group and answer everybody in it, come what may."""
+        began = time.monotonic()
         try:
             with self._pool.connection() as connection:
                 answers = self._write(connection, group)
         except postgres.StaleClockError as error:
+            self._telemetry.failed("stale_zone")
             stale = [work for work in group if work.organization_id in error.organization_ids]
             self._fail(stale, error)
             self._commit_rest([work for work in group if work not in stale], attempt)
         except errors.DeadlockDetected as error:
             # Locks are taken in one order; whoever else touches these tables may not.
+            self._telemetry.failed("deadlock")
             logger.warning("group_commit_deadlock", lane=self.name, attempt=attempt, error=str(error))
             if attempt < ATTEMPTS:
                 self._commit_rest(group, attempt + 1)
             else:
                 self._fail(group, StorageUnavailableError())
         except errors.LockNotAvailable:
+            self._telemetry.failed("locked")
             self._apart(group)
         except Exception as error:
-            if isinstance(error, _UNREACHABLE) and not isinstance(error, _REFUSED):
+            is_away = isinstance(error, _UNREACHABLE) and not isinstance(error, _REFUSED)
+            self._telemetry.failed("unreachable" if is_away else "refused")
+            if is_away:
                 logger.warning(
                     "storage_unavailable", lane=self.name, requests=len(group), attempt=attempt, error=str(error)
                 )
@@ -183,6 +195,7 @@ class Lanes(Generic[W]):
                 self._fail(group, UnstorableError() if isinstance(error, _UNSTORABLE) else error)
         else:
             self._loop.call_soon_threadsafe(_answer, group, answers)
+            self._telemetry.committed(sum(work.size for work in group), time.monotonic() - began)
 
     def _commit_rest(self, group: list[W], attempt: int) -> None:
         if group:

@@ -9,7 +9,7 @@ Looking a child up by its labels costs twice as much as counting: what counts pe
 from __future__ import annotations
 
 from collections import Counter as Tally
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import cache
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
@@ -46,25 +46,27 @@ EVENTS = Counter(
 
 # ── Group commit ──
 
-GROUP_COMMIT_EVENTS = Histogram(
-    "tokenledger_group_commit_events", "Events in a transaction.",
-    buckets=(1, 2, 5, 10, 25, 50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000), registry=REGISTRY,
+# Each kind of work has lanes of its own (metering/lanes.py).
+LANE_ROWS = Histogram(
+    "tokenledger_group_commit_rows", "Rows of a transaction that was committed, by kind of work.",
+    ["lane"], buckets=(1, 2, 5, 10, 25, 50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000), registry=REGISTRY,
 )  # fmt: skip
-GROUP_COMMIT_SECONDS = Histogram(
-    "tokenledger_group_commit_duration_seconds", "Duration of a transaction that was committed.",
-    buckets=_FAST, registry=REGISTRY,
+LANE_SECONDS = Histogram(
+    "tokenledger_group_commit_duration_seconds", "Duration of a transaction that was committed, by kind of work.",
+    ["lane"], buckets=_FAST, registry=REGISTRY,
 )  # fmt: skip
-GROUP_COMMIT_WAIT_SECONDS = Histogram(
-    "tokenledger_group_commit_wait_seconds", "How long the first of a transaction's requests had waited for its turn.",
-    buckets=_FAST, registry=REGISTRY,
+LANE_WAIT_SECONDS = Histogram(
+    "tokenledger_group_commit_wait_seconds", "How long a group's first request had waited for its turn.",
+    ["lane"], buckets=_FAST, registry=REGISTRY,
 )  # fmt: skip
-GROUP_COMMIT_WAITING_EVENTS = Gauge(
-    "tokenledger_group_commit_waiting_events", "Events that wait for their transaction to begin.", registry=REGISTRY
-)
-GROUP_COMMIT_FAILURES = Counter(
+LANE_WAITING_ROWS = Gauge(
+    "tokenledger_group_commit_waiting_rows", "Rows that wait for their transaction to begin.",
+    ["lane"], registry=REGISTRY,
+)  # fmt: skip
+LANE_FAILURES = Counter(
     "tokenledger_group_commit_failures",
-    "Transactions that were rolled back, by reason: stale_zone, deadlock, locked, unreachable, refused.",
-    ["reason"], registry=REGISTRY,
+    "Transactions rolled back, by reason: stale_zone, deadlock, locked, unreachable, refused.",
+    ["lane", "reason"], registry=REGISTRY,
 )  # fmt: skip
 
 # ── Limits ──
@@ -112,6 +114,50 @@ SPOOL_EVENTS = Gauge(
 
 # ── Counting ──
 
+
+class Route:
+    """The answers of one route of the edge."""
+
+    __slots__ = ("_by_status", "_name", "_seconds")
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._seconds = EDGE_REQUEST_SECONDS.labels(name)
+        self._by_status: dict[int, Counter] = {}
+
+    def answered(self, status: int, seconds: float) -> None:
+        counter = self._by_status.get(status)
+        if counter is None:
+            counter = self._by_status[status] = EDGE_REQUESTS.labels(self._name, str(status))
+        counter.inc()
+        self._seconds.observe(seconds)
+
+
+class Lane:
+    """The transactions of one kind of work. Counted in the threads of its lanes."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._rows = LANE_ROWS.labels(name)
+        self._seconds = LANE_SECONDS.labels(name)
+        self._waited = LANE_WAIT_SECONDS.labels(name)
+
+    def queue(self, waiting_rows: Callable[[], float]) -> None:
+        """Where a scrape finds how many rows wait."""
+        LANE_WAITING_ROWS.labels(self._name).set_function(waiting_rows)
+
+    def waited(self, seconds: float) -> None:
+        self._waited.observe(seconds)
+
+    def committed(self, rows: int, seconds: float) -> None:
+        self._rows.observe(rows)
+        self._seconds.observe(seconds)
+
+    def failed(self, reason: str) -> None:
+        LANE_FAILURES.labels(self._name, reason).inc()
+
+
+_UNSTORED = (Outcome.INVALID, Pricing.UNPRICED)
 _PRICING: dict[int, str] = {Pricing.PRICED: "priced", Pricing.FREE: "free", Pricing.UNPRICED: "unpriced"}
 
 
@@ -121,18 +167,19 @@ def _events(outcome: str, pricing: str) -> Counter:
 
 
 def count_rated(rated: Iterable[Rated]) -> None:
-    """Count what became of events, after their commit."""
+    """Count what became of events, after their commit. Who has a row and was not stored is still on its way."""
     tally = Tally(
         [
-            (one.outcome, one.row.pricing if one.row is not None and one.outcome is Outcome.CREATED else None)
+            (one.appended.outcome, one.row.pricing) if one.row is not None and one.appended is not None else _UNSTORED
             for one in rated
+            if one.row is None or one.appended is not None
         ]
     )
     for (outcome, pricing), number in tally.items():
-        _events(outcome.value, "none" if pricing is None else _PRICING[pricing]).inc(number)
+        _events(outcome, _PRICING[pricing] if outcome is Outcome.CREATED else "none").inc(number)
 
 
 def count_unreadable(number: int) -> None:
-    """Count events that were no events: nothing to rate, nothing to store."""
+    """Count what was sent for events and could not be read as such: nothing to rate, nothing to store."""
     if number:
-        _events(Outcome.INVALID.value, "none").inc(number)
+        _events(Outcome.INVALID, "none").inc(number)
