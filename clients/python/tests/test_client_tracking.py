@@ -185,7 +185,7 @@ def test_mistakes_are_raised_where_they_are_made(client: Client) -> None:
         client.track(model="m", usage=None, occurred_at=dt.datetime(2026, 1, 1))  # noqa: DTZ001
     with pytest.raises(ValueError, match="JSON"):
         client.track(model="m", usage={"input": float("nan")})
-    with pytest.raises(TypeError, match="unknown: team"), client.context(**{"team": "x"}):  # type: ignore[misc]
+    with pytest.raises(TypeError, match="unknown: team"), client.context(team="x"):  # type: ignore[call-arg]
         pass
     client.close()
     with pytest.raises(ClosedError):

@@ -145,11 +145,14 @@ class Client(Reading):
         return self._sender.stats
 
     def flush(self, timeout: Optional[float] = None) -> bool:
-        """Have everything sent that was tracked until now; False when that takes longer than `timeout` seconds."""
+        """Have everything sent that was tracked until now; False when that takes longer than `timeout` seconds.
+
+        What the server refuses is done with as well: see `stats` and `on_error`.
+        """
         return self._outbox.flush(timeout)
 
     def close(self, timeout: Optional[float] = None) -> bool:
-        """Deliver what waits, in at most `timeout` (else `exit_timeout`) seconds; False when something was given up."""
+        """Deliver what waits, in `timeout` (else `exit_timeout`) seconds; False when some of it did not arrive."""
         if self._is_closed:
             return True
         self._is_closed = True

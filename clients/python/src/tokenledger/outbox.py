@@ -111,11 +111,11 @@ class Outbox:
                 self._close_by = time.monotonic() + timeout
             self._changed.notify_all()
 
-    def wait_empty(self) -> bool:
-        """Whether everything was done with in the time of `close`."""
+    def wait_empty(self) -> None:
+        """Until everything is done with, or the time of `close` is over."""
         with self._changed:
             left = 0.0 if self._close_by is None else self._close_by - time.monotonic()
-            return self._changed.wait_for(lambda: self._size() == 0, max(0.0, left))
+            self._changed.wait_for(lambda: self._size() == 0, max(0.0, left))
 
     def abandon(self) -> list[Pending]:
         """Everything that is left, in order."""

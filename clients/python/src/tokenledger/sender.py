@@ -73,13 +73,14 @@ class Sender:
             return True
 
     def close(self, timeout: float) -> bool:
-        """Deliver what there is in about `timeout` seconds. False when something had to be given up."""
+        """Deliver what there is in about `timeout` seconds. False when something of it did not arrive."""
+        failed_before = self.stats.failed
         self._outbox.close(timeout)
         if self._thread is None:
             self._run()
-        is_done = self._outbox.wait_empty()
+        self._outbox.wait_empty()
         self._fail(self._outbox.abandon(), NotSent("The client was closed before this event was acknowledged."))
-        return is_done
+        return self.stats.failed == failed_before
 
     def drop(self, event: Mapping[str, Any], error: TokenledgerError) -> None:
         """Tell that an event was not taken in."""
