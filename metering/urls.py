@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from metering.views import imports, integrity, upstreams
+from metering.views import estimate, imports, integrity, upstreams
 
 app_name = "metering"
 
@@ -22,6 +22,7 @@ urlpatterns = [
     path(f"{_UPSTREAMS}<int:upstream>/delete/", upstreams.delete, name="upstream-delete"),
     path(f"{_UPSTREAMS}<int:upstream>/act/", upstreams.act, name="upstream-act"),
     path(f"{_UPSTREAMS}<int:upstream>/test/", upstreams.test, name="upstream-test"),
+    path("o/<slug:organization>/estimate/", estimate.index, name="estimate"),
     path("o/<slug:organization>/integrity/", integrity.index, name="integrity"),
     path("o/<slug:organization>/integrity/prove/", integrity.prove, name="integrity-prove"),
 ]

@@ -28,11 +28,13 @@ class Place(msgspec.Struct, frozen=True):
 
 
 OVERVIEW = Place("Overview", "reports:overview", "columns-gap", (Right.SEE_USAGE, Right.SEE_OWN_USAGE))
+ESTIMATE = Place("Estimate", "metering:estimate", "calculator", (Right.SEE_OWN_USAGE,))
+CONNECT = Place("Connect", "reports:connect", "plug", (Right.SEE_USAGE, Right.SEE_OWN_USAGE))
 KEYS = Place("API keys", "accounts:keys", "key", (Right.SEE_KEYS,), "Keys")
 MEMBERS = Place("Members", "accounts:members", "people", (Right.SEE_MEMBERS,))
 GROUPS: tuple[tuple[str, tuple[Place, ...]], ...] = (
-    ("", (OVERVIEW,)),
-    ("Control", (KEYS, Place("Upstreams", "metering:upstreams", "hdd-stack", (Right.MANAGE_INTEGRATIONS,)))),
+    ("", (OVERVIEW, ESTIMATE)),
+    ("Control", (CONNECT, KEYS, Place("Upstreams", "metering:upstreams", "hdd-stack", (Right.MANAGE_INTEGRATIONS,)))),
     (
         "Organization",
         (

@@ -126,6 +126,8 @@ ROWS: list[Row] = [
     Page("reports:export"),
     Page("reports:recount"),
     Page("reports:choose", args={"dimension": "model"}),
+    Page("reports:connect"),
+    Page("reports:connect-live"),
     # ── metering: pages ──
     Page("metering:imports", MANAGERS),
     Page("metering:import", MANAGERS),
@@ -139,6 +141,7 @@ ROWS: list[Row] = [
     Page("metering:upstream-delete", MANAGERS),
     Page("metering:upstream-act", MANAGERS, method="POST", ok=302),
     Page("metering:upstream-test", MANAGERS, method="POST"),
+    Page("metering:estimate"),
     Page("metering:integrity", "viewer finance admin owner"),
     Page("metering:integrity-prove", SEERS, method="POST", ok=302),
     # ── accounts: API ──
