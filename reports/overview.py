@@ -20,6 +20,7 @@ from metering.query.latest import latest_event_at
 from metering.query.metrics import Figures
 from metering.query.ranges import Span, named_range
 from metering.query.run import UsageResult, UsageRow, run
+from reports.examples import CURL_EVENT, REST_OF_KEY, fill
 from reports.filters import Chosen, dimension_label, hidden_from, period_words
 from reports.series import MEASURES, chart, table
 
@@ -256,21 +257,10 @@ class Overview(msgspec.Struct, frozen=True):
 
     def _first_use(self) -> dict[str, Any]:
         return {
-            "curl": _first_event(),
+            "curl": fill(CURL_EVENT, settings.BASE_URL, f"tl_{REST_OF_KEY}"),
+            "connect_url": reverse("reports:connect", args=[self.organization.slug]),
             "has_key": active_keys().exists(),
             "key_url": reverse("accounts:keys", args=[self.organization.slug])
             if may(self.membership.role, Right.MANAGE_OWN_KEYS)
             else None,
         }
-
-
-def _first_event() -> str:
-    """A call one can paste into a shell, with a key in its place."""
-    return (
-        f"curl {settings.BASE_URL}/v1/events \\\n"
-        '  -H "Authorization: Bearer tl_…" \\\n'
-        "  -H 'Content-Type: application/json' -d '{\n"
-        '  "id": "first-1", "model": "gpt-4o", "provider": "openai",\n'
-        '  "usage": {"prompt_tokens": 25, "completion_tokens": 100, "total_tokens": 125}\n'
-        "}'"
-    )

@@ -1,6 +1,6 @@
 from django.urls import path
 
-from reports import views
+from reports import connect, views
 
 app_name = "reports"
 urlpatterns = [
@@ -9,4 +9,6 @@ urlpatterns = [
     path("o/<slug:organization>/overview/recount", views.recount, name="recount"),
     path("o/<slug:organization>/overview/usage.csv", views.export, name="export"),
     path("o/<slug:organization>/overview/choose/<str:dimension>", views.choose, name="choose"),
+    path("o/<slug:organization>/connect/", connect.connect, name="connect"),
+    path("o/<slug:organization>/connect/live", connect.live, name="connect-live"),
 ]
