@@ -190,6 +190,10 @@ RATE_LIMITS_WHEN_REDIS_IS_DOWN = env.str("RATE_LIMITS_WHEN_REDIS_IS_DOWN", defau
 if RATE_LIMITS_WHEN_REDIS_IS_DOWN not in ("open", "closed"):
     raise ImproperlyConfigured("RATE_LIMITS_WHEN_REDIS_IS_DOWN is open or closed.")
 
+# ── Metrics ──
+# What a Prometheus sends to read GET /metrics; without it only this machine itself may.
+METRICS_TOKEN = env.str("METRICS_TOKEN", default="")
+
 # ── Accounts ──
 AUTH_USER_MODEL = "accounts.User"
 AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"]
@@ -277,6 +281,7 @@ CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_TIMEZONE = "UTC"
 CELERY_BEAT_SCHEDULE = {
     "resume imports": {"task": "metering.resume_imports", "schedule": dt.timedelta(minutes=1)},
+    "forget traced calls": {"task": "metering.forget_traced_calls", "schedule": dt.timedelta(hours=1)},
     "follow zones": {"task": "metering.follow_zones", "schedule": dt.timedelta(hours=1)},
 }
 CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"

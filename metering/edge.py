@@ -10,6 +10,7 @@ import gc
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from time import perf_counter
 
 import psycopg
 import structlog
@@ -25,6 +26,7 @@ from starlette.types import Scope as ASGIScope
 
 from core.errors import ApiError, error_body
 from core.requests import request_id
+from metering import telemetry
 from metering.door import json_response
 from metering.estimate import api as estimates
 from metering.gateway import endpoints as gateway_endpoints
@@ -32,8 +34,10 @@ from metering.gateway.gateway import Gateway
 from metering.group_commit import StorageUnavailableError, UnstorableError
 from metering.ingest import api, litellm
 from metering.ingest.otlp import api as otlp
+from metering.limits import api as admissions
 from metering.limits.admission import Admission
 from metering.recorder import Recorder
+from metering.scraping import api as scraping
 
 logger = structlog.get_logger(__name__)
 
@@ -83,6 +87,18 @@ def _guarded(endpoint: Endpoint) -> Endpoint:
     return guarded
 
 
+def _measured(endpoint: Endpoint, name: str) -> Endpoint:
+    route = telemetry.Route(name)
+
+    async def measured(request: Request) -> Response:
+        began = perf_counter()
+        response = await endpoint(request)
+        route.answered(response.status_code, perf_counter() - began)
+        return response
+
+    return measured
+
+
 def _refusal(error: ApiError, own_id: str) -> Response:
     headers = dict(error.headers)
     if error.retry_after is not None:
@@ -96,12 +112,16 @@ def _refusal(error: ApiError, own_id: str) -> Response:
 # Method and path. `{name}` in a path is one segment, found in request.path_params.
 ROUTES: dict[tuple[str, str], Endpoint] = {
     ("POST", "/v1/events"): api.events,
+    ("POST", "/v1/admissions"): admissions.admit,
+    ("POST", "/v1/admissions/{id}/settle"): admissions.settle,
+    ("POST", "/v1/admissions/{id}/release"): admissions.release,
     ("POST", "/v1/estimate"): estimates.estimate,
     ("POST", "/v1/traces"): otlp.traces,
     ("POST", "/v1/metrics"): otlp.metrics,
     ("POST", "/v1/logs"): otlp.logs,
     ("POST", "/v1/litellm"): litellm.callback,
     **gateway_endpoints.ROUTES,
+    ("GET", "/metrics"): scraping.metrics,
 }
 
 
@@ -139,7 +159,10 @@ class App:
     """Requests for an address of `ROUTES` go straight to it; Starlette has the rest: start, stop and refusals."""
 
     def __init__(self) -> None:
-        self._endpoints = {address: _guarded(endpoint) for address, endpoint in ROUTES.items()}
+        self._endpoints = {
+            (method, path): _measured(_guarded(endpoint), f"{method} {path}")
+            for (method, path), endpoint in ROUTES.items()
+        }
         routes = [Route(path, endpoint, methods=[method]) for (method, path), endpoint in self._endpoints.items()]
         self._starlette = Starlette(routes=routes, exception_handlers={HTTPException: _no_route}, lifespan=lifespan)
         self._starlette.router.redirect_slashes = False

@@ -14,6 +14,7 @@ from accounts.models import Organization
 from core.tenancy import unscoped
 from metering import prove, rebuilding
 from metering.imports import course
+from metering.ingest.otlp import memory
 from metering.models import ImportStatus, Ledger
 
 logger = structlog.get_logger(__name__)
@@ -77,3 +78,9 @@ def prove_months(organization_id: int, by: str, month: str | None = None) -> Non
         proof = prove.prove_month(organization_id, one)
         if proof is not None:
             prove.keep_proof(organization_id, proof, by)
+
+
+@shared_task(name="metering.forget_traced_calls")
+def forget_traced_calls() -> None:
+    """Beat: spans of one call come close together; what was reported long ago need not be remembered."""
+    memory.forget_old(dt.datetime.now(dt.UTC))

@@ -3,6 +3,7 @@ from metering.models.ledger import Label, Ledger
 from metering.models.limits import Hold, HoldSource, Limit, LimitKind, LimitPeriod, LimitUnit, RateLimit
 from metering.models.prices import PRICED_BUCKETS, PRICED_UNITS, PriceAlias, PriceKind, PriceRate, PriceVersion
 from metering.models.proofs import Proof
+from metering.models.tracing import TracedCall, TracedCallState
 from metering.models.upstreams import Protocol, Upstream
 
 __all__ = [
@@ -26,6 +27,8 @@ __all__ = [
     "Proof",
     "Protocol",
     "RateLimit",
+    "TracedCall",
+    "TracedCallState",
     "Upstream",
     "UsageImport",
 ]
