@@ -28,6 +28,7 @@ from metering.pipeline import Rated, Sender
 from metering.store.postgres import StaleClockError
 from metering.store.staging import IS_READY, MAKE_READY
 from metering.store.steps import Steps, transact
+from metering.telemetry import count_rated
 
 logger = structlog.get_logger(__name__)
 
@@ -123,6 +124,7 @@ class Recorder:
                 pipeline.remember_days(days)
             kept = [hold_id for one, hold_id in zip(rated, hold_ids, strict=True) if one.row] if hold_ids else ()
             pipeline.tell(rated, await self.commits.append(rows, directory.clock, kept))
+        count_rated(rated)
         return rated
 
     async def rate(

@@ -157,29 +157,24 @@ class Lane:
         LANE_FAILURES.labels(self._name, reason).inc()
 
 
-_UNSTORED = (Outcome.INVALID, Pricing.UNPRICED)
-_PRICING: dict[int, str] = {Pricing.PRICED: "priced", Pricing.FREE: "free", Pricing.UNPRICED: "unpriced"}
-
-
 @cache
-def _events(outcome: str, pricing: str) -> Counter:
-    return EVENTS.labels(outcome, pricing)
+def _events(outcome: Outcome, pricing: int | None) -> Counter:
+    return EVENTS.labels(outcome, "none" if pricing is None else Pricing(pricing).name.lower())
 
 
 def count_rated(rated: Iterable[Rated]) -> None:
     """Count what became of events, after their commit. Who has a row and was not stored is still on its way."""
-    tally = Tally(
-        [
-            (one.appended.outcome, one.row.pricing) if one.row is not None and one.appended is not None else _UNSTORED
-            for one in rated
-            if one.row is None or one.appended is not None
-        ]
-    )
+    tally = Tally([_fate(one) for one in rated if one.row is None or one.appended is not None])
     for (outcome, pricing), number in tally.items():
-        _events(outcome, _PRICING[pricing] if outcome is Outcome.CREATED else "none").inc(number)
+        _events(outcome, pricing).inc(number)
+
+
+def _fate(one: Rated) -> tuple[Outcome, int | None]:
+    outcome = one.outcome
+    return outcome, one.row.pricing if outcome is Outcome.CREATED and one.row is not None else None
 
 
 def count_unreadable(number: int) -> None:
     """Count what was sent for events and could not be read as such: nothing to rate, nothing to store."""
     if number:
-        _events(Outcome.INVALID, "none").inc(number)
+        _events(Outcome.INVALID, None).inc(number)

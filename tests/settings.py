@@ -48,7 +48,15 @@ def _with_database(url: str, number: int) -> str:
 
 
 os.environ.update(SECRET_KEY="only-for-tests", DEBUG="0", EMAIL_URL="memorymail://", BASE_URL="http://testserver")
-for name in ("ALLOWED_HOSTS", "STRIPE_API_KEY", "STRIPE_WEBHOOK_SECRET", "USAGE_STORE_URL", "CREDITS_PER_USD"):
+for name in (
+    "METRICS_TOKEN",
+    "RATE_LIMITS_WHEN_REDIS_IS_DOWN",
+    "ALLOWED_HOSTS",
+    "STRIPE_API_KEY",
+    "STRIPE_WEBHOOK_SECRET",
+    "USAGE_STORE_URL",
+    "CREDITS_PER_USD",
+):
     os.environ.pop(name, None)
 
 # The run's first process starts the engines; xdist's workers inherit their addresses.

@@ -21,6 +21,7 @@ from metering.ingest.batch import Parsed, parse_json, parse_ndjson
 from metering.pipeline import Rated, Sender
 from metering.pricing.rate import Pricing
 from metering.store.base import Outcome, Problem
+from metering.telemetry import count_unreadable
 
 _PARSERS = {
     "application/json": parse_json,
@@ -90,6 +91,7 @@ def answer(parsed: Sequence[Parsed], rated: Sequence[Rated], *, with_results: bo
         _result(index, one, next(outcomes) if one.event is not None else None) for index, one in enumerate(parsed)
     ]
     counts = Counter(one.status for one in results)
+    count_unreadable(len(parsed) - len(rated) - counts[Outcome.IGNORED])
     wrong = counts[Outcome.INVALID] + counts[Outcome.CONFLICT]
     body: dict[str, Any] = {
         "created": counts[Outcome.CREATED],
