@@ -26,8 +26,10 @@ class Snippet(msgspec.Struct, frozen=True):
         return format_html_join("\n", "{}", ((self._line(line),) for line in lines))
 
     def _line(self, line: str) -> str:
-        is_own = any(part in line for part in self.own)
-        return format_html("<mark>{}</mark>", line) if is_own else line
+        if not any(part in line for part in self.own):
+            return line
+        text = line.lstrip()
+        return format_html("{}<mark>{}</mark>", line[: len(line) - len(text)], text)
 
 
 class Way(msgspec.Struct, frozen=True):
@@ -226,7 +228,7 @@ WAYS: tuple[Way, ...] = (
         (
             ("config.yaml of the proxy", _LITELLM_CONFIG),
             ("Start it", _LITELLM_START),
-            ("Without the proxy, for callbacks = [“generic_api”]", _LITELLM_SDK),
+            ("Without the proxy, where litellm.callbacks has generic_api", _LITELLM_SDK),
         ),
     ),
 )
