@@ -32,7 +32,7 @@ _PARSERS = {
     # What curl says of any -d body when nobody tells it otherwise.
     "application/x-www-form-urlencoded": parse_json,
 }
-_PRICING: dict[int, str] = {Pricing.PRICED: "priced", Pricing.FREE: "free", Pricing.UNPRICED: "unpriced"}
+PRICING: dict[int, str] = {Pricing.PRICED: "priced", Pricing.FREE: "free", Pricing.UNPRICED: "unpriced"}
 
 
 async def events(request: Request) -> Response:
@@ -124,6 +124,6 @@ def _result(index: int, parsed: Parsed, rated: Rated | None) -> Result:
         return Result(index, parsed.event_id, Outcome.INVALID, error=rated.problem or UNSET, warnings=parsed.warnings)
     if appended.outcome is Outcome.CREATED:
         cost = usd_text(row.cost_nanos)
-        return Result(index, parsed.event_id, Outcome.CREATED, _PRICING[row.pricing], cost, UNSET, parsed.warnings)
+        return Result(index, parsed.event_id, Outcome.CREATED, PRICING[row.pricing], cost, UNSET, parsed.warnings)
     problem = appended.problem or UNSET
     return Result(index, parsed.event_id, appended.outcome, error=problem, warnings=parsed.warnings)

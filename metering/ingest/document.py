@@ -142,7 +142,7 @@ def to_event(document: EventDocument, received_at: dt.datetime) -> tuple[UsageEv
         False,  # estimated: not what a client reports
         _whole(document.duration_ms),
         _whole(document.time_to_first_token_ms),
-        _checked_tags(document.tags) if document.tags else None,
+        checked_tags(document.tags) if document.tags else None,
         _detail(document),
         document.supersedes,
         _body_hash(document),
@@ -192,7 +192,7 @@ def _checked_time(occurred_at: dt.datetime, received_at: dt.datetime) -> dt.date
     return occurred_at
 
 
-def _checked_tags(tags: dict[str, Any]) -> dict[str, str]:
+def checked_tags(tags: dict[str, Any]) -> dict[str, str]:
     if len(tags) > MOST_TAGS:
         raise RefusedError("too_many_tags", f"An event has at most {MOST_TAGS} tags; this one has {len(tags)}.", "tags")
     checked: dict[str, str] = {}
