@@ -16,11 +16,12 @@ from drf_spectacular.generators import SchemaGenerator
 from metering.estimate import description as estimates
 from metering.ingest import description as doors
 from metering.ingest.otlp import description as otlp
+from metering.limits import description as admissions
 from metering.scraping import description as scraping
 
 # What the edge says of its own routes, by PATHS and SCHEMAS.
-EDGE_PARTS = (doors, otlp, estimates, scraping)
-_TAG_ORDER = ("Usage", "Events", "Chats", "Prices")
+EDGE_PARTS = (doors, otlp, estimates, scraping, admissions)
+_TAG_ORDER = ("Usage", "Events", "Chats", "Admissions", "Prices")
 DESCRIPTION = """\
 Send usage, read it back. Every request carries an API key: `Authorization: Bearer tl_…`.
 
