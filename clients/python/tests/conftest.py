@@ -11,6 +11,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import uvicorn
 
+from openai_side import Provider
+from recording import Ledger, recording
+from scripted import scripted
 from tests.conftest import _empty_cache, django_db_modify_db_settings, django_db_setup
 from tokenledger import Client
 
@@ -84,3 +87,18 @@ def client(product: Product, new_client: Callable[..., Client]) -> Client:
     """A client of the running product."""
     product.start()
     return new_client()
+
+
+@pytest.fixture
+def ledger() -> Iterator[Ledger]:
+    with recording() as made:
+        yield made
+
+
+@pytest.fixture
+def provider(request: pytest.FixtureRequest, ledger: Ledger) -> Iterator[Provider]:
+    """A scripted OpenAI; the steps of its script are the fixture's parameter (see openai_side.doing)."""
+    with scripted(*request.param) as server:
+        made = Provider(server, ledger)
+        yield made
+        made.client.close()

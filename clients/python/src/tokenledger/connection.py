@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import encodings.idna  # noqa: F401 (sockets import it at their first connection; see Connection on forks)
 import gzip
 import json
 import threading
@@ -51,8 +52,11 @@ class Connection:
         }
         self._timeout = timeout
         self._lock = threading.Lock()
-        self._http: Optional[httpx.Client] = None
         self._is_closed = False
+        # Made here and not by a thread: a fork in the middle of it would leave the child with half-imported modules.
+        # Reading the certificates is what takes long; forks share what was read.
+        self._tls = httpx.create_ssl_context()
+        self._http: Optional[httpx.Client] = self._open()
 
     def after_fork(self) -> None:
         """Sockets are the parent's: the child opens its own."""
@@ -116,8 +120,11 @@ class Connection:
             if self._is_closed:
                 raise ClosedError("This client is closed.")
             if self._http is None:
-                self._http = httpx.Client(base_url=self.base_url, headers=self._headers, timeout=self._timeout)
+                self._http = self._open()
             return self._http
+
+    def _open(self) -> httpx.Client:
+        return httpx.Client(base_url=self.base_url, headers=self._headers, timeout=self._timeout, verify=self._tls)
 
 
 def _read(response: httpx.Response) -> Answer:

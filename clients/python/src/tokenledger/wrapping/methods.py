@@ -41,7 +41,9 @@ def _managed(
 ) -> Managed:
     asking = tracker.with_usage_asked_for(told, kwargs, is_streamed=True)
     begin = functools.partial(tracker.begin, told, kwargs, given, is_streamed=True)
-    return Managed(original(*args, **asking), begin)
+    with inside():
+        manager = original(*args, **asking)
+    return Managed(manager, begin)
 
 
 def _called(
