@@ -149,6 +149,7 @@ class Reading:
         """A picture, recording or document: an address, a data URL or bare base64 with its type."""
         contents = self.contents
         contents.is_plain = False
+        family = self.tokenizer.family
         start = length = 0
         if isinstance(url, str):
             head, comma, _ = url[:_LONGEST_URL_HEAD].partition(",")
@@ -158,7 +159,7 @@ class Reading:
             if start or media_type:
                 length = len(url) - start
         if "pdf" in media_type:
-            contents.tokens += pdf_tokens(length)
+            contents.tokens += pdf_tokens(family, length)
         elif media_type.startswith("audio/"):
             contents.tokens += audio_tokens(length, media_type[6:])
         elif media_type.startswith("video/"):
@@ -168,7 +169,6 @@ class Reading:
             contents.tokens += length // 4
         else:
             size = picture_size(url[start : start + LONGEST_HEADER]) if length else None
-            family = self.tokenizer.family
             contents.tokens += image_tokens(self.model, family, size, detail if isinstance(detail, str) else "auto")
 
 

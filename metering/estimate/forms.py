@@ -57,7 +57,7 @@ class EstimateForm(forms.Form):
         label="Compare with",
         required=False,
         max_length=MOST_OTHERS * LONGEST_MODEL,
-        widget=forms.Textarea({"rows": 2, "spellcheck": "false"}),
+        widget=forms.Textarea({"rows": 4, "spellcheck": "false"}),
         help_text=f"Names of models with commas between, at most {MOST_OTHERS}.",
     )
 

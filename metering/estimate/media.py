@@ -16,6 +16,7 @@ Size = tuple[int, int]
 ASSUMED_SIZE: Size = (1_024, 1_024)
 # A page of a PDF is read as text and as a picture.
 PAGE_TOKENS = 2_500
+GEMINI_PAGE_TOKENS = 300
 PAGE_BYTES = 50_000
 AUDIO_TOKENS_PER_SECOND = 10
 _AUDIO_BYTES_PER_SECOND = {"wav": 48_000, "pcm16": 48_000}
@@ -80,6 +81,8 @@ def _openai_tokens(model: str, width: int, height: int, detail: str) -> int:
 def _gemini_tokens(model: str, width: int, height: int) -> int:
     if model.startswith("gemini-3"):
         return _GEMINI_3_PICTURE
+    if model.startswith("gemini-2.5"):
+        return _GEMINI_TILE
     if width <= 384 and height <= 384:
         return _GEMINI_TILE
     unit = max(min(width, height) * 2 // 3, 256)
@@ -92,8 +95,9 @@ def _fitted(width: int, height: int, longest: int) -> Size:
     return (width, height) if side <= longest else (max(width * longest // side, 1), max(height * longest // side, 1))
 
 
-def pdf_tokens(base64_chars: int) -> int:
-    return PAGE_TOKENS * max(1, -(-base64_chars * 3 // 4 // PAGE_BYTES))
+def pdf_tokens(family: str, base64_chars: int) -> int:
+    pages = max(1, -(-base64_chars * 3 // 4 // PAGE_BYTES))
+    return pages * (GEMINI_PAGE_TOKENS if family == "gemini" else PAGE_TOKENS)
 
 
 def audio_tokens(base64_chars: int, audio_format: str) -> int:

@@ -18,9 +18,10 @@ WINDOW_CHARS = 160
 
 # Percent. Windows cut words, and what they do not show may be denser.
 _SAMPLED_MARGIN = 108
-# Tokens per 100 bytes of UTF-8: more than 19 in 20 texts of any kind have; docs/algorithms/estimates.md.
+# Tokens per 100 bytes of UTF-8: more than 19 in 20 texts of any kind have; docs/algorithms/estimates.md. Bytes of
+# other alphabets count more where the vocabulary has few of their words.
 _USUAL = {"o200k_base": 36, "cl100k_base": 37}
-_FOREIGN = {"o200k_base": 36, "cl100k_base": 50}
+_FOREIGN = {"o200k_base": 36, "cl100k_base": 52}
 # Digits, hexadecimal and base64: hardly a space in them.
 _DENSE = 70
 _DENSE_BYTES_PER_WORD = 24
@@ -76,6 +77,8 @@ def _windows(texts: Sequence[str], total: int) -> Iterator[str]:
 def _hundredths(window: str, vocabulary: str) -> int:
     """Tokens of a window, times 100."""
     if not window.isascii():
-        return len(window.encode("utf-8", "surrogatepass")) * _FOREIGN[vocabulary]
+        size = len(window.encode("utf-8", "surrogatepass"))
+        foreign = min(2 * (size - len(window)), size)  # exact for alphabets of two bytes a letter
+        return (size - foreign) * _USUAL[vocabulary] + foreign * _FOREIGN[vocabulary]
     is_dense = len(window.split()) * _DENSE_BYTES_PER_WORD < len(window)
     return len(window) * (_DENSE if is_dense else _USUAL[vocabulary])

@@ -8,8 +8,10 @@ import msgspec
 
 from metering.estimate.count import Count
 from metering.estimate.request import DEFAULT_OUTPUT_TOKENS
+from metering.estimate.tokenizers import maker_of
 from metering.events import Usage
 from metering.pricing.book import PriceBook
+from metering.pricing.rate import Pricing
 
 
 class Quote(msgspec.Struct, frozen=True):
@@ -42,9 +44,16 @@ def quote(
     model: str,
     provider: str | None = None,
 ) -> Quote:
-    """The cost of `count` tokens of input and so many of output, at the organization's prices of a moment."""
+    """The cost of `count` tokens of input and so many of output, at the organization's prices of a moment.
+
+    Without a provider a model is priced as its maker sells it, when others sell it too.
+    """
     usage = Usage(input=count.tokens, output=output_tokens)
     rating = book.rate(organization_id, provider=provider, model=model, occurred_at=at, usage=usage)
+    maker = maker_of(model)
+    if rating.pricing is Pricing.UNPRICED and provider is None and maker is not None:
+        # Several sell it, and nobody says who will be asked.
+        rating = book.rate(organization_id, provider=maker, model=model, occurred_at=at, usage=usage)
     return Quote(
         model, provider, count, output_tokens,
         rating.cost_nanos, rating.input_cost_nanos, rating.output_cost_nanos, rating.rule,

@@ -117,6 +117,11 @@ _BY_PROVIDER = {
 }
 
 
+_MAKERS = {
+    "gpt-4o": "openai", "gpt-5": "openai", "gpt-4": "openai", "claude": "anthropic", "claude-5": "anthropic",
+    "gemini": "google", "mistral": "mistral", "deepseek": "deepseek", "cohere": "cohere", "grok": "x-ai",
+}  # fmt: skip
+
 # Bedrock's "us.anthropic." and "openai." before the name.
 _VENDORS = re.compile(r"(?:[a-z]{2,}(?:-[a-z]+)*\.)+")
 
@@ -131,3 +136,8 @@ def tokenizer_of(model: str, provider: str | None = None) -> Tokenizer:
         if found or (not tokenizer.is_exact and pattern.search(bare)):
             return tokenizer
     return _BY_PROVIDER.get(canonical_provider(provider), _OTHER)
+
+
+def maker_of(model: str) -> str | None:
+    """The provider that makes a family of models and sells it itself, if the name tells."""
+    return _MAKERS.get(tokenizer_of(model).family)

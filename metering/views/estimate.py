@@ -15,6 +15,7 @@ from accounts.requests import OrganizationRequest
 from metering.estimate.count import Count, Prompt
 from metering.estimate.forms import EstimateForm
 from metering.estimate.quote import Quote, quote
+from metering.pricing.aliases import provider_in_name
 from metering.pricing.api import effective_prices
 from metering.pricing.book import PriceBook
 from metering.query.run import run
@@ -103,13 +104,20 @@ def _used_models(request: OrganizationRequest) -> list[str]:
         start=at - RECENT,
         end=at,
         zone=organization.zone,
-        group_by=("model",),
+        group_by=("model", "provider"),
         filters={} if may(request.role, Right.SEE_USAGE) else {"member": (request.membership.pk,)},
         metrics=("requests",),
         order_by=("-requests",),
         limit=OWN_MODELS,
     )
-    return [label for row in run(query).rows if (label := row.group["model"].label)]
+    rows = run(query).rows
+    return list(dict.fromkeys(_name(row.group["provider"].label, row.group["model"].label or "") for row in rows))
+
+
+def _name(provider: str | None, model: str) -> str:
+    """How the form takes a model of a provider: together, where the price book reads it so."""
+    together = f"{provider}/{model}"
+    return together if provider and provider_in_name(together) else model
 
 
 def _known_models(used: list[str]) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from metering.estimate.tokenizers import tokenizer_of
+from metering.estimate.tokenizers import maker_of, tokenizer_of
 
 
 @pytest.mark.parametrize(
@@ -92,3 +92,10 @@ def test_scaling_rounds_up() -> None:
     assert tokenizer.scaled(1) == 2
     assert tokenizer.scaled(100) == 114
     assert tokenizer.scaled(0) == 0
+
+
+def test_makers() -> None:
+    assert maker_of("claude-sonnet-4-5") == "anthropic"
+    assert maker_of("gpt-4o-mini") == "openai"
+    assert maker_of("llama-3.3-70b") is None
+    assert maker_of("gpt-oss-120b") is None
