@@ -28,6 +28,8 @@ SCRIPT = Path(__file__).with_name("rates.lua").read_text()
 SCRIPT_DIGEST = hashlib.sha1(SCRIPT.encode(), usedforsecurity=False).hexdigest()
 # Of a trip; who comes while one is under way hears of its failure too.
 TIMEOUT_SECONDS = 0.1
+# In a row, before Redis is taken to be away: one alone may be a busy moment of this very process.
+MOST_TIMEOUTS = 2
 ASK_AGAIN_SECONDS = 1.0
 LOG_AGAIN_SECONDS = 60.0
 
@@ -55,6 +57,7 @@ class Counters:
         self._loop: asyncio.AbstractEventLoop
         # Nobody asks before then; 0 while Redis answers.
         self._away_until = 0.0
+        self._timeouts = 0
         self._log_again_at = 0.0
 
     def start(self) -> None:
@@ -129,9 +132,11 @@ class Counters:
         error = next((reply for reply in replies if isinstance(reply, Exception)), None)
         if error is not None:
             self._fail(error)
-        elif self._away_until:
-            self._away_until = 0.0
-            logger.warning("rate_limits_recovered")
+        else:
+            self._timeouts = 0
+            if self._away_until:
+                self._away_until = 0.0
+                logger.warning("rate_limits_recovered")
         for question, reply in zip(batch, replies, strict=True):
             if question.answer.done():  # its request has gone away
                 continue
@@ -145,7 +150,10 @@ class Counters:
     def _fail(self, error: Exception) -> None:
         RATE_LIMIT_FAILURES.inc()
         now = self._loop.time()
-        self._away_until = now + ASK_AGAIN_SECONDS
+        if isinstance(error, TimeoutError):
+            self._timeouts += 1
+        if self._away_until or not isinstance(error, TimeoutError) or self._timeouts >= MOST_TIMEOUTS:
+            self._away_until = now + ASK_AGAIN_SECONDS
         if now >= self._log_again_at:
             self._log_again_at = now + LOG_AGAIN_SECONDS
             logger.warning("rate_limits_unavailable", error=repr(error))

@@ -12,7 +12,7 @@ import redis
 from structlog.testing import capture_logs
 
 from core.errors import ApiError
-from metering.limits.counters import ASK_AGAIN_SECONDS, TIMEOUT_SECONDS
+from metering.limits.counters import ASK_AGAIN_SECONDS, MOST_TIMEOUTS, TIMEOUT_SECONDS
 from metering.limits.rates import Rate, Rates, Taken
 from metering.telemetry import REGISTRY
 from tests.metering.limits.redis_server import PACKAGED, RedisServer, program
@@ -102,7 +102,7 @@ def test_closed_if_the_operator_wants_it(server: RedisServer, run: Run, settings
         assert run(rates.take(1, 11, FREE, FREE, 10)) == Taken()
 
 
-def test_a_redis_that_hangs_costs_one_short_wait(server: RedisServer, rates: Rates, run: Run) -> None:
+def test_a_redis_that_hangs_costs_two_short_waits(server: RedisServer, rates: Rates, run: Run) -> None:
     run(take(rates))
     server.freeze()
 
@@ -112,14 +112,24 @@ def test_a_redis_that_hangs_costs_one_short_wait(server: RedisServer, rates: Rat
         return time.monotonic() - began
 
     try:
-        assert TIMEOUT_SECONDS <= run(many()) < 3 * TIMEOUT_SECONDS
-        assert run(many()) < TIMEOUT_SECONDS / 2
+        for _ in range(MOST_TIMEOUTS):
+            assert TIMEOUT_SECONDS <= run(many()) < ASK_AGAIN_SECONDS
+        assert run(many()) < TIMEOUT_SECONDS
     finally:
         server.thaw()
     time.sleep(ASK_AGAIN_SECONDS)
     # What was under way has been counted, perhaps; what a late answer says is nobody else's answer.
     looked = run(rates.look(2, 22, LIMIT, FREE))
     assert looked.requests.remaining == 3
+
+
+def test_one_slow_answer_is_no_outage(server: RedisServer, rates: Rates, run: Run) -> None:
+    run(take(rates))
+    server.freeze()
+    assert run(take(rates)) == Taken()
+    server.thaw()
+    # Nobody has to wait for the second in which nothing would be asked.
+    assert run(take(rates)).requests.remaining < 2
 
 
 def test_a_connection_that_redis_closes_is_made_anew_unnoticed(server: RedisServer, rates: Rates, run: Run) -> None:
@@ -134,7 +144,8 @@ def test_a_connection_that_redis_closes_is_made_anew_unnoticed(server: RedisServ
 
 def test_one_asks_again_and_the_others_do_not_wait_for_it(server: RedisServer, rates: Rates, run: Run) -> None:
     server.freeze()
-    run(take(rates))
+    for _ in range(MOST_TIMEOUTS):
+        run(take(rates))
     time.sleep(ASK_AGAIN_SECONDS)
 
     async def waits() -> list[float]:
@@ -147,8 +158,8 @@ def test_one_asks_again_and_the_others_do_not_wait_for_it(server: RedisServer, r
 
     *others, asking = run(waits())
     server.thaw()
-    assert max(others) < TIMEOUT_SECONDS / 2
-    assert TIMEOUT_SECONDS <= asking < 3 * TIMEOUT_SECONDS
+    assert max(others) < TIMEOUT_SECONDS
+    assert TIMEOUT_SECONDS <= asking < ASK_AGAIN_SECONDS
 
 
 def test_a_redis_that_refuses_to_write_is_away_too(server: RedisServer, rates: Rates, run: Run) -> None:

@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from core.errors import ApiError
+from metering.limits import counters
 from metering.limits.rates import Rate, Rates, Taken, Window
 from tests.metering.limits.redis_server import INSTALLED, PACKAGED, RedisServer, program
 
@@ -113,7 +114,10 @@ def runner() -> Iterator[asyncio.Runner]:
 def rates(server: RedisServer, runner: asyncio.Runner) -> Iterator[Rates]:
     found = Rates(server.url)
     runner.run(found.start())
-    yield found
+    # What is tried here is not how long Redis takes on a busy machine.
+    with pytest.MonkeyPatch.context() as patient:
+        patient.setattr(counters, "TIMEOUT_SECONDS", 10.0)
+        yield found
     runner.run(found.stop())
 
 
