@@ -26,7 +26,7 @@ def encrypt(text: str) -> bytes:
     return _box().encrypt(text.encode())
 
 
-def decrypt(sealed: bytes) -> str:
+def decrypt(sealed: bytes | memoryview) -> str:
     """What `encrypt` was given. Raises SecretLostError when no configured key opens it."""
     try:
         return _box().decrypt(bytes(sealed)).decode()
@@ -37,7 +37,7 @@ def decrypt(sealed: bytes) -> str:
         ) from error
 
 
-def renew(sealed: bytes) -> bytes:
+def renew(sealed: bytes | memoryview) -> bytes:
     """The same secret under today's SECRET_KEY. Raises SecretLostError as `decrypt` does."""
     return encrypt(decrypt(sealed))
 

@@ -206,7 +206,7 @@ async def embeddings(request: Request) -> Response:
     model, given = body["model"], body.get("input")
     if model not in DIMENSIONS:
         raise RefusedError(400, f"{model} makes no embeddings.")
-    inputs = given if isinstance(given, list) and not _is_tokens(given) else [given]
+    inputs: list[Any] = given if isinstance(given, list) and not _is_tokens(given) else [given]
     if not 1 <= len(inputs) <= MOST_INPUTS or not all(isinstance(one, str) or _is_tokens(one) for one in inputs):
         raise RefusedError(400, f"input is a text, a list of tokens, or a list of up to {MOST_INPUTS} of them.")
     dimensions = limit_of(body, "dimensions") or DIMENSIONS[model]
