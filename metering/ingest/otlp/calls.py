@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from metering.events import MAX_COUNT
-from metering.ingest.document import EARLIEST, FUTURE_TOLERANCE, RefusedError
+from metering.ingest.document import EARLIEST, FUTURE_TOLERANCE, MOST_TAGS, RefusedError
 from metering.ingest.otlp import attributes as a
 from metering.ingest.otlp.report import Rank, Report
 from metering.ingest.otlp.span import Span
@@ -165,7 +165,7 @@ def _tags(chain: Sequence[Mapping[str, Any]]) -> dict[str, str]:
     found: dict[str, str] = {}
     for each in chain:
         found = a.tags(each) | _metadata(each) | found
-    return found
+    return dict(sorted(found.items())[:MOST_TAGS])
 
 
 def _metadata(attributes: a.Attributes) -> dict[str, str]:

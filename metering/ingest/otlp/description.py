@@ -110,7 +110,7 @@ def _operation(
     }
 
 
-_NOTHING_TO_SAY = {"Taken": {"value": {}}}
+_NOTHING_TO_SAY: dict[str, Any] = {"Taken": {"value": {}}}
 _IGNORED = "Taken and ignored, so that an exporter of all signals may be pointed here. Usage comes from traces."
 
 PATHS: dict[str, dict[str, Any]] = {

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from metering.events import MAX_COUNT, Usage, UsageEvent
+from metering.ingest.document import MOST_TAGS
 from metering.ingest.otlp.usage import Source
 
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
@@ -64,7 +65,6 @@ _WORTH_CORRECTING = (
     "usage", "status", "model", "provider", "project", "user", "end_user", "chat", "message", "feature", "tool",
     "integration", "service_tier",
 )  # fmt: skip
-_MOST_TAGS = 32
 
 
 def merge(one: Report, other: Report) -> Report:
@@ -78,7 +78,7 @@ def merge(one: Report, other: Report) -> Report:
         ended_us=max(one.ended_us, other.ended_us),
         # An attempt that failed is no reason to call a call failed that gave an answer.
         error_code=(first.error_code or second.error_code) if first.status != "ok" else None,
-        tags=dict(sorted(tags.items())[:_MOST_TAGS]),
+        tags=dict(sorted(tags.items())[:MOST_TAGS]),
         **filled,
     )
 
