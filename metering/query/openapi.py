@@ -14,14 +14,15 @@ from django.views.decorators.http import require_safe
 from drf_spectacular.generators import SchemaGenerator
 
 from metering.estimate import description as estimates
+from metering.gateway import description as gateway
 from metering.ingest import description as doors
 from metering.ingest.otlp import description as otlp
 from metering.limits import description as admissions
 from metering.scraping import description as scraping
 
 # What the edge says of its own routes, by PATHS and SCHEMAS.
-EDGE_PARTS = (doors, otlp, estimates, scraping, admissions)
-_TAG_ORDER = ("Usage", "Events", "Chats", "Admissions", "Prices")
+EDGE_PARTS = (gateway, doors, otlp, estimates, admissions, scraping)
+_TAG_ORDER = ("Gateway", "Usage", "Events", "Chats", "Estimates", "Admissions", "Prices")
 DESCRIPTION = """\
 Send usage, read it back. Every request carries an API key: `Authorization: Bearer tl_…`.
 
