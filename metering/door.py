@@ -12,11 +12,17 @@ from starlette.responses import Response
 from accounts.keys import KeyGrant
 from accounts.models import Scope
 from core.errors import ApiError
+from metering.limits.admission import Admission
 from metering.recorder import Recorder
 
 
 def recorder(request: Request) -> Recorder:
     found: Recorder = request.app.state.recorder
+    return found
+
+
+def admission(request: Request) -> Admission:
+    found: Admission = request.app.state.admission
     return found
 
 

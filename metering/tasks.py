@@ -15,6 +15,7 @@ from core.tenancy import unscoped
 from metering import prove, rebuilding
 from metering.imports import course
 from metering.ingest.otlp import memory
+from metering.limits import expiry
 from metering.models import ImportStatus, Ledger
 
 logger = structlog.get_logger(__name__)
@@ -84,3 +85,9 @@ def prove_months(organization_id: int, by: str, month: str | None = None) -> Non
 def forget_traced_calls() -> None:
     """Beat: spans of one call come close together; what was reported long ago need not be remembered."""
     memory.forget_old(dt.datetime.now(dt.UTC))
+
+
+@shared_task(name="metering.expire_holds")
+def expire_holds() -> None:
+    """Beat: what was held for calls that nobody settled becomes estimated events."""
+    expiry.expire_holds()

@@ -15,7 +15,7 @@ from starlette.responses import Response
 from accounts.models import Scope
 from core.errors import ApiError, error_body
 from core.money import usd_text
-from metering.door import granted, json_response, recorder
+from metering.door import admission, granted, json_response, recorder
 from metering.ingest import cloudevents
 from metering.ingest.batch import Parsed, parse_json, parse_ndjson
 from metering.pipeline import Rated, Sender
@@ -44,8 +44,13 @@ async def events(request: Request) -> Response:
         parsed = read(request, body, query, received_at)
         sound = [one.event for one in parsed if one.event is not None]
         rated = await ledger.record(grant.organization_id, Sender.of(grant), sound, received_at)
-        with_results = query.get("results") != "none"
-        return answer(parsed, rated, with_results=with_results, request_id=request.state.id)
+        return answer(
+            parsed,
+            rated,
+            with_results=query.get("results") != "none",
+            request_id=request.state.id,
+            limits_exceeded=await admission(request).exceeded(grant.organization_id),
+        )
 
 
 def read(request: Request, body: bytes, query: Mapping[str, str], received_at: dt.datetime) -> list[Parsed]:
@@ -84,8 +89,15 @@ class Result(msgspec.Struct, omit_defaults=True):
     reason: str | UnsetType = UNSET
 
 
-def answer(parsed: Sequence[Parsed], rated: Sequence[Rated], *, with_results: bool, request_id: str) -> Response:
-    """200 when all are fine, 207 when some are not, 422 when none is."""
+def answer(
+    parsed: Sequence[Parsed],
+    rated: Sequence[Rated],
+    *,
+    with_results: bool,
+    request_id: str,
+    limits_exceeded: Sequence[str] = (),
+) -> Response:
+    """200 when all are fine, 207 when some are not, 422 when none is. What has happened is not refused for a limit."""
     outcomes = iter(rated)
     results = [
         _result(index, one, next(outcomes) if one.event is not None else None) for index, one in enumerate(parsed)
@@ -101,6 +113,8 @@ def answer(parsed: Sequence[Parsed], rated: Sequence[Rated], *, with_results: bo
     }
     if counts[Outcome.IGNORED]:
         body["ignored"] = counts[Outcome.IGNORED]
+    if limits_exceeded:
+        body["limits_exceeded"] = limits_exceeded
     if with_results:
         body["results"] = results
     elif wrong:

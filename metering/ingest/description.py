@@ -25,6 +25,14 @@ _ANSWER: dict[str, Any] = {
             **_COUNT,
             "description": "Taken, and not recorded: no calls to a model. Absent when there are none.",
         },
+        "limits_exceeded": {
+            "type": "array",
+            "items": {"type": "string"},
+            "description": (
+                "Names of the limits that the organization is over, as of some seconds ago; absent when it is over none. "
+                "What has happened is stored all the same."
+            ),
+        },
         "results": {
             "type": "array",
             "description": "One for each event; with results=none only those that were not stored.",

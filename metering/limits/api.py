@@ -18,11 +18,11 @@ from accounts.keys import KeyGrant
 from accounts.models import Scope
 from core.errors import ApiError
 from core.money import usd_text
-from metering.door import granted, json_response, recorder
+from metering.door import admission, granted, json_response, recorder
 from metering.events import Usage, UsageEvent
 from metering.ingest.api import PRICING, content_type_of
 from metering.ingest.batch import json_body, parse_value
-from metering.limits.admission import Admission, Held
+from metering.limits.admission import Held
 from metering.limits.document import AdmissionDocument, read
 from metering.limits.policy import read_limits
 from metering.limits.rates import Rate, Taken
@@ -47,7 +47,7 @@ async def admit(request: Request) -> Response:
     usage = event.usage
     taken = await _take_rate(request, grant, usage.total_tokens if usage else 0)
     try:
-        held = await _admission(request).hold(
+        held = await admission(request).hold(
             grant.organization_id,
             Sender.of(grant),
             event,
@@ -75,11 +75,11 @@ async def settle(request: Request) -> Response:
                 raise ApiError(422, "invalid_body", "The body is one event, as POST /v1/events takes it.") from error
     found = await _find(request, grant, admission_id)
     event = _event(value, admission_id, found, request)
-    admission, sender = _admission(request), Sender.of(grant)
+    desk, sender = admission(request), Sender.of(grant)
     if found.hold_id is None:
-        (rated,) = await admission.settle_late(grant.organization_id, sender, [event])
+        (rated,) = await desk.settle_late(grant.organization_id, sender, [event])
     else:
-        rated = await admission.settle(grant.organization_id, sender, event, found.hold_id)
+        rated = await desk.settle(grant.organization_id, sender, event, found.hold_id)
     return _settled(admission_id, rated)
 
 
@@ -87,7 +87,7 @@ async def release(request: Request) -> Response:
     grant = await granted(request, Scope.GATEWAY, Scope.USAGE_WRITE)
     admission_id = _id_in(request)
     found = await _find(request, grant, admission_id)
-    is_released = found.hold_id is not None and await _admission(request).release_found(
+    is_released = found.hold_id is not None and await admission(request).release_found(
         grant.organization_id, found.hold_id
     )
     if not is_released:
@@ -98,11 +98,6 @@ async def release(request: Request) -> Response:
 
 
 # ── What is asked ──
-
-
-def _admission(request: Request) -> Admission:
-    found: Admission = request.app.state.admission
-    return found
 
 
 def _id_in(request: Request) -> str:
@@ -165,7 +160,7 @@ async def _take_rate(request: Request, grant: KeyGrant, tokens: int) -> Taken:
 
 async def _find(request: Request, grant: KeyGrant, admission_id: str) -> Found:
     """Raises ApiError 404 for what is no admission of the key's organization, or of another project than the key's."""
-    found = await _admission(request).find(grant.organization_id, admission_id)
+    found = await admission(request).find(grant.organization_id, admission_id)
     if found is None or (grant.project_id is not None and found.project_id not in (None, grant.project_id)):
         raise ApiError(404, "not_found", "There is no admission with this id.", param="id")
     return found

@@ -19,7 +19,7 @@ _ADMITTED: dict[str, Any] = {
         "expires_at": {"type": "string", "format": "date-time"},
         "remaining": {
             "type": "object",
-            "description": "What is left beside this call, of its tightest limit in each unit; null without such a limit.",
+            "description": "What is left beside this call, of the tightest limit in each unit; null without one.",
             "required": ["tokens", "cost_usd", "credits"],
             "properties": {"tokens": _NUMBER, "cost_usd": {"type": ["string", "null"]}, "credits": _NUMBER},
         },
@@ -32,7 +32,7 @@ _SETTLED: dict[str, Any] = {
         "id": {"type": "string"},
         "event_id": {
             "type": "string",
-            "description": "The admission's id; after it had expired that with `:settled`, for it supersedes the estimate.",
+            "description": "The admission's id; with `:settled` after it had expired, to supersede the estimate.",
         },
         "status": {"enum": ["created", "duplicate"]},
         "pricing": {"enum": ["priced", "free", "unpriced"]},
@@ -117,8 +117,8 @@ PATHS: dict[str, dict[str, Any]] = {
                 "422": {"description": "Understood, but wrong; or no price under a limit in money.", **_ERROR},
                 "429": {
                     "description": (
-                        "Over a limit (`insufficient_quota`) or too fast (`rate_limit_exceeded`); Retry-After says when "
-                        "there may be room."
+                        "Over a limit (`insufficient_quota`) or too fast (`rate_limit_exceeded`); Retry-After says "
+                        "when there may be room."
                     ),
                     **_ERROR,
                 },
