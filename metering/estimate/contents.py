@@ -17,7 +17,7 @@ from metering.estimate.tokenizers import Tokenizer
 # Of parts nobody has described here: what these hold is no text.
 _OPAQUE = frozenset(
     {"type", "id", "call_id", "tool_use_id", "data", "file_data", "b64_json", "signature", "encrypted_content"}
-    | {"cache_control", "status", "index"}
+    | {"cache_control", "status", "index", "thoughtSignature", "thought_signature"}
 )
 _LONGEST_URL_HEAD = 200
 _LONGEST_WORD = 500

@@ -68,7 +68,7 @@ def _percent(counted: int, percent: int) -> int:
 
 _O200K, _CL100K = "o200k_base", "cl100k_base"
 _GPT_FRAME = Frame(4, 3, 5, 70)
-_REASONING_FRAME = Frame(4, 2, 30, 75)
+_REASONING_FRAME = Frame(4, 2, 75, 75)
 
 # The first whose pattern begins the model's own name; of inexact ones also one that has it anywhere in it.
 _BY_NAME = tuple(

@@ -1,6 +1,6 @@
 """OpenAI's two vocabularies, from this package's own files: no network, checked at load, loaded when first needed.
 
-Loading takes some 0.3 s and 25 (cl100k) or 45 MB (o200k) that stay, so nothing loads one by importing this module,
+Loading takes some 0.3 s and 25 (cl100k) or 50 MB (o200k) that stay, so nothing loads one by importing this module,
 and the event loop only ever asks `loaded`.
 """
 
@@ -14,9 +14,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import zstandard
-
-# tiktoken's Encoding keeps the ranks a second time, as a dictionary of Python's: 30 MB for nothing.
-from tiktoken._tiktoken import CoreBPE
 
 FOLDER = Path(__file__).parent / "vocabularies"
 
@@ -55,6 +52,10 @@ class Vocabulary:
     __slots__ = ("_core", "name")
 
     def __init__(self, name: str) -> None:
+        # Imported where it is needed: it brings the whole package along. Its Encoding keeps the ranks a second time, as
+        # a dictionary of Python's: 30 MB for nothing.
+        from tiktoken._tiktoken import CoreBPE
+
         self.name = name
         self._core = CoreBPE(_read_ranks(name), {}, _PATTERN[name])
 
