@@ -1,4 +1,4 @@
-"""What the gateway says of itself in the OpenAPI document: its addresses, and what it adds to the providers' own APIs."""
+"""What the gateway says of itself in the OpenAPI document: addresses, and what it adds to the providers' own APIs."""
 
 from __future__ import annotations
 
