@@ -154,8 +154,14 @@ class Recorder:
         """Work on the database in a transaction of its own."""
 
         def act() -> T:
-            with self.pool.connection() as connection:
-                return transact(connection, steps)
+            while True:
+                with self.pool.connection() as connection:
+                    try:
+                        ConnectionPool.check_connection(connection)
+                    except psycopg.OperationalError:
+                        # It died idle, in a restart of the database: the pool drops it and has others, or refuses.
+                        continue
+                    return transact(connection, steps)
 
         return await asyncio.to_thread(act)
 
