@@ -11,20 +11,13 @@ import argparse
 import asyncio
 import gc
 import os
-import shutil
-import signal
-import socket
-import subprocess
-import sys
-import tempfile
 import time
-import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parent.parent
+import psutil
+
+from benchmarks.serving import application, connect, cpu_seconds, cpu_seconds_of_children, own_databases, postmaster
+
 ONE_BY_ONE = "benchmarks.ingest:one_by_one"
 
 
@@ -69,18 +62,12 @@ def prepare_ledger() -> str:
     return secret
 
 
-def _connect() -> Any:
-    import psycopg
-
-    return psycopg.connect(os.environ["DATABASE_URL"].replace("postgres://", "postgresql://"), autocommit=True)
-
-
 def raw_copy(most_rows: int) -> tuple[int, float, float]:
     """The rows stored so far, by binary COPY on one connection into a table of the same columns and primary key.
 
     Returns (rows, rows a second in one transaction, rows a second with a commit every 1,000).
     """
-    with _connect() as connection, connection.cursor() as cursor:
+    with connect() as connection, connection.cursor() as cursor:
         source = f"COPY (SELECT * FROM metering_event LIMIT {most_rows}) TO STDOUT (FORMAT BINARY)"
         with cursor.copy(source) as copy:
             blocks = [bytes(block) for block in copy]  # a block is a row, the first with the header
@@ -105,39 +92,12 @@ def raw_copy(most_rows: int) -> tuple[int, float, float]:
 
 def counts() -> tuple[int, int]:
     """(events, requests in the day cube's total): what the phases must have left behind."""
-    with _connect() as connection:
+    with connect() as connection:
         events = connection.execute("SELECT count(*) FROM metering_event").fetchone()[0]
         total = connection.execute(
             "SELECT coalesce(sum(requests), 0) FROM metering_usage_day WHERE kind = 0"
         ).fetchone()[0]
     return events, int(total)
-
-
-@contextmanager
-def edge(application: str, *, factory: bool = False) -> Iterator[tuple[int, int]]:
-    """A real server process; yields its port and its process id."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "uvicorn", application, "--host", "127.0.0.1", "--port", str(port),
-               "--loop", "uvloop", "--http", "httptools", "--no-access-log", "--log-level", "warning"]  # fmt: skip
-    command += ["--factory"] if factory else []
-    process = subprocess.Popen(command, cwd=ROOT)
-    try:
-        for _ in range(300):
-            try:
-                urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=1)
-            except urllib.error.HTTPError:
-                break
-            except OSError:
-                time.sleep(0.1)
-        yield port, process.pid
-    finally:
-        process.send_signal(signal.SIGTERM)
-        try:
-            process.wait(15)
-        except subprocess.TimeoutExpired:
-            process.kill()
 
 
 # ── Phases ──
@@ -147,15 +107,16 @@ class Bench:
     def __init__(self, secret: str, seconds: float) -> None:
         self._secret = secret
         self._seconds = seconds
-        self._postmaster = _database()
+        self._postmaster = postmaster()
         self.acknowledged = 0
 
-    def phase(self, name: str, port: int, pid: int, *, size: int, connections: int, most: int) -> tuple[float, float]:
+    def phase(
+        self, name: str, port: int, process: psutil.Process, *, size: int, connections: int, most: int
+    ) -> tuple[float, float]:
         """Run one phase and print its line; returns events a second and the 99th percentile."""
         import msgspec
-        import psutil
 
-        from benchmarks.loopback import drive, request
+        from benchmarks.loopback import Run, drive, request
         from benchmarks.workload import Workload
 
         supply = Workload(f"{name.replace(' ', '')}{connections}")
@@ -165,13 +126,12 @@ class Bench:
             for _ in range(most)
         ]
         gc.freeze()
-        edge_process = psutil.Process(pid)
 
         def spent() -> tuple[float, float, float]:
-            return _cpu(edge_process), _database_cpu(self._postmaster), time.process_time()
+            return cpu_seconds(process), cpu_seconds_of_children(self._postmaster), time.process_time()
 
         before = spent()
-        run = asyncio.run(drive(port, requests, connections, self._seconds))
+        run = asyncio.run(drive(Run(), port, requests, connections, self._seconds))
         after = spent()
         if set(run.statuses) != {"200"}:
             raise SystemExit(f"{name}: answers were {run.statuses}; the last: {run.last_answer[:300]!r}")
@@ -183,29 +143,6 @@ class Bench:
         return speed, p99
 
 
-def _cpu(process: Any) -> float:
-    times = process.cpu_times()
-    return float(times.user + times.system)
-
-
-def _database() -> Any:
-    """The server's first process; its children do the work."""
-    import psutil
-
-    with _connect() as connection:
-        return psutil.Process(psutil.Process(connection.info.backend_pid).ppid())
-
-
-def _database_cpu(postmaster: Any) -> float:
-    import psutil
-
-    total = 0.0
-    for child in postmaster.children():
-        with suppress(psutil.NoSuchProcess):
-            total += _cpu(child)
-    return total
-
-
 def measure(seconds: float) -> None:
     secret = prepare_ledger()
     print(f"{'':34} {'':4} {'':12} {'latency, ms':>19} {'CPU per event, µs':>32}")
@@ -213,7 +150,7 @@ def measure(seconds: float) -> None:
         f"{'phase':34} {'conn':>4} {'events/s':>12} {'p50':>10} {'p99':>8} {'edge':>10} {'database':>10} {'client':>10}"
     )
     bench = Bench(secret, seconds)
-    with edge("config.edge:application") as server:
+    with application("config.edge:application") as server:
         bench.phase("warm-up", *server, size=100, connections=2, most=30)
         thousand, _ = bench.phase("batches of 1,000", *server, size=1_000, connections=8, most=int(60 * seconds))
         # Beside it in time as well: the machine may be another one in a minute.
@@ -222,7 +159,7 @@ def measure(seconds: float) -> None:
         for connections in (1, 16):
             bench.phase("single events", *server, size=1, connections=connections, most=int(8_000 * seconds))
         single, p99 = bench.phase("single events", *server, size=1, connections=64, most=int(15_000 * seconds))
-    with edge(ONE_BY_ONE, factory=True) as server:
+    with application(ONE_BY_ONE, factory=True) as server:
         bench.phase("warm-up", *server, size=1, connections=4, most=100)
         plain, _ = bench.phase(
             "a transaction for each event", *server, size=1, connections=64, most=int(4_000 * seconds)
@@ -245,19 +182,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=4.0, help="the length of each phase")
     seconds = parser.parse_args().seconds
-    from config import embedded
-
-    directory = Path(tempfile.mkdtemp(prefix="tokenledger-bench-"))
-    directory.chmod(0o755)
-    os.environ |= {"TOKENLEDGER_DATA_DIR": str(directory), "DEBUG": "0", "SECRET_KEY": "only-for-the-benchmark",
-                   "DJANGO_SETTINGS_MODULE": "config.settings", "LOG_LEVEL": "WARNING"}  # fmt: skip
-    for name in ("DATABASE_URL", "REDIS_URL", "TOKENLEDGER_EMBEDDED"):
-        os.environ.pop(name, None)
-    import atexit
-
-    # Registered before the servers' own hooks, so it runs after they have stopped.
-    atexit.register(shutil.rmtree, directory, ignore_errors=True)
-    embedded.provide()
+    own_databases()
     measure(seconds)
 
 
