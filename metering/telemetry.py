@@ -73,7 +73,7 @@ LANE_FAILURES = Counter(
 
 HOLDS_PLACED = Counter("tokenledger_holds_placed", "Holds committed before a call.", registry=REGISTRY)
 HOLDS_REFUSED = Counter(
-    "tokenledger_holds_refused", "Calls for which no hold was placed, by the limit that was reached.",
+    "tokenledger_holds_refused", "Calls refused a hold, by what was in the way: allowance, budget, credits, unpriced.",
     ["limit"], registry=REGISTRY,
 )  # fmt: skip
 RATE_LIMIT_REFUSALS = Counter(

@@ -18,6 +18,7 @@ from starlette.types import Receive, Scope, Send
 from metering.gateway.streams import OversizedEventError, StreamReader
 from metering.gateway.upstream import BROKEN
 from metering.models.upstreams import Protocol
+from metering.telemetry import GATEWAY_OPEN_STREAMS
 
 logger = structlog.get_logger(__name__)
 
@@ -77,7 +78,8 @@ class StreamedAnswer(Response):
         leaving.add_done_callback(lambda _: self._upstream.close())
         try:
             await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
-            cut_by = await self._pass_on(send, leaving)
+            with GATEWAY_OPEN_STREAMS.track_inprogress():
+                cut_by = await self._pass_on(send, leaving)
             await send({"type": "http.response.body", "body": b""})
         finally:
             leaving.cancel()

@@ -46,6 +46,7 @@ from metering.store.base import Appended, Outcome, StoredEvent
 from metering.store.holds import Found
 from metering.store.postgres import StaleClockError
 from metering.store.steps import Execute, Steps
+from metering.telemetry import HOLDS_PLACED
 
 logger = structlog.get_logger(__name__)
 
@@ -191,6 +192,8 @@ class Admission:
         granted = await self._claimed(claim, self._claims.make(claim, directory.clock))
         if not isinstance(granted, Granted):
             refusals.refuse(claim, granted.short, now)
+        if granted.id == claim.id:
+            HOLDS_PLACED.inc()
         if lifetime_seconds is None:
             self._leases[granted.id] = (organization_id, time.monotonic() + LONGEST_CALL_SECONDS)
         remaining = Remaining.of(granted.standings)

@@ -15,6 +15,7 @@ from metering.limits.decide import Claim
 from metering.limits.rules import Rule
 from metering.limits.standing import Standing
 from metering.models import LimitKind, LimitUnit
+from metering.telemetry import HOLDS_REFUSED
 
 # Calls under way may use less than is held for them, and are over soon.
 HELD_RETRY_SECONDS = 5
@@ -32,6 +33,7 @@ def refuse(claim: Claim, short: Sequence[Standing], now: dt.datetime) -> NoRetur
     """Raises ApiError 402 or 429 for the limit that has room for the claim last."""
     standing = max(short, key=lambda one: (_wait(claim, one, now), one.rule.id))
     rule = standing.rule
+    HOLDS_REFUSED.labels(rule.kind).inc()
     wait = _wait(claim, standing, now)
     is_soon = _is_only_held(claim, standing)
     # The official SDKs try again on 429 unless they are told.
@@ -46,6 +48,7 @@ def refuse(claim: Claim, short: Sequence[Standing], now: dt.datetime) -> NoRetur
 
 
 def refuse_unpriced(model: str, rule: Rule) -> NoReturn:
+    HOLDS_REFUSED.labels("unpriced").inc()
     raise ApiError(
         422,
         "unpriced_model",
