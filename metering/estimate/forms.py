@@ -12,7 +12,7 @@ from django.template.defaultfilters import filesizeformat
 from metering.estimate.count import Prompt
 from metering.events import MAX_COUNT
 
-LARGEST_FILE = 5 * 1024 * 1024
+LARGEST_FILE = LONGEST_TEXT = 5 * 1024 * 1024
 MOST_OTHERS = 20
 LONGEST_MODEL = 200
 _ENDINGS = ".txt,.md,.csv,.tsv,.json,.jsonl,.xml,.html,.css,.js,.ts,.py,.java,.go,.rs,.sql,.yaml,.yml,.log,text/*"
@@ -34,6 +34,7 @@ class EstimateForm(forms.Form):
         label="Text or chat",
         required=False,
         strip=False,
+        max_length=LONGEST_TEXT,
         widget=forms.Textarea({"rows": 9, "spellcheck": "false", "class": "tl-mono"}),
         help_text="A chat is a list of messages, or a whole request with messages, system and tools.",
     )
