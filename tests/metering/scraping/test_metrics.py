@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 import pytest
 from django.conf import settings as configured
+from prometheus_client import generate_latest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse
 from starlette.testclient import TestClient
@@ -18,8 +19,10 @@ from starlette.testclient import TestClient
 from accounts.models import Organization, Scope
 from metering import telemetry
 from metering.edge import App
+from metering.models import LimitUnit
 from tests.cast import Key
 from tests.metering.door import Door, event
+from tests.metering.limits.calls import Desk, call, limit, with_desk
 
 LOCAL, ELSEWHERE = ("127.0.0.1", 40_000), ("203.0.113.9", 40_000)
 OPENMETRICS = "application/openmetrics-text; version=1.0.0"
@@ -158,6 +161,28 @@ def test_work_is_counted(door: Door, local: TestClient, prices: None, acme: Orga
     assert risen("group_commit_duration_seconds_count", lane="group-commit") == 3
     assert risen("group_commit_wait_seconds_count", lane="group-commit") == 3
     assert after("group_commit_waiting_rows", lane="group-commit") == 0
+
+
+def test_holds_are_counted(prices: None, acme: Organization) -> None:
+    def counted() -> tuple[float, ...]:
+        sample = Sample(generate_latest(telemetry.REGISTRY).decode())
+        refused = [sample("holds_refused_total", limit=name) for name in ("allowance", "unpriced")]
+        return sample("holds_placed_total"), *refused
+
+    async def act(desk: Desk) -> None:
+        await desk.hold(call("a", 400))
+        await desk.try_hold(call("b", 400))
+
+    async def act_without_a_price(desk: Desk) -> None:
+        await desk.try_hold(call("c", 1, model="nobody-knows"))
+
+    limit(acme, 500)
+    placed, full, unpriced = counted()
+    with_desk(acme, act)
+    assert counted() == (placed + 1, full + 1, unpriced)
+    limit(acme, 10**9, LimitUnit.COST, source="budget")
+    with_desk(acme, act_without_a_price)
+    assert counted() == (placed + 1, full + 1, unpriced + 1)
 
 
 def test_nothing_of_a_tenant_is_in_it(door: Door, local: TestClient, acme: Organization, acme_key: Key) -> None:
