@@ -86,11 +86,12 @@ class Cluster:
 
 
 class Server:
-    """A real edge process on a loopback port."""
+    """A real edge process on a loopback port: a free one, or that of a server that is no more."""
 
-    def __init__(self, cluster: Cluster) -> None:
+    def __init__(self, cluster: Cluster, port: int = 0) -> None:
         with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(("127.0.0.1", port))
             self.port: int = probe.getsockname()[1]
         command = [sys.executable, "-m", "uvicorn", "config.edge:application", "--host", "127.0.0.1",
                    "--port", str(self.port), "--no-access-log", "--log-level", "error"]  # fmt: skip

@@ -1,6 +1,6 @@
 """Client of Tokenledger, which meters what an organization spends on language models."""
 
-from tokenledger.admission import Admission
+from tokenledger.admission import Admission, Remaining
 from tokenledger.answers import (
     Allowance,
     Buckets,
@@ -84,6 +84,7 @@ __all__ = [
     "Receipt",
     "ReceiptLine",
     "ReceiptVersion",
+    "Remaining",
     "Stats",
     "TokenledgerError",
     "Unauthorized",

@@ -271,13 +271,18 @@ class ChatUsage(Figures, _ChatHead):
 
 @dataclass(frozen=True)
 class Estimate:
-    """`is_exact`: whether `tokenizer` is the model's own. `cost_usd` None: the model has no known price."""
+    """`is_exact`: whether `tokenizer` is the model's own. `cost_usd` None: the model has no known price.
+
+    The output is `max_output_tokens`, or what the server takes for the model's usual one.
+    """
 
     input_tokens: int
     max_output_tokens: Optional[int]
     cost_usd: Optional[Decimal]
     tokenizer: Optional[str]
     is_exact: bool
+    input_cost_usd: Optional[Decimal] = None
+    output_cost_usd: Optional[Decimal] = None
 
 
 @dataclass(frozen=True)

@@ -180,14 +180,15 @@ class Client(Reading):
         text: Optional[str] = None,
         input_tokens: Optional[int] = None,
         max_output_tokens: Optional[int] = None,
+        provider: Optional[str] = None,
     ) -> Estimate:
         """Tokens and cost of a call that has not been made: of its messages, a text, or a number of tokens."""
         given = {"messages": messages, "text": text, "input_tokens": input_tokens}
         asked = {name: value for name, value in given.items() if value is not None}
         if len(asked) != 1:
             raise TypeError("estimate() takes one of messages, text and input_tokens")
-        if max_output_tokens is not None:
-            asked["max_output_tokens"] = max_output_tokens
+        optional = {"max_output_tokens": max_output_tokens, "provider": provider}
+        asked.update((name, value) for name, value in optional.items() if value is not None)
         return _read(Estimate, self._connection.ask("POST", "/v1/estimate", body={"model": model, **asked}))
 
     def admit(
@@ -196,22 +197,23 @@ class Client(Reading):
         model: str,
         estimated_tokens: int,
         estimated_cost_usd: Union[Decimal, str, None] = None,
-        user: Optional[str] = None,
-        project: Optional[str] = None,
+        provider: Optional[str] = None,
+        expires_in_seconds: Optional[int] = None,
+        **dimensions: Unpack[Dimensions],
     ) -> Admission:
         """Reserve room under every limit before a call; use it in a `with` block and settle what was used.
 
-        `user` and `project` are those of `context()` unless given. Raises LimitReached (see its `retry_after`) or
-        CreditsSpent when there is none.
+        The call is of `dimensions` and of those of `context()`. Raises LimitReached (see its `retry_after`) or
+        CreditsSpent when there is no room.
         """
-        context = merge(self.dimensions, {"user": user} if user else {}, {"project": project} if project else {})
+        check(dimensions)
         asked = {
             "estimated_tokens": estimated_tokens,
-            "estimated_cost_usd": estimated_cost_usd,
-            "user": context.get("user"),
-            "project": context.get("project"),
+            "estimated_cost_usd": None if estimated_cost_usd is None else str(estimated_cost_usd),
+            "provider": provider,
+            "expires_in_seconds": expires_in_seconds,
         }
-        return Admission(self._connection, model, asked, context)
+        return Admission(self._connection, model, asked, merge(self.dimensions, dimensions))
 
     # ── Processes ──
 
