@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import httpx
 import psutil
@@ -60,6 +63,9 @@ class Demo:
     def get(self, path: str) -> httpx.Response:
         return httpx.get(f"http://127.0.0.1:{self.port}{path}", headers=self.headers, timeout=30)
 
+    def post(self, path: str, body: dict[str, Any]) -> httpx.Response:
+        return httpx.post(f"http://127.0.0.1:{self.port}{path}", json=body, headers=self.headers, timeout=30)
+
     def __enter__(self) -> Self:
         return self
 
@@ -69,21 +75,24 @@ class Demo:
             self.process.wait(60)
 
     def interrupt(self) -> None:
+        children = psutil.Process(self.process.pid).children(recursive=True)
         os.killpg(self.process.pid, signal.SIGINT)
         assert self.process.wait(60) == 0, self.log.read_text()
+        _, alive = psutil.wait_procs(children, timeout=20)
+        assert not alive
 
 
 @pytest.fixture
-def directory(tmp_path: Path) -> Path:
-    for path in (tmp_path, *tmp_path.parents[:3]):
-        if path != Path("/tmp") and path.owner() == Path.home().owner():
-            path.chmod(0o755)
-    return tmp_path / "demo"
+def directory() -> Iterator[Path]:
+    """Not pytest's own: another test run closes that one's parents to the account PostgreSQL runs under."""
+    with tempfile.TemporaryDirectory(prefix="tokenledger-demo-") as parent:
+        Path(parent).chmod(0o755)
+        yield Path(parent) / "demo"
 
 
 def left_behind(directory: Path) -> list[str]:
     """What still runs a moment later: PostgreSQL says that it has ended just before it has."""
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 20
     while (found := running(directory)) and time.monotonic() < deadline:
         time.sleep(0.1)
     return found
@@ -115,10 +124,36 @@ def test_it_starts_shows_true_figures_stops_whole_and_finds_its_data_again(direc
         assert f"{usage['total_tokens']:,}" in overview.text
         year = demo.get(ALL_TIME).json()["totals"]
         assert year["requests"] > 20_000
+        used = call_models(demo)
         demo.interrupt()
     assert left_behind(directory) == []
 
     with Demo(directory, "--no-traffic") as again:
-        assert again.get(ALL_TIME).json()["totals"] == year
+        totals = again.get(ALL_TIME).json()["totals"]
+        assert totals["requests"] == year["requests"] + 2
+        assert totals["total_tokens"] == year["total_tokens"] + used
+        # Its model listens elsewhere now, and the upstreams have followed.
+        call_models(again)
         again.interrupt()
     assert left_behind(directory) == []
+
+
+def call_models(demo: Demo) -> int:
+    """A call by each protocol, through the gateway, as the printed line has it. Returns the tokens they used."""
+    before = demo.get(ALL_TIME).json()["totals"]["total_tokens"]
+    printed = re.search(r"curl (\S+)/v1/chat/completions .* -d '(.*)'", demo.log.read_text())
+    assert printed
+    assert printed[1] == f"http://localhost:{demo.port}"
+    chat = demo.post("/v1/chat/completions", json.loads(printed[2]))
+    assert chat.status_code == 200, chat.text
+    assert "the demo's own model" in chat.json()["choices"][0]["message"]["content"]
+    question = {"model": "claude-haiku-4-5", "max_tokens": 50, "messages": [{"role": "user", "content": "Hello"}]}
+    message = demo.post("/v1/messages", question)
+    assert message.status_code == 200, message.text
+    usage = message.json()["usage"]
+    used: int = chat.json()["usage"]["total_tokens"] + usage["input_tokens"] + usage["output_tokens"]
+    deadline = time.monotonic() + 10
+    while demo.get(ALL_TIME).json()["totals"]["total_tokens"] < before + used:
+        assert time.monotonic() < deadline, "the calls were not metered"
+        time.sleep(0.1)
+    return used
