@@ -2,12 +2,15 @@
 
 First come the names of the current GenAI conventions; then older ones, OpenInference's, Traceloop's, single SDKs'.
 Only attributes named here are ever taken off the wire: prompts and answers stay where they are, but for OpenInference's
-`output.value`, whose usage object and id are read and which is then dropped.
+`output.value` and parameters, of which usage, id, model and little else are read; then they are dropped.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
+
+import msgspec
 
 # None stands for what OTLP can say and no attribute here is: bytes, maps, nothing.
 Value = str | bool | int | float | list["Value"] | None
@@ -50,7 +53,8 @@ TIME_TO_FIRST_TOKEN = (
 ERROR_TYPE = ("error.type", "exception.type")
 HTTP_STATUS = ("http.response.status_code", "http.status_code")
 OUTPUT_VALUE = ("output.value",)
-OUTPUT_TYPE = ("output.mime_type",)
+# OpenInference's, JSON: the only place of the model's name when a call was refused.
+INVOCATION = ("llm.invocation_parameters", "embedding.invocation_parameters")
 
 # ── Tokens ──
 INPUT = (
@@ -114,7 +118,7 @@ _WANTED = frozenset(
     (
         *OPERATION, *OPENINFERENCE_KIND, *TRACELOOP_KIND, *REQUEST_TYPE, *PROVIDER, *REQUEST_MODEL, *RESPONSE_MODEL,
         *RESPONSE_ID, *SERVER, *ENDPOINT, *SERVICE_TIER, *FINISH_REASON, *STREAMED, *TIME_TO_FIRST_TOKEN, *ERROR_TYPE,
-        *HTTP_STATUS, *OUTPUT_VALUE, *OUTPUT_TYPE, *INPUT, *OUTPUT, *TOTAL, *CACHE_READ, *CACHE_WRITE,
+        *HTTP_STATUS, *OUTPUT_VALUE, *INVOCATION, *INPUT, *OUTPUT, *TOTAL, *CACHE_READ, *CACHE_WRITE,
         *CACHE_WRITE_5M, *CACHE_WRITE_1H, *REASONING, *AUDIO_INPUT, *AUDIO_OUTPUT, *CONTEXT, *METADATA, *NAMED_TAGS,
     )
 )  # fmt: skip
@@ -146,6 +150,18 @@ def as_text(value: Value) -> str | None:
     said = value if isinstance(value, str) else str(value).lower() if isinstance(value, bool) else str(value)
     # PostgreSQL cannot store NUL.
     return said.replace("\0", "").strip()[:LONGEST_TEXT] or None
+
+
+def in_json(attributes: Attributes, names: tuple[str, ...]) -> dict[str, Any]:
+    """The object in an attribute that holds JSON; {} where there is none, or one cut off by a limit on attributes."""
+    for name in names:
+        value = attributes.get(name)
+        if isinstance(value, str) and value.startswith("{"):
+            try:
+                return msgspec.json.decode(value, type=dict[str, Any])
+            except (msgspec.DecodeError, RecursionError):
+                return {}
+    return {}
 
 
 def tags(attributes: Attributes) -> dict[str, str]:

@@ -8,8 +8,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
-import msgspec
-
 from metering.events import MAX_COUNT
 from metering.ingest.document import EARLIEST, FUTURE_TOLERANCE, MOST_TAGS, RefusedError
 from metering.ingest.otlp import attributes as a
@@ -99,7 +97,8 @@ def response_id(span: Span, answer: Extract) -> str | None:
 
 def asked_for(span: Span) -> str | None:
     """The model that was asked for, by which two spans beside each other are known to be of one call."""
-    return a.text(span.attributes, a.REQUEST_MODEL)
+    said = span.attributes
+    return a.text(said, a.REQUEST_MODEL) or a.as_text(a.in_json(said, a.INVOCATION).get("model"))
 
 
 def check(span: Span, received_at: dt.datetime) -> None:
@@ -133,7 +132,7 @@ def report_of(span: Span, operation: str, around: Sequence[Mapping[str, Any]]) -
         ended_us=ended_us,
         operation=operation,
         status=status,
-        model=a.text(said, a.RESPONSE_MODEL) or a.as_text(answer.model) or a.text(said, a.REQUEST_MODEL),
+        model=a.text(said, a.RESPONSE_MODEL) or a.as_text(answer.model) or asked_for(span),
         usage=counted.usage,
         raw_usage=counted.raw,
         provider=provider,
@@ -170,13 +169,7 @@ def _tags(chain: Sequence[Mapping[str, Any]]) -> dict[str, str]:
 
 def _metadata(attributes: a.Attributes) -> dict[str, str]:
     """OpenInference's metadata, a JSON object; what is nested in it is left out."""
-    value = attributes.get(a.METADATA[0])
-    if not isinstance(value, str) or not value.startswith("{"):
-        return {}
-    try:
-        said = msgspec.json.decode(value, type=dict[str, Any])
-    except (msgspec.DecodeError, RecursionError):
-        return {}
+    said = a.in_json(attributes, a.METADATA)
     texts = {name: a.as_text(each) for name, each in said.items() if isinstance(each, str | int | float)}
     return {name.replace("\0", "")[:64]: text for name, text in texts.items() if name and text}
 
@@ -216,6 +209,8 @@ def _status(span: Span, error: str | None) -> str:
 
 def _streamed(span: Span) -> bool | None:
     said = a.text(span.attributes, a.STREAMED)
+    if said is None:
+        said = a.as_text(a.in_json(span.attributes, a.INVOCATION).get("stream"))
     if said is not None:
         return said == "true"
     return True if span.first_token_ns else None

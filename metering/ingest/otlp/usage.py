@@ -46,14 +46,7 @@ _NOTHING = Counted()
 
 def answer_in(attributes: a.Attributes) -> Extract:
     """What the provider's answer says of itself, where OpenInference put the whole of it."""
-    value = attributes.get(a.OUTPUT_VALUE[0])
-    if isinstance(value, str) and value.startswith("{"):
-        try:
-            body = msgspec.json.decode(value)
-        except (msgspec.DecodeError, RecursionError):  # cut off by a limit on attributes
-            return Extract()
-        return extract(body)
-    return Extract()
+    return extract(a.in_json(attributes, a.OUTPUT_VALUE))
 
 
 def count_tokens(

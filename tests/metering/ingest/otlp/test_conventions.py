@@ -298,6 +298,17 @@ def test_events_of_a_span(door: Door, acme: Organization) -> None:
     assert found["detail"] == {"error_code": "Broken", "streamed": True}
 
 
+def test_a_refused_call_names_its_model_in_its_parameters() -> None:
+    """OpenInference names the model by the answer, and there was none. The other parameters are not kept."""
+    refused = {
+        "openinference.span.kind": "LLM",
+        "llm.invocation_parameters": '{"model": "gpt-9", "stream": true, "response_format": {"type": "text"}}',
+    }
+    report = report_of(span(2, refused, is_error=True))
+    assert (report.model, report.streamed, report.status) == ("gpt-9", True, "error")
+    assert report_of(span(2, refused | {"llm.invocation_parameters": "{"})).model is None
+
+
 def test_a_call_of_an_unnamed_model_is_kept(door: Door, acme: Organization) -> None:
     send(door, span(2, {"gen_ai.operation.name": "chat"} | tokens(1, 2)))
     assert (stored(acme)["model"], counted(acme)[0][1:]) == ("unknown", (1, 2))
