@@ -7,6 +7,7 @@ and what was generated must be counted from its text.
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -19,8 +20,11 @@ MOST_KEPT_BYTES = 256 * 1024
 MOST_EVENT_BYTES = 32 * 1024 * 1024
 
 _DONE = b"[DONE]"
-# Names that make an event worth decoding. Quotes inside of a JSON string are escaped, so these are always names.
-_TELLING = (b'"usage"', b'"error"', b'"finish_reason":"', b'"finish_reason": "')
+# What ends an event.
+_BLANK = re.compile(rb"\n\r?\n")
+# What makes an event worth decoding. Quotes inside of a JSON string are escaped, so these are always names.
+_TELLING = re.compile(rb'"usage":(?! ?null)|"error"|"finish_reason": ?"')
+
 _NULL_USAGE = (b',"usage":null', b', "usage": null', b'"usage":null,', b'"usage": null, ')
 _ENDS = ("response.completed", "response.incomplete", "response.failed")
 
@@ -77,19 +81,16 @@ class StreamReader:
         data = self._pending + chunk if self._pending else chunk
         passed: list[bytes] = []
         start = 0
-        while True:
-            end = _end_of_event(data, start)
-            if end < 0:
-                break
-            event = data[start:end]
-            start = end
+        for blank in _BLANK.finditer(data):
+            event = data[start : blank.end()]
+            start = blank.end()
             keeps = True
             for line in event.split(b"\n"):
                 keeps = self._read(line) and keeps
             if keeps:
-                passed.append(_without_null_usage(event))
+                passed.append(event)
         self._hold(data[start:])
-        return b"".join(passed)
+        return _without_null_usage(b"".join(passed))
 
     def _hold(self, rest: bytes) -> None:
         if len(rest) > MOST_EVENT_BYTES:
@@ -106,11 +107,11 @@ class StreamReader:
             return True
         if self.first_at is None and (b"delta" in data or b'"text"' in data):
             self.first_at = time.perf_counter()
-        if self.telling and not any(name in data for name in _TELLING):
-            self._keep(data)
-            return True
         # The first event says who answers.
-        return self._decode(data)
+        if not self.telling or _TELLING.search(data):
+            return self._decode(data)
+        self._keep(data)
+        return True
 
     def _decode(self, data: bytes) -> bool:
         try:
@@ -149,18 +150,12 @@ class StreamReader:
         self._kept_bytes = 0
 
 
-def _end_of_event(data: bytes, start: int) -> int:
-    """Where the event that begins at `start` ends, its blank line included; -1 while it has not."""
-    ends = [at + len(blank) for blank in (b"\n\n", b"\r\n\r\n") if (at := data.find(blank, start)) >= 0]
-    return min(ends, default=-1)
-
-
-def _without_null_usage(event: bytes) -> bytes:
+def _without_null_usage(events: bytes) -> bytes:
     """Upstreams that are asked for usage also say in every other event that it is not there yet."""
-    if b"usage" in event:
+    if b"usage" in events:
         for said in _NULL_USAGE:
-            event = event.replace(said, b"")
-    return event
+            events = events.replace(said, b"")
+    return events
 
 
 def text_of(data: bytes) -> str:
