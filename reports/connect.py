@@ -19,6 +19,7 @@ from accounts.keys import active_keys
 from accounts.models import APIKey, Scope
 from accounts.permissions import Right, may, require
 from accounts.requests import OrganizationRequest
+from metering.gateway.upstreams import in_order
 from metering.query.events import EventRow, list_events
 from metering.query.latest import latest_event_at
 from metering.query.metrics import Figures
@@ -58,6 +59,10 @@ def connect(request: OrganizationRequest) -> HttpResponse:
         if may_make
         else None,
         "base_url": settings.BASE_URL,
+        "lacks_upstream": Scope.GATEWAY in way.scopes and not in_order().filter(is_active=True).exists(),
+        "upstreams_url": reverse("metering:upstreams", args=[request.organization.slug])
+        if may(request.role, Right.MANAGE_INTEGRATIONS)
+        else None,
         "live": live_state(request),
     }
     return render(request, "reports/connect.html", context)

@@ -89,7 +89,7 @@ client = Anthropic(
     api_key="{key}",
 )
 answer = client.messages.create(
-    model="claude-sonnet-4-5",
+    model="claude-haiku-4-5",
     max_tokens=100,
     messages=[{"role": "user", "content": "Hello!"}],
 )
@@ -169,13 +169,16 @@ callback_settings:
       Authorization: os.environ/TOKENLEDGER_AUTHORIZATION
     max_retries: 5"""
 
+# LiteLLM forgets what it logs while a batch is under way; batches of one have nothing to forget.
 _LITELLM_START = """\
 export TOKENLEDGER_AUTHORIZATION="Bearer {key}"
+export DEFAULT_BATCH_SIZE=1
 litellm --config config.yaml"""
 
 _LITELLM_SDK = """\
 export GENERIC_LOGGER_ENDPOINT={address}/v1/litellm
-export GENERIC_LOGGER_HEADERS="Authorization=Bearer {key}\""""
+export GENERIC_LOGGER_HEADERS="Authorization=Bearer {key}"
+export DEFAULT_BATCH_SIZE=1"""
 
 WAYS: tuple[Way, ...] = (
     Way(

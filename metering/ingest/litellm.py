@@ -157,7 +157,7 @@ def _document(
         project=project if project in projects else None,
         chat=Chat(session) if session else None,
         integration=INTEGRATION,
-        end_user=_word(payload.end_user) or _word(metadata.user_api_key_end_user_id),
+        end_user=_end_user(payload, metadata),
         status=_status(code) if is_error else "ok",
         error_code=(code or _word(error.error_class)) if is_error else None,
         duration_ms=_milliseconds(payload.started_at, payload.ended_at),
@@ -231,6 +231,12 @@ def _model(payload: Payload, provider: str | None) -> str | None:
 
 def _project(metadata: Metadata) -> str | None:
     return _word(metadata.user_api_key_project_alias) or _word(metadata.user_api_key_project_id)
+
+
+def _end_user(payload: Payload, metadata: Metadata) -> str | None:
+    """Without the proxy LiteLLM has it among the parameters only."""
+    given = _word(payload.end_user) or _word(metadata.user_api_key_end_user_id)
+    return given or (_word(payload.model_parameters.user) if payload.model_parameters else None)
 
 
 def _status(code: str | None) -> str:

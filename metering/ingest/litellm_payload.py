@@ -59,6 +59,12 @@ class ErrorInformation(Struct):
     llm_provider: Any = None
 
 
+class Parameters(Struct):
+    """What the caller asked for, as far as it says on whose behalf."""
+
+    user: Any = None
+
+
 class Payload(Struct):
     """The part of a StandardLoggingPayload that says what a call used."""
 
@@ -78,6 +84,7 @@ class Payload(Struct):
     total_tokens: int | None = None
     session_id: Any = None
     end_user: Any = None
+    model_parameters: Parameters | None = None
     request_tags: Any = None
     metadata: Metadata | None = None
     error_information: ErrorInformation | None = None

@@ -12,7 +12,9 @@ from django.urls import reverse
 from django.utils.timezone import now
 
 from accounts.models import Organization, Scope, User
+from core.tenancy import organization_scope
 from metering.events import Usage
+from metering.models import Upstream
 from reports.examples import WAYS
 from tests.cast import make_key, membership_of
 from tests.metering.query.usage import make_event, write
@@ -83,6 +85,16 @@ def test_a_new_key_may_do_what_the_examples_do(alice_client: Client) -> None:
     url = alice_client.get(URL).context["new_key_url"]
     form = alice_client.get(url).context["form"]
     assert (form["name"].value(), form["scopes"].value()) == ("First key", ["usage:write", "gateway"])
+
+
+def test_the_gateway_without_an_upstream_says_so(alice_client: Client, vera_client: Client, acme: Organization) -> None:
+    assert reverse("metering:upstreams", args=["acme"]) in text(alice_client)
+    assert "The gateway has no upstream yet" in text(alice_client)
+    assert "An admin adds the server" in text(vera_client)
+    assert "no upstream yet" not in text(alice_client, f"{URL}?with=litellm")
+    with organization_scope(acme.id):
+        Upstream.objects.create(organization=acme, name="o", protocol="openai", base_url="https://api.openai.com/v1")
+    assert "no upstream yet" not in text(alice_client)
 
 
 # ── What arrives ──

@@ -252,6 +252,11 @@ def test_people_teams_and_tags(door: Door, acme: Organization, website: Project)
     }  # fmt: skip
 
 
+def test_without_the_proxy_the_end_user_is_a_parameter(door: Door, acme: Organization) -> None:
+    send(door, [payload(model_parameters={"user": "u_77", "query": SECRET})])
+    assert row(acme, label("end_user_id")) == ("u_77",)
+
+
 def test_a_project_that_is_none_of_ours_is_a_tag(door: Door, acme: Organization, website: Project) -> None:
     theirs = {"usage_object": usage(), "user_api_key_project_alias": "elsewhere", "user_api_key_user_id": "u-1"}
     send(door, [payload(metadata=theirs)])
