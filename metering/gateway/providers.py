@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from urllib.parse import urlsplit
 
 from metering.models import Upstream
@@ -15,14 +16,12 @@ _PROVIDERS = {
     "models.ai.azure.com": "azure",
     "inference.ml.azure.com": "azure",
     "api.anthropic.com": "anthropic",
-    "amazonaws.com": "bedrock",
     "api.cerebras.ai": "cerebras",
     "api.cohere.ai": "cohere",
     "api.cohere.com": "cohere",
     "api.deepseek.com": "deepseek",
     "api.fireworks.ai": "fireworks",
     "generativelanguage.googleapis.com": "google",
-    "aiplatform.googleapis.com": "google",
     "api.groq.com": "groq",
     "router.huggingface.co": "huggingface",
     "api.mistral.ai": "mistral",
@@ -36,8 +35,11 @@ _PROVIDERS = {
     "api.x.ai": "xai",
     "api.z.ai": "zai",
 }
-# Regional hosts that are no sub-domains: "us-central1-aiplatform.googleapis.com".
-_ENDINGS = {"-aiplatform.googleapis.com": "google"}
+# Clouds with a host in each region; beside it on the same domain lies anybody's.
+_REGIONAL = (
+    (re.compile(r"([a-z0-9-]+-)?aiplatform\.googleapis\.com"), "google"),
+    (re.compile(r"bedrock(-[a-z]+)*\.[a-z0-9-]+\.(amazonaws\.com(\.cn)?|api\.aws)"), "bedrock"),
+)
 
 
 def provider_of(upstream: Upstream) -> str:
@@ -51,4 +53,4 @@ def provider_at(base_url: str) -> str:
     for start in range(len(labels)):
         if provider := _PROVIDERS.get(".".join(labels[start:])):
             return provider
-    return next((provider for ending, provider in _ENDINGS.items() if host.endswith(ending)), "")
+    return next((provider for form, provider in _REGIONAL if form.fullmatch(host)), "")

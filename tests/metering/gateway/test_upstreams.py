@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from io import StringIO
 from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.db import connection
 from pytest_django import Settings
 
 from accounts.audit import Actor
@@ -14,6 +16,7 @@ from accounts.models import AuditEntry, Organization
 from core.encryption import decrypt
 from core.errors import ApiError
 from core.tenancy import organization_scope, unscoped
+from metering.gateway import providers
 from metering.gateway.providers import provider_at
 from metering.gateway.upstreams import (
     MOST_UPSTREAMS,
@@ -27,7 +30,9 @@ from metering.gateway.upstreams import (
     routes_for,
     update_upstream,
 )
+from metering.keyring import DIRECTORY_CHANNEL
 from metering.models import Upstream
+from metering.normalize import ALIASES, PROVIDERS
 
 BY = Actor.of_command("test")
 CREDENTIAL = "sk-proj-0123456789abcdef"
@@ -90,6 +95,9 @@ def test_a_locked_upstream_is_passed_over_and_said_when_it_is_the_only_one() -> 
         ("https://generativelanguage.googleapis.com/v1beta/openai", "google"),
         ("https://api.groq.com/openai/v1", "groq"),
         ("https://bedrock-runtime.eu-central-1.amazonaws.com/openai/v1", "bedrock"),
+        ("https://bedrock-mantle.us-east-1.api.aws/v1", "bedrock"),
+        ("https://ec2-1-2-3-4.compute-1.amazonaws.com/v1", ""),
+        ("https://storage.googleapis.com/v1", ""),
         ("https://openai.com.evil.example/v1", ""),
         ("https://notapi.openai.com.example/v1", ""),
         ("https://evilapi.openai.com/v1", ""),
@@ -98,6 +106,11 @@ def test_a_locked_upstream_is_passed_over_and_said_when_it_is_the_only_one() -> 
 )
 def test_the_address_tells_the_provider(url: str, provider: str) -> None:
     assert provider_at(url) == provider
+
+
+def test_the_normalizers_know_every_provider_of_the_table() -> None:
+    known = {*PROVIDERS, *ALIASES}
+    assert {*providers._PROVIDERS.values(), *(name for _, name in providers._REGIONAL)} <= known
 
 
 # ── What the gateway reads ──
@@ -295,6 +308,34 @@ def test_the_order_is_changed_step_by_step(in_acme: Organization) -> None:
     with pytest.raises(ApiError) as refused:
         move_upstream(b, 1, by=BY)
     assert refused.value.status == 404
+
+
+@pytest.mark.django_db(transaction=True)
+def test_every_process_hears_of_a_change_that_calls_depend_on(acme: Organization) -> None:
+    with organization_scope(acme.pk):
+        upstream = make(acme, credential=CREDENTIAL)
+        other = make(acme, name="Other")
+
+    def heard_after(act: Callable[[], object]) -> list[str]:
+        connection.ensure_connection()
+        raw = connection.connection
+        raw.execute(f"LISTEN {DIRECTORY_CHANNEL}")
+        try:
+            with organization_scope(acme.pk):
+                act()
+            return [notice.payload for notice in raw.notifies(timeout=0.5, stop_after=1)]
+        finally:
+            raw.execute(f"UNLISTEN {DIRECTORY_CHANNEL}")
+
+    changes: list[dict[str, Any]] = [
+        {"name": "Renamed"}, {"base_url": "https://api.openai.com/v2"}, {"credential": "sk-another-0123456789"},
+        {"models": ["gpt-*"]}, {"provider": "azure"}, {"timeout_seconds": 5}, {"is_active": False},
+    ]  # fmt: skip
+    for values in changes:
+        assert heard_after(lambda values=values: update_upstream(upstream, values, by=BY)) == [str(acme.pk)], values
+    assert heard_after(lambda: move_upstream(other, -1, by=BY)) == [str(acme.pk)]
+    assert heard_after(lambda: delete_upstream(other, by=BY)) == [str(acme.pk)]
+    assert heard_after(lambda: make(acme, name="New")) == [str(acme.pk)]
 
 
 def test_deleting_leaves_a_line_in_the_log(in_acme: Organization) -> None:
