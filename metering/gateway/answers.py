@@ -26,7 +26,8 @@ logger = structlog.get_logger(__name__)
 _NOT_PASSED = frozenset(
     {
         "connection", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade", "proxy-authenticate",
-        "proxy-authorization", "content-length", "set-cookie", "server", "date", "alt-svc", "strict-transport-security",
+        "proxy-authorization", "content-length", "content-encoding", "set-cookie", "server", "date", "alt-svc",
+        "strict-transport-security",
         "x-ratelimit-limit-rpm", "x-ratelimit-remaining-rpm", "x-ratelimit-reset-rpm",
         "x-ratelimit-limit-tpm", "x-ratelimit-remaining-tpm", "x-ratelimit-reset-tpm", "x-credits-remaining",
     }

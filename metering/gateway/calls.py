@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 from python_multipart import MultipartParser
 from python_multipart.exceptions import MultipartParseError
-from python_multipart.multipart import parse_options_header
+from python_multipart.multipart import MultipartCallbacks, parse_options_header
 from starlette.datastructures import Headers
 
 from core.errors import ApiError
@@ -241,7 +241,7 @@ class _FormReader:
         self._size = 0
         self._value = b""
 
-    def callbacks(self) -> dict[str, Any]:
+    def callbacks(self) -> MultipartCallbacks:
         return {
             "on_part_begin": self._begin,
             "on_header_field": self._field,

@@ -9,10 +9,12 @@ import asyncio
 import datetime as dt
 import secrets
 import time
+from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
 
 import aiohttp
+import structlog
 from django.conf import settings
 
 from accounts.keys import KeyGrant
@@ -35,6 +37,8 @@ from metering.models.limits import HoldSource
 from metering.pipeline import Sender
 from metering.recorder import YOUNG_SECONDS, Recorder
 from metering.store.base import Problem
+
+logger = structlog.get_logger(__name__)
 
 SPOOL_FOLDER = "gateway-spool"
 
@@ -148,25 +152,36 @@ class Passage:
     # ── How it ended ──
 
     def answered(self, route: Route, body: bytes, attempts: list[Attempt]) -> None:
-        if self._call.endpoint.is_metered:
-            self._settle(outcome.answered(self.start, self._call, route, self._timing(), body, attempts))
+        timing = self._timing()
+        self._end(lambda: outcome.answered(self.start, self._call, route, timing, body, attempts))
 
     def streamed(self, route: Route, reader: StreamReader, attempts: list[Attempt], cut_by: str | None) -> None:
         if cut_by == "upstream":
             telemetry.GATEWAY_UPSTREAM_ERRORS.labels("broken_off").inc()
-        if self._call.endpoint.is_metered:
-            timing = self._timing(reader.first_at)
-            self._settle(outcome.streamed(self.start, self._call, route, timing, reader, attempts, cut_by))
+        timing = self._timing(reader.first_at)
+        self._end(lambda: outcome.streamed(self.start, self._call, route, timing, reader, attempts, cut_by))
 
     def refused(self, route: Route, status: int, code: str | None, attempts: list[Attempt]) -> None:
-        if self._call.endpoint.is_metered:
-            self._settle(outcome.refused(self.start, self._call, route, self._timing(), status, code, attempts))
+        timing = self._timing()
+        self._end(lambda: outcome.refused(self.start, self._call, route, timing, status, code, attempts))
 
     def lost(self) -> None:
         """Nobody saw the end of it."""
-        if self._call.endpoint.is_metered:
-            unheard = self.expected if self.held else outcome.unheard(self.start, self._call, self._route)
-            self._settle(unheard)
+        self._end(self._unheard)
+
+    def _unheard(self) -> UsageEvent:
+        return self.expected if self.held else outcome.unheard(self.start, self._call, self._route)
+
+    def _end(self, event_of: Callable[[], UsageEvent]) -> None:
+        if not self._call.endpoint.is_metered:
+            return
+        try:
+            event = event_of()
+        except Exception:
+            # The client has its answer. Whatever an upstream sent that nobody foresaw, the call was made.
+            logger.exception("answer_not_understood", event_id=self.start.event_id)
+            event = self._unheard()
+        self._settle(event)
 
     def _timing(self, first_at: float | None = None) -> Timing:
         def since_start(at: float) -> int:

@@ -84,7 +84,6 @@ def new_session() -> aiohttp.ClientSession:
     )
     return aiohttp.ClientSession(
         connector=connector,
-        auto_decompress=False,
         cookie_jar=aiohttp.DummyCookieJar(),
         skip_auto_headers=("User-Agent", "Accept", "Content-Type"),
         trust_env=False,
@@ -201,7 +200,7 @@ def passed_headers(headers: Mapping[str, str], content_type: str) -> dict[str, s
         if name not in _KEPT_BACK and not name.startswith(_KEPT_BACK_STARTS)
     }
     passed["content-type"] = content_type
-    # What is compressed cannot be read on its way through.
+    # To be read on its way through; what comes compressed all the same is unpacked.
     passed["accept-encoding"] = "identity"
     return passed
 

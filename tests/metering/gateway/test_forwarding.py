@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import itertools
 import json
 import socket
@@ -162,6 +163,14 @@ def test_labels_of_headers_and_body(edge: Edge, provider: Upstream, acme: Organi
     assert (event["integration"], event["user"], event["end_user"]) == ("slack", "bob@acme.test", "u_77")
     assert event["tags"] == {"env": "prod", "team": "core"}
     assert not any(name.lower().startswith("x-tokenledger") for name in provider.asked[0].headers)
+
+
+def test_a_compressed_answer_is_unpacked(edge: Edge, provider: Upstream) -> None:
+    packed = gzip.compress(json.dumps(completion()).encode())
+    provider.says(CHAT, Script([packed], headers={"content-encoding": "gzip"}))
+    assert edge.chat().json() == completion()
+    assert provider.asked[0].headers["Accept-Encoding"] == "identity"
+    assert edge.event()["output"] == 7
 
 
 # ── Streams ──
