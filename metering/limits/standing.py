@@ -172,11 +172,15 @@ def asked_now(organization_id: int, rules: Sequence[Rule], zone: ZoneInfo, at: d
 def of_organization(organization_id: int, at: dt.datetime) -> list[Standing]:
     """How every active limit of an organization stands, unlimited ones too; on Django's connection."""
     with organization_scope(organization_id):
-        zone = Ledger.objects.values_list("timezone", flat=True).filter(organization_id=organization_id).first()
         rules = Rules.load(organization_id).rules
-        asked = asked_now(organization_id, rules, ZoneInfo(zone or "UTC"), at)
-        if not asked:
-            return []
-        connection.ensure_connection()
-        raw: psycopg.Connection[Any] = connection.connection
-        return run(raw, read(asked))
+        while True:
+            zone = Ledger.objects.values_list("timezone", flat=True).filter(organization_id=organization_id).first()
+            asked = asked_now(organization_id, rules, ZoneInfo(zone or "UTC"), at)
+            if not asked:
+                return []
+            connection.ensure_connection()
+            raw: psycopg.Connection[Any] = connection.connection
+            try:
+                return run(raw, read(asked))
+            except StaleClockError:
+                continue  # it has changed since it was read

@@ -6,6 +6,7 @@ import datetime as dt
 from fractions import Fraction
 from typing import Any
 
+import msgspec
 from django.conf import settings
 from django.utils.timezone import now
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter, extend_schema
@@ -16,6 +17,7 @@ from accounts.api import OrganizationAPIView, answers
 from accounts.models import Scope
 from core.money import usd_text
 from core.periods import local_day
+from metering.limits.summary import Allowance, read_balance
 from metering.query import examples, params, schemas
 from metering.query.metrics import METRICS, Coverage, Figures, Part, credits_from_nanos, instant_text, rounded, written
 from metering.query.run import UsageRow, run
@@ -32,7 +34,10 @@ class UsageView(OrganizationAPIView):
 
     @extend_schema(
         summary="Usage of the billing period",
-        description="Totals, allowance and days of the current calendar month, or of another range.",
+        description=(
+            "Totals and days of the current calendar month, or of another range; and how the allowance (of exactly "
+            "what the filters choose) and the credits stand now."
+        ),
         operation_id="usage_get",
         parameters=[*schemas.PERIOD, *schemas.FILTERS],
         responses=answers(schemas.UsageSchema),
@@ -46,6 +51,9 @@ class UsageView(OrganizationAPIView):
             UsageQuery(asked.organization_id, asked.start, asked.end, asked.zone, "day", filters=asked.filters)
         )
         totals = result.totals
+        balance = read_balance(asked.organization_id, asked.filters, now())
+        # Without a plan there is no limit.
+        allowance = balance.allowance or Allowance(None, totals.total_tokens, None, None, 0)
         today = local_day(now(), asked.zone)
         days = [row for row in result.rows if local_day(row.start, asked.zone) <= today]
         return Response(
@@ -58,15 +66,8 @@ class UsageView(OrganizationAPIView):
                 "total_tokens": totals.total_tokens,
                 "total_cost_usd": usd_text(totals.cost_nanos),
                 "total_credits_used": credits(totals),
-                "credits_remaining": None,
-                # Without a plan there is no limit.
-                "allowance": {
-                    "limit": None,
-                    "used": totals.total_tokens,
-                    "remaining": None,
-                    "percent": None,
-                    "overage_tokens": 0,
-                },
+                "credits_remaining": balance.credits_remaining,
+                "allowance": msgspec.to_builtins(allowance),
                 "daily_breakdown": [
                     {
                         "date": local_day(row.start, asked.zone).isoformat(),

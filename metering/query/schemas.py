@@ -70,10 +70,10 @@ CoverageSchema = inline(
 AllowanceSchema = inline(
     "Allowance",
     limit=serializers.IntegerField(allow_null=True, help_text="null is unlimited."),
-    used=count(),
-    remaining=serializers.IntegerField(allow_null=True),
-    percent=serializers.FloatField(allow_null=True),
-    overage_tokens=count(),
+    used=count("In the allowance's own period."),
+    remaining=serializers.IntegerField(allow_null=True, help_text="Less what calls under way hold."),
+    percent=serializers.FloatField(allow_null=True, help_text="Used of the limit, to one decimal."),
+    overage_tokens=count("Used beyond the limit."),
 )
 DaySchema = inline(
     "UsageDay",
