@@ -52,8 +52,8 @@ class KeySerializer(serializers.ModelSerializer[APIKey]):
         fields = tuple(EXAMPLE)
         read_only_fields = ("prefix", "created_at", "last_used_at", "revoked_at")
         extra_kwargs = {
-            "requests_per_minute": {"min_value": 1},
-            "tokens_per_minute": {"min_value": 1},
+            "requests_per_minute": {"min_value": 0},
+            "tokens_per_minute": {"min_value": 0},
         }
 
 

@@ -47,9 +47,13 @@ class KeyForm(forms.Form):
         help_text="The end of this day in the organization's zone.",
     )
     requests_per_minute = forms.IntegerField(
-        label="Requests per minute", required=False, min_value=1, max_value=2**31 - 1
+        label="Requests per minute",
+        required=False,
+        min_value=0,
+        max_value=2**31 - 1,
+        help_text="Through the gateway. Empty is unlimited, 0 lets nothing through.",
     )
-    tokens_per_minute = forms.IntegerField(label="Tokens per minute", required=False, min_value=1, max_value=2**31 - 1)
+    tokens_per_minute = forms.IntegerField(label="Tokens per minute", required=False, min_value=0, max_value=2**31 - 1)
 
     def __init__(self, *args: Any, zone: ZoneInfo, is_own: bool, **kwargs: Any) -> None:
         """`is_own`: a member makes a key for themselves, which cannot read everybody's usage."""

@@ -54,7 +54,7 @@ def test_the_secret_is_shown_once(acme: Organization, website: Project, alice_cl
         ({"project": 999999}, "project"),
         ({"expires_on": "2020-01-01"}, None),
         ({"expires_on": "9999-12-31"}, "expires_on"),
-        ({"requests_per_minute": 0}, "requests_per_minute"),
+        ({"requests_per_minute": -1}, "requests_per_minute"),
         ({"tokens_per_minute": 10**12}, "tokens_per_minute"),
     ],
 )
