@@ -21,7 +21,7 @@ from metering.recorder import Recorder
 from metering.store.base import Outcome
 
 # A span deeper than this below what is known of its surroundings stands alone.
-_FARTHEST = 64
+_FARTHEST = 32
 # How often a correction is tried that others were quicker with.
 _MOST_CORRECTIONS = 3
 _NO_SUCH_PROJECT = ("unknown_project", "forbidden_project")

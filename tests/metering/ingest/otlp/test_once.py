@@ -5,13 +5,16 @@ from __future__ import annotations
 import itertools
 import json
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 from django.utils.timezone import now
+from starlette.testclient import TestClient
 
 from accounts.models import Organization
 from core.tenancy import organization_scope
+from metering.edge import App
 from metering.ingest.otlp import memory
 from metering.models import TracedCall
 from tests.cast import Key
@@ -212,3 +215,20 @@ def test_old_reports_are_forgotten_and_retries_of_them_still_count_once(door: Do
     assert memory.forget_old(now() + memory.KEPT) == 1
     assert send(door, INNER, OUTER) == {}
     assert counted(acme) == [(ANSWER, 100, 7)]
+
+
+def test_two_processes_at_the_same_moment(acme: Organization, acme_key: Key) -> None:
+    """Of every call one process sends the library's span and another the instrumentation's, each time together."""
+    with TestClient(App()) as one, TestClient(App()) as other, ThreadPoolExecutor(8) as threads:
+        doors = Door(one, acme_key.secret), Door(other, acme_key.secret)
+        sent = []
+        for number in range(1, 41):
+            trace = f"{number:032x}"
+            answered = CHAT | {"gen_ai.response.id": f"{ANSWER}-{number}"} | tokens(100, 7)
+            inner = span(3, answered, below=2, trace=trace, scope=SDK, at=0.1, lasts=0.8)
+            outer = span(2, CHAT | tokens(100, 9) | {"session.id": "s1"}, below=1, trace=trace)
+            sent += [threads.submit(send, doors[0], inner), threads.submit(send, doors[1], outer)]
+        assert [future.result() for future in sent] == [{}] * 80
+    assert [counts for _, *counts in counted(acme)] == [[100, 7]] * 40
+    assert day_total(acme) == (40, 40 * 107)
+    assert select(acme, "SELECT DISTINCT chat FROM metering_event WHERE superseded_by IS NULL") == [("s1",)]
