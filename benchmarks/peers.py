@@ -8,9 +8,11 @@ import subprocess
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import psutil
+import psycopg
 
 from benchmarks.model_server import BURST, PACED
 from benchmarks.serving import application, connect, cpu_seconds, cpu_seconds_of_children, free_port, serving
@@ -23,14 +25,13 @@ MANY_A_MINUTE = 2_000_000_000
 MANY_TOKENS = 10**15
 
 
-class Peer(msgspec.Struct):
-    """A server on a port and the key that it takes. `organization_id`: whose ledger has its calls, if one has."""
+class Peer(msgspec.Struct, kw_only=True):
+    """A server on a port and the key that it takes."""
 
     name: str
     port: int
     secret: str
     process: psutil.Process
-    organization_id: int | None = None
     answered: int = 0
 
     def cpu_seconds(self) -> float:
@@ -41,29 +42,29 @@ class Peer(msgspec.Struct):
         found = [each.memory_full_info() for each in (self.process, *self.process.children(recursive=True))]
         return sum(each.rss for each in found) / 1e6, sum(each.pss for each in found) / 1e6
 
-    def stored(self) -> tuple[int, int]:
-        """Calls and tokens in the roll-ups of the ledger, which settle in the same transaction as the events."""
-        from metering.events import BUCKETS
 
-        with connect() as connection:
-            calls, tokens = connection.execute(
-                f"SELECT coalesce(sum(requests), 0), coalesce(sum({' + '.join(BUCKETS)}), 0) FROM metering_usage_day"
-                " WHERE kind = 0 AND organization_id = %s",
-                [self.organization_id],
-            ).fetchone()
-        return int(calls), int(tokens)
+class LedgerPeer(Peer, kw_only=True):
+    """One whose calls an organization's ledger has. `ledger` is a connection that sees them."""
+
+    organization_id: int
+    ledger: psycopg.Connection[Any]
+
+    def stored(self) -> int:
+        """Calls in the roll-ups, which are written in the transaction of their events."""
+        (calls,) = self._row("SELECT sum(requests) FROM metering_usage_day WHERE kind = 0 AND organization_id = %s")
+        return int(calls or 0)
 
     def events(self) -> tuple[int, int, int]:
         """Events, their tokens, and how many of them are estimates."""
         from metering.events import BUCKETS
 
-        with connect() as connection:
-            events, tokens, estimates = connection.execute(
-                f"SELECT count(*), coalesce(sum({' + '.join(BUCKETS)}), 0), count(*) FILTER (WHERE is_estimated)"
-                " FROM metering_event WHERE organization_id = %s",
-                [self.organization_id],
-            ).fetchone()
-        return int(events), int(tokens), int(estimates)
+        return self._row(
+            f"SELECT count(*), coalesce(sum({' + '.join(BUCKETS)}), 0)::bigint, count(*) FILTER (WHERE is_estimated)"
+            " FROM metering_event WHERE organization_id = %s"
+        )
+
+    def _row(self, statement: str) -> Any:
+        return self.ledger.execute(statement, [self.organization_id]).fetchone()
 
 
 # ── The gateway ──
@@ -113,10 +114,13 @@ def _organization(name: str, owner: object, by: object, upstream: str) -> tuple[
 
 
 @contextmanager
-def gateway(organizations: dict[str, tuple[int, str]], cores: Sequence[int]) -> Iterator[list[Peer]]:
+def gateway(organizations: dict[str, tuple[int, str]], cores: Sequence[int]) -> Iterator[list[LedgerPeer]]:
     """One edge process, a peer for each of its organizations."""
-    with application("config.edge:application", cores=cores) as (port, process):
-        yield [Peer(name, port, secret, process, number) for name, (number, secret) in organizations.items()]
+    with application("config.edge:application", cores=cores) as (port, process), connect() as ledger:
+        yield [
+            LedgerPeer(name=name, port=port, secret=secret, process=process, organization_id=number, ledger=ledger)
+            for name, (number, secret) in organizations.items()
+        ]
 
 
 # ── The others ──
@@ -125,7 +129,7 @@ def gateway(organizations: dict[str, tuple[int, str]], cores: Sequence[int]) -> 
 @contextmanager
 def bare_proxy(upstream: str, cores: Sequence[int]) -> Iterator[Peer]:
     with application("benchmarks.bare_proxy:application", environ={"UPSTREAM": upstream}, cores=cores) as (port, found):
-        yield Peer(BARE, port, "sk-any", found)
+        yield Peer(name=BARE, port=port, secret="sk-any", process=found)
 
 
 def litellm_version(environment: Path) -> str:
@@ -163,4 +167,4 @@ def litellm(environment: Path, upstream: str, directory: Path, cores: Sequence[i
     command = [str(environment / "bin/litellm"), "--config", str(path), "--host", "127.0.0.1", "--port", str(port),
                "--num_workers", "1"]  # fmt: skip
     with serving(command, port, environ=environ, cores=cores) as process:
-        yield Peer(LITELLM, port, secret, process)
+        yield Peer(name=LITELLM, port=port, secret=secret, process=process)

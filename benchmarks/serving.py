@@ -129,7 +129,9 @@ def postmaster() -> psutil.Process:
 
 
 def cpu_seconds_of_children(process: psutil.Process) -> float:
-    total = 0.0
+    """Of those that live and of those that have ended."""
+    times = process.cpu_times()
+    total = float(times.children_user + times.children_system)
     for child in process.children(recursive=True):
         with suppress(psutil.NoSuchProcess):
             total += cpu_seconds(child)
