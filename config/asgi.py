@@ -29,9 +29,10 @@ pages: Any = get_asgi_application()
 
 from django.conf import settings  # noqa: E402  (needs Django's apps)
 from django.db import connections  # noqa: E402  (needs Django's apps)
+from django.urls import is_valid_path  # noqa: E402
 
 from metering.edge import app as edge  # noqa: E402  (needs Django's apps)
-from metering.edge import serves  # noqa: E402
+from metering.edge import ROUTES, serves  # noqa: E402
 
 # Here every request has a thread of its own: a connection kept for the next request is found by none, and a hundred
 # requests later the server has no more to give.
@@ -48,13 +49,18 @@ class HashedFiles(StaticFiles):
         return response
 
 
+# Addresses only the edge has: it also says which methods they take.
+edge_alone = frozenset(path for _, path in ROUTES if not is_valid_path(path))
+
 files = Router([Mount("/static", HashedFiles(directory=settings.STATIC_ROOT, check_dir=False))])
 
 
 async def application(scope: Scope, receive: Receive, send: Send) -> None:
     if scope["type"] == "http" and scope["path"].startswith("/static/") and not settings.DEBUG:
         await files(scope, receive, send)
-    elif scope["type"] == "lifespan" or (scope["type"] == "http" and serves(scope["method"], scope["path"])):
+    elif scope["type"] == "lifespan" or (
+        scope["type"] == "http" and (serves(scope["method"], scope["path"]) or scope["path"] in edge_alone)
+    ):
         await edge(scope, receive, send)
     else:
         await pages(scope, receive, send)

@@ -1,4 +1,4 @@
-"""The ASGI process: what it keeps open between requests."""
+"""The ASGI process: who gets which request, and what it keeps open between them."""
 
 from __future__ import annotations
 
@@ -18,6 +18,9 @@ async def main():
     async with httpx.AsyncClient(transport=httpx.ASGITransport(application), base_url="http://localhost") as client:
         for _ in range(12):
             assert (await client.get("/readyz")).status_code == 200
+        refused = await client.get("/v1/chat/completions")
+        assert (refused.status_code, refused.headers["allow"]) == (405, "POST")
+        assert (await client.get("/v1/events")).status_code == 401
 
 asyncio.run(main())
 print("done", flush=True)
