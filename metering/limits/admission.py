@@ -305,20 +305,26 @@ class Admission:
 
     async def exceeded(self, organization_id: int) -> list[str]:
         """Labels of the limits that are over, as of some seconds ago. For what has happened and is not refused."""
-        policy = await self._recorder.keyring.about(organization_id, read_limits)
-        if not policy.caps:
-            return []
-        until, standings = self._standings.get(organization_id, (0.0, []))
-        if until < time.monotonic():
-            try:
+        try:
+            policy = await self._recorder.keyring.about(organization_id, read_limits)
+            if not policy.caps:
+                return []
+            until, standings = self._standings.get(organization_id, (0.0, []))
+            if until < time.monotonic():
+                # Whoever asks meanwhile is told what was known before.
+                self._remember(organization_id, standings)
                 standings = await self.standing(organization_id)
-            except (StorageUnavailableError, psycopg.Error, Error) as error:
-                # What was sent is stored already, which must not look as if it were not.
-                logger.warning("standing_unknown", organization_id=organization_id, error=repr(error))
-            if len(self._standings) >= MOST_STANDINGS:
-                self._standings.clear()
-            self._standings[organization_id] = (time.monotonic() + STANDING_SECONDS, standings)
+                self._remember(organization_id, standings)
+        except (StorageUnavailableError, PoolTimeout, psycopg.Error, Error, OSError) as error:
+            # What was sent is stored already, which must not look as if it were not.
+            logger.warning("standing_unknown", organization_id=organization_id, error=repr(error))
+            return []
         return sorted({one.rule.label for one in standings if one.is_exceeded})
+
+    def _remember(self, organization_id: int, standings: list[Standing]) -> None:
+        if len(self._standings) >= MOST_STANDINGS:
+            self._standings.clear()
+        self._standings[organization_id] = (time.monotonic() + STANDING_SECONDS, standings)
 
     # ── Meanwhile ──
 

@@ -13,7 +13,7 @@ from django.db import connection
 from accounts.models import Organization, Project
 from core.errors import ApiError
 from core.tenancy import organization_scope
-from metering.events import Usage
+from metering.events import Usage, UsageEvent
 from metering.group_commit import StorageUnavailableError
 from metering.limits.admission import Held
 from metering.limits.claims import Estimate, read_estimate, write_estimate
@@ -21,6 +21,7 @@ from metering.limits.expiry import expire_holds
 from metering.models import Hold, HoldSource, Limit, LimitKind, LimitUnit, PriceVersion
 from metering.models.prices import PriceKind
 from metering.pipeline import Sender
+from metering.rebuilding import rebuild_rollups
 from metering.store.base import Outcome
 from tests.metering.door import INPUT_NANOS, as_database_owner, select, stored_ids
 from tests.metering.limits.calls import Desk, assert_proved, call, done, limit, open_holds, with_desk
@@ -434,3 +435,61 @@ def test_the_sender_is_remembered(acme: Organization, website: Project) -> None:
 def test_estimates_keep_everything_of_their_event() -> None:
     event = call("a", tags={"env": "prod"}, detail={"streamed": True}, usage=Usage(input=1, images=2), duration_ms=5)
     assert read_estimate(write_estimate(event, Sender(1, 2, 3))) == Estimate(event, Sender(1, 2, 3))
+
+
+def test_the_documented_example(acme: Organization, website: Project) -> None:
+    """docs/algorithms/limits.md, row by row: (used, held) of the allowance in tokens, of the budget in nano-dollars."""
+    allowance = limit(acme, 1_000)
+    limit(acme, 5_000_000, LimitUnit.COST, source="budget:1", kind=LimitKind.BUDGET, project_id=website.id)
+
+    async def act(desk: Desk) -> None:
+        async def stand() -> list[tuple[int, int]]:
+            found = {one.rule.id == allowance.pk: one for one in await desk.admission.standing(acme.id)}
+            return [(found[key].used, found[key].held) for key in (True, False)]
+
+        def of_the_website(name: str, read: int, written: int) -> UsageEvent:
+            return call(name, usage=Usage(input=read, output=written), project="website")
+
+        await desk.settle(done(call("before"), 500), None)
+        a, b = of_the_website("A", 200, 100), of_the_website("B", 0, 250)
+        held = await desk.hold(a)
+        assert await stand() == [(500, 300), (0, 1_500_000)]
+        refusal = await desk.try_hold(b)
+        assert isinstance(refusal, ApiError)
+        assert (refusal.retry_after, refusal.headers["x-should-retry"]) == (5, "true")
+        assert await stand() == [(500, 300), (0, 1_500_000)]
+        await desk.settle(of_the_website("A", 180, 20), held)
+        assert await stand() == [(700, 0), (650_000, 0)]
+        held = await desk.hold(b, lifetime_seconds=3_600)
+        assert await stand() == [(700, 250), (650_000, 2_500_000)]
+        await asyncio.to_thread(age_holds, acme)
+        await asyncio.to_thread(_expire_in_a_thread)
+        assert await stand() == [(950, 0), (3_150_000, 0)]
+        await desk.settle(of_the_website("B", 0, 90), held)
+        assert await stand() == [(790, 0), (1_550_000, 0)]
+
+    with_desk(acme, act)
+    assert_proved(acme)
+
+
+def test_the_zone_changes_while_calls_are_made(acme: Organization) -> None:
+    """Roll-ups in another zone than the claim was placed by: it is placed again, not counted in a wrong month."""
+    limit(acme, 1_000)
+
+    async def act(desk: Desk) -> None:
+        def move() -> None:
+            with organization_scope(acme.id):
+                Organization.objects.filter(pk=acme.id).update(timezone="Pacific/Kiritimati")
+            rebuild_rollups(acme.id)
+            connection.close()
+
+        first = await desk.hold(call("a", 10))
+        desk.recorder.keyring._heed = lambda _: None  # type: ignore[method-assign]  # as if nobody had heard of it
+        await asyncio.to_thread(move)
+        assert isinstance(await desk.hold(call("b", 10)), Held)
+        assert (await desk.settle(done(call("a"), 5), first)).outcome is Outcome.CREATED
+        standing = await desk.standing()
+        assert (standing.used, standing.held) == (5, 10)
+
+    with_desk(acme, act)
+    assert_proved(acme)
