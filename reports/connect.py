@@ -27,12 +27,13 @@ from metering.query.ranges import named_range
 from metering.query.run import run
 from metering.query.spec import FilterValue, UsageQuery
 from reports.examples import REST_OF_KEY, WAYS, way_called
+from reports.filters import hidden_from
 
 # What counts as arriving: a range that every store finds quickly, up to the clocks that are ahead of ours.
 RECENT = dt.timedelta(days=30)
 AHEAD = dt.timedelta(minutes=10)
 # A key for all that is shown here.
-NEW_KEY = {"name": "First key", "scopes": [Scope.USAGE_WRITE, Scope.GATEWAY]}
+NEW_KEY = {"scopes": [Scope.USAGE_WRITE, Scope.GATEWAY]}
 
 sees_usage = require(Right.SEE_USAGE, Right.SEE_OWN_USAGE)
 
@@ -99,6 +100,7 @@ def live_state(request: OrganizationRequest) -> dict[str, Any]:
     key = event.key.hex if event else "waiting"
     return {
         "event": event,
+        "shows_key": event is not None and "api_key" not in hidden_from(request.role),
         "today": today,
         "is_first": event is None and latest_event_at(request.organization.pk) is None,
         "state": f"{key}-{today.requests}-{today.total_tokens}-{today.cost_nanos}",

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from django.contrib import messages
 from django.db.models import QuerySet
 from django.http import HttpResponse
@@ -43,11 +41,9 @@ def index(request: OrganizationRequest) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 @require(Right.MANAGE_KEYS, Right.MANAGE_OWN_KEYS)
 def create(request: OrganizationRequest) -> HttpResponse:
-    """`?name=` and `?scopes=` fill the form beforehand."""
+    """`?scopes=` are chosen beforehand."""
     is_own = not _manages_all(request)
-    initial: dict[str, Any] = {"name": request.GET.get("name", "")}
-    if "scopes" in request.GET:
-        initial["scopes"] = request.GET.getlist("scopes")
+    initial = {"scopes": request.GET.getlist("scopes")} if "scopes" in request.GET else None
     form = KeyForm(request.POST or None, initial=initial, zone=request.organization.zone, is_own=is_own)
     if request.method == "POST" and form.is_valid():
         with refusals_in(form):
