@@ -29,10 +29,11 @@ pages: Any = get_asgi_application()
 
 from django.conf import settings  # noqa: E402  (needs Django's apps)
 from django.db import connections  # noqa: E402  (needs Django's apps)
-from django.urls import is_valid_path  # noqa: E402
+from django.urls import Resolver404, resolve  # noqa: E402
 
-from metering.edge import app as edge  # noqa: E402  (needs Django's apps)
+from core.error_answers import unknown_endpoint  # noqa: E402
 from metering.edge import ROUTES, serves  # noqa: E402
+from metering.edge import app as edge  # noqa: E402  (needs Django's apps)
 
 # Here every request has a thread of its own: a connection kept for the next request is found by none, and a hundred
 # requests later the server has no more to give.
@@ -49,8 +50,15 @@ class HashedFiles(StaticFiles):
         return response
 
 
+def _is_a_page(path: str) -> bool:
+    try:
+        return resolve(path).func is not unknown_endpoint
+    except Resolver404:
+        return False
+
+
 # Addresses only the edge has: it also says which methods they take.
-edge_alone = frozenset(path for _, path in ROUTES if not is_valid_path(path))
+edge_alone = frozenset(path for _, path in ROUTES if not _is_a_page(path))
 
 files = Router([Mount("/static", HashedFiles(directory=settings.STATIC_ROOT, check_dir=False))])
 
