@@ -41,7 +41,12 @@ def expire_holds() -> int:
         found = run(_raw(), holds.expired(MOST_AT_ONCE))
     groups: dict[tuple[int, Sender], dict[uuid.UUID, Estimate]] = defaultdict(dict)
     for organization_id, hold_id, data in found:
-        estimate = read_estimate(data)
+        try:
+            estimate = read_estimate(data)
+        except msgspec.DecodeError:
+            # Written by another version of this program, which will know what to do with it.
+            logger.exception("estimate_unreadable", organization_id=organization_id, hold_id=str(hold_id))
+            continue
         groups[organization_id, estimate.sender][hold_id] = estimate
     if not groups:
         return 0

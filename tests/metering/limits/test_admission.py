@@ -226,6 +226,22 @@ def test_an_expired_calls_project_may_have_gone(acme: Organization, website: Pro
     assert stored(acme) == [("a", 300, True, False)]
 
 
+def test_a_hold_that_cannot_be_read_keeps_no_other(acme: Organization) -> None:
+    limit(acme, 1_000)
+
+    async def act(desk: Desk) -> None:
+        for name in ("a", "b"):
+            assert await desk.hold(call(name, 10), lifetime_seconds=60)
+
+    with_desk(acme, act)
+    age_holds(acme)
+    with organization_scope(acme.id):
+        Hold.objects.filter(event_id="a").update(estimate=b"x")
+    assert expire_holds() == 1
+    assert open_holds(acme) == ["a"]
+    assert stored_ids(acme) == ["b"]
+
+
 def test_leases_are_renewed_while_their_process_lives(acme: Organization) -> None:
     limit(acme, 1_000)
 
