@@ -17,7 +17,7 @@ from starlette.responses import Response
 
 from accounts.models import Scope
 from core.errors import ApiError
-from metering.door import granted, recorder
+from metering.door import admission, granted, recorder
 from metering.events import Usage, UsageEvent
 from metering.ingest.api import answer, content_type_of
 from metering.ingest.batch import Parsed, json_body, not_json, problem_of, split_lines, split_list
@@ -70,8 +70,13 @@ async def callback(request: Request) -> Response:
         parsed = parse(body, projects, received_at)
         sound = [one.event for one in parsed if one.event is not None]
         rated = await ledger.record(grant.organization_id, Sender.of(grant), sound, received_at)
-        with_results = request.query_params.get("results") != "none"
-        return answer(parsed, rated, with_results=with_results, request_id=request.state.id)
+        return answer(
+            parsed,
+            rated,
+            with_results=request.query_params.get("results") != "none",
+            request_id=request.state.id,
+            limits_exceeded=await admission(request).exceeded(grant.organization_id),
+        )
 
 
 def parse(body: bytes, projects: Container[str], received_at: dt.datetime) -> list[Parsed]:
