@@ -29,8 +29,8 @@ _ANSWER: dict[str, Any] = {
             "type": "array",
             "items": {"type": "string"},
             "description": (
-                "Names of the limits that the organization is over, as of some seconds ago; absent when it is over none. "
-                "What has happened is stored all the same."
+                "Names of the limits that the organization is over, as of some seconds ago; absent when it is over "
+                "none. What has happened is stored all the same."
             ),
         },
         "results": {
