@@ -49,7 +49,7 @@ async def events(request: Request) -> Response:
             rated,
             with_results=query.get("results") != "none",
             request_id=request.state.id,
-            limits_exceeded=await admission(request).exceeded(grant.organization_id),
+            limits_exceeded=await admission(request).exceeded(grant.organization_id, grant.project_id),
         )
 
 

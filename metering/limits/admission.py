@@ -303,8 +303,11 @@ class Admission:
                 self._recorder.keyring.forget_directory(organization_id)
         raise StorageUnavailableError
 
-    async def exceeded(self, organization_id: int) -> list[str]:
-        """Labels of the limits that are over, as of some seconds ago. For what has happened and is not refused."""
+    async def exceeded(self, organization_id: int, project_id: int | None = None) -> list[str]:
+        """Labels of the limits that are over, as of some seconds ago. For what has happened and is not refused.
+
+        Who may see one project only is told nothing of the others' limits.
+        """
         try:
             policy = await self._recorder.keyring.about(organization_id, read_limits)
             if not policy.caps:
@@ -319,7 +322,13 @@ class Admission:
             # What was sent is stored already, which must not look as if it were not.
             logger.warning("standing_unknown", organization_id=organization_id, error=repr(error))
             return []
-        return sorted({one.rule.label for one in standings if one.is_exceeded})
+        return sorted(
+            {
+                one.rule.label
+                for one in standings
+                if one.is_exceeded and (project_id is None or one.rule.selection[0] in (0, project_id))
+            }
+        )
 
     def _remember(self, organization_id: int, standings: list[Standing]) -> None:
         if len(self._standings) >= MOST_STANDINGS:

@@ -228,3 +228,15 @@ def test_events_beyond_a_limit_are_stored_and_flagged(acme: Organization, door: 
             break
         time.sleep(0.2)  # how limits stand is remembered for some seconds
     assert answer["limits_exceeded"] == ["The monthly allowance"]
+
+
+def test_a_key_of_one_project_is_told_of_no_others_limits(
+    acme: Organization, door: Door, website: Project, new_key: Callable[..., Key]
+) -> None:
+    bound = new_key(Scope.USAGE_WRITE, project=website)
+    door.send(event("e0"))
+    limit(acme, 1, source="theirs", label="Another project's", project_id=website.id + 1)
+    limit(acme, 1, source="own", label="The website's", project_id=website.id)
+    limit(acme, 1, source="all", label="Everybody's")
+    door.send(event("e1"), key=bound)
+    assert door.send(event("e2"), key=bound).json()["limits_exceeded"] == ["Everybody's", "The website's"]
