@@ -144,6 +144,23 @@ TITLES = (
     "Data retention question",
 )
 
+# What people attach: name, bytes, tokens. Each is a file of one project, used again in later chats.
+FILES: dict[str, tuple[tuple[str, int, int], ...]] = {
+    "support-bot": (("Refund_policy.pdf", 184_320, 2_150), ("Ticket_export.csv", 96_256, 3_480)),
+    "marketing-studio": (
+        ("Annual_Report.pdf", 2_411_724, 12_500),
+        ("Campaign_brief.docx", 58_880, 1_720),
+        ("Q3_channels.xlsx", 141_312, 4_260),
+    ),
+    "evals": (("golden_answers.jsonl", 412_672, 5_940),),
+    "doc-pipeline": (
+        ("Supplier_contract.pdf", 742_400, 6_830),
+        ("Handbook_2026.pdf", 1_934_336, 9_410),
+        ("Invoice_scan.pdf", 322_560, 880),
+    ),
+}
+FILE_RATE = 0.14
+
 OFFICE = (
     0.1,
     0.05,
@@ -273,6 +290,10 @@ def _call(chance: random.Random, workload: Workload, hour: dt.datetime, number: 
         }
         return event
     prompt = max(8, round(model.prompt * chance.lognormvariate(0, 0.7)))
+    attached = _file(chance, workload) if model.completion else None
+    if attached:
+        event["files"] = [attached]
+        prompt += attached["tokens"]
     completion = max(1, round(model.completion * chance.lognormvariate(0, 0.6))) if model.completion else 0
     event["usage"] = _usage(chance, model, prompt, completion)
     event["duration_ms"] = round(250 + completion * chance.uniform(6, 14))
@@ -280,7 +301,31 @@ def _call(chance: random.Random, workload: Workload, hour: dt.datetime, number: 
         event["time_to_first_token_ms"] = round(chance.uniform(150, 700))
         event["streamed"] = workload.rhythm == "office"
         event["finish_reason"] = "stop"
+    if "chat" in event and model.completion:
+        event["message"] = _message(chance, event, prompt, completion)
     return event
+
+
+def _file(chance: random.Random, workload: Workload) -> dict[str, Any] | None:
+    files = FILES.get(workload.project, ())
+    if not files or chance.random() >= FILE_RATE:
+        return None
+    name, size, tokens = chance.choice(files)
+    return {"id": f"{workload.project}/{name}", "name": name, "size_bytes": size, "tokens": tokens}
+
+
+def _message(chance: random.Random, event: dict[str, Any], prompt: int, completion: int) -> dict[str, Any]:
+    """What the prompt and the answer are made of; the parts sum to what the usage object says."""
+    files = sum(file["tokens"] for file in event.get("files", ()))
+    own = min(prompt - files, chance.randrange(12, 140))
+    tool = round(completion * chance.uniform(0.1, 0.5)) if "tool" in event else 0
+    parts = {"message": own, "context": prompt - files - own, "files": files}
+    said = {"answer": completion - tool, "tool_output": tool}
+    return {
+        "id": f"msg_{event['id'].removeprefix('req_')}",
+        "input_parts": {name: tokens for name, tokens in parts.items() if tokens},
+        "output_parts": {name: tokens for name, tokens in said.items() if tokens},
+    }
 
 
 def _usage(chance: random.Random, model: Model, prompt: int, completion: int) -> dict[str, Any]:
