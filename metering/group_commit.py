@@ -11,6 +11,7 @@ import psycopg
 
 from core.periods import LocalClock
 from metering.lanes import Lanes, StorageUnavailableError, UnstorableError, Work
+from metering.signals import usage_recorded
 from metering.store import holds, postgres
 from metering.store.base import Appended, StoredEvent
 from metering.store.steps import Steps, transact
@@ -67,6 +68,9 @@ class GroupCommit(Lanes[_Rows]):
             answers.append(outcomes[at : at + len(work.rows)])
             at += len(work.rows)
         return answers
+
+    def _committed(self, group: Sequence[_Rows]) -> None:
+        usage_recorded.send_robust(type(self), organization_ids={work.organization_id for work in group})
 
 
 def _settle(group: Sequence[_Rows]) -> Steps[list[list[Appended | None]]]:

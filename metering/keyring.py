@@ -12,18 +12,16 @@ import datetime as dt
 import hashlib
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any, TypeVar
 
 import psycopg
 import structlog
-from django.db import DEFAULT_DB_ALIAS, close_old_connections, connections
-from django.db.backends.base.base import BaseDatabaseWrapper
 
 from accounts import keys
 from accounts.keys import KeyGrant
 from accounts.models import APIKey
+from core.database_threads import DatabaseThreads
 from core.tenancy import organization_scope
 from metering.directory import Directory
 from metering.pricing.book import CHANNEL as PRICES_CHANNEL
@@ -51,8 +49,7 @@ class Keyring:
         self._forgotten = 0
         self._is_listening = False
         self._listener: asyncio.Task[None] | None = None
-        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="keyring")
-        self._connections: set[BaseDatabaseWrapper] = set()
+        self._threads = DatabaseThreads(THREADS, "keyring")
 
     def start(self) -> None:
         self._listener = asyncio.create_task(self._listen(), name="keyring-listener")
@@ -63,13 +60,7 @@ class Keyring:
             with suppress(asyncio.CancelledError):
                 await self._listener
         await asyncio.gather(*self._loading.values(), return_exceptions=True)
-        await asyncio.to_thread(self._close)
-
-    def _close(self) -> None:
-        self._threads.shutdown()
-        for each in self._connections:
-            each.inc_thread_sharing()
-            each.close()
+        await self._threads.stop()
 
     # ── Asking ──
 
@@ -120,22 +111,11 @@ class Keyring:
         before = self._forgotten
         task = self._loading.get(name)
         if task is None:
-            task = self._loading[name] = asyncio.create_task(self._in_thread(function, *args))
+            task = self._loading[name] = asyncio.create_task(self._threads.run(function, *args))
             task.add_done_callback(lambda _: self._loading.pop(name, None) if self._loading.get(name) is task else None)
         # Several may wait for it; one of them going away does not end it.
         found = await asyncio.shield(task)
         return found, self._is_listening and self._forgotten == before
-
-    async def _in_thread(self, function: Callable[..., T], *args: Any) -> T:
-        def call() -> T:
-            self._connections.add(connections[DEFAULT_DB_ALIAS])
-            close_old_connections()
-            try:
-                return function(*args)
-            finally:
-                close_old_connections()
-
-        return await asyncio.get_running_loop().run_in_executor(self._threads, call)
 
     # ── Forgetting ──
 

@@ -121,6 +121,9 @@ class Lanes(Generic[W]):
     def _write(self, connection: psycopg.Connection[Any], group: Sequence[W]) -> Sequence[Any]:
         """Do a group's work in one transaction; an answer each, an exception for who is refused."""
 
+    def _committed(self, group: Sequence[W]) -> None:
+        """Tell others what a group's transaction changed. Its requests have their answers by now."""
+
     def _lane(self) -> None:
         while True:
             with self._changed:
@@ -196,6 +199,7 @@ class Lanes(Generic[W]):
         else:
             self._loop.call_soon_threadsafe(_answer, group, answers)
             self._telemetry.committed(sum(work.size for work in group), time.monotonic() - began)
+            self._committed(group)
 
     def _commit_rest(self, group: list[W], attempt: int) -> None:
         if group:

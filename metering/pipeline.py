@@ -25,6 +25,7 @@ from metering.dimensions import Kind
 from metering.directory import MOST_REFERENCES, Directory, Label, Placement, References, learn
 from metering.events import Usage, UsageEvent
 from metering.pricing.book import PriceBook
+from metering.signals import usage_recorded
 from metering.store import postgres
 from metering.store.base import Appended, Outcome, Problem, StoredEvent, jsonb
 from metering.store.steps import Execute, Steps, run
@@ -268,6 +269,8 @@ def record(
             transaction.on_commit(partial(remember_days, days))
         if rows:
             tell(rated, run(raw, postgres.append(rows, {directory.organization_id: directory.clock})))
+            ids = {directory.organization_id}
+            transaction.on_commit(partial(usage_recorded.send_robust, record, organization_ids=ids))
     return rated
 
 
