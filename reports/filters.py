@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
@@ -16,14 +17,18 @@ from django.http import QueryDict
 from accounts.permissions import Right, may
 from core.errors import ApiError
 from core.periods import Interval
+from metering.dimensions import DIMENSIONS
 from metering.query.ranges import LABELS, Range, Span, custom_range, named_range
-from metering.query.spec import EARLIEST, LATEST, FilterValue, UsageQuery, check_dimension
+from metering.query.spec import EARLIEST, LATEST, TAG, TEXT_DIMENSIONS, FilterValue, UsageQuery, check_dimension
 
 INTERVAL_LABELS: dict[Interval, str] = {"15m": "15 min", "hour": "Hour", "day": "Day", "week": "Week", "month": "Month"}
 SHOWN_RANGES = ("today", "yesterday", "7d", "30d", "90d", "month")
 # What the API and the URL write for "without a value".
 NOTHING = "none"
-_OWN_PARAMETERS = ("range", "from", "to", "interval", "compare", "measure")
+_SHARED = ("range", "from", "to", "interval", "compare")
+_OWN_PARAMETERS = (*_SHARED, "measure")
+# Where a list goes on. Any other change of a view begins at its first row.
+CURSOR = "cursor"
 
 
 class Chosen(msgspec.Struct, frozen=True):
@@ -48,8 +53,9 @@ class Chosen(msgspec.Struct, frozen=True):
         *,
         default_range: str,
         measures: tuple[str, ...],
+        own: tuple[str, ...] = (),
     ) -> Chosen:
-        """Raises ApiError 422 for what is no range, dimension or measure."""
+        """`own` names what else this page takes. Raises ApiError 422 for what is no range, dimension or measure."""
         parameters = {name: tuple(given.getlist(name)) for name in given}
         key = given.get("range") or ("custom" if given.get("from") else default_range)
         chosen = _custom(given, zone, now) if key == "custom" else named_range(key, zone, now)
@@ -58,7 +64,7 @@ class Chosen(msgspec.Struct, frozen=True):
             raise ApiError(422, "invalid_parameter", f"measure is one of {', '.join(measures)}.", param="measure")
         filters: dict[str, tuple[FilterValue, ...]] = {}
         for name, values in parameters.items():
-            if name not in _OWN_PARAMETERS:
+            if name not in _OWN_PARAMETERS and name not in own:
                 check_dimension(name, name)
                 filters[name] = tuple(None if value == NOTHING else value for value in values)
         return cls(
@@ -79,14 +85,21 @@ class Chosen(msgspec.Struct, frozen=True):
         start, end = (span.start, span.end) if span else (self.range.start, self.range.end)
         return UsageQuery(organization_id, start, end, self.zone, filters=self.filters, **other)
 
+    def given(self, name: str) -> str | None:
+        """A parameter of the page's own."""
+        return self.parameters.get(name, (None,))[-1] or None
+
     # ── Links ──
 
     def url(self, path: str | None = None, **changes: str | None) -> str:
         """This view with some parameters changed; None takes one away."""
-        parameters = {name: values for name, values in self.parameters.items() if name not in changes}
+        parameters = {name: values for name, values in self.parameters.items() if name not in (*changes, CURSOR)}
         parameters |= {name: (value,) for name, value in changes.items() if value is not None}
-        text = urlencode([(name, value) for name, values in parameters.items() for value in values])
-        return f"{path or self.path}?{text}" if text else (path or self.path)
+        return _address(path or self.path, parameters)
+
+    def carried_to(self, path: str) -> str:
+        """Another page with this range, comparison and these filters; what is this page's own stays behind."""
+        return carried(path, self.parameters)
 
     def filtered_url(self, dimension: str, key: str | None) -> str:
         return self.url(**{dimension: NOTHING if key is None else key})
@@ -116,7 +129,7 @@ class Chosen(msgspec.Struct, frozen=True):
                     "hidden": [
                         {"name": name, "value": value}
                         for name, values in self.parameters.items()
-                        if name not in ("range", "from", "to", "interval")
+                        if name not in ("range", "from", "to", "interval", CURSOR)
                         for value in values
                     ],
                 },
@@ -152,6 +165,20 @@ class Chosen(msgspec.Struct, frozen=True):
             "clear_url": self.url(**dict.fromkeys(self.filters)),
             "longer_url": self.url(range="90d", **{"from": None, "to": None, "interval": None}),
         }
+
+
+def carried(path: str, parameters: Mapping[str, Sequence[str]]) -> str:
+    """The address of a page with the filter bar, in the state these parameters have."""
+    return _address(path, {name: values for name, values in parameters.items() if _is_shared(name)})
+
+
+def _is_shared(name: str) -> bool:
+    return name in _SHARED or name in DIMENSIONS or name in TEXT_DIMENSIONS or name.startswith(TAG)
+
+
+def _address(path: str, parameters: Mapping[str, Sequence[str]]) -> str:
+    text = urlencode([(name, value) for name, values in parameters.items() for value in values])
+    return f"{path}?{text}" if text else path
 
 
 def dimension_label(name: str) -> str:

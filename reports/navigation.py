@@ -12,6 +12,7 @@ from accounts.middleware import SESSION_KEY
 from accounts.models import Membership, Role, User
 from accounts.permissions import Right, may
 from accounts.views.home import memberships_of
+from reports.filters import carried
 
 
 class Place(msgspec.Struct, frozen=True):
@@ -22,14 +23,17 @@ class Place(msgspec.Struct, frozen=True):
     icon: str
     rights: tuple[Right, ...]
     short: str = ""
+    # Has the filter bar, whose state goes along from one such page to the next.
+    is_filtered: bool = False
 
     def is_open_to(self, role: Role) -> bool:
         return any(may(role, right) for right in self.rights)
 
 
-OVERVIEW = Place("Overview", "reports:overview", "columns-gap", (Right.SEE_USAGE, Right.SEE_OWN_USAGE))
+SEERS = (Right.SEE_USAGE, Right.SEE_OWN_USAGE)
+OVERVIEW = Place("Overview", "reports:overview", "columns-gap", SEERS, is_filtered=True)
 ESTIMATE = Place("Estimate", "metering:estimate", "calculator", (Right.SEE_OWN_USAGE,))
-CONNECT = Place("Connect", "reports:connect", "plug", (Right.SEE_USAGE, Right.SEE_OWN_USAGE))
+CONNECT = Place("Connect", "reports:connect", "plug", SEERS)
 KEYS = Place("API keys", "accounts:keys", "key", (Right.SEE_KEYS,), "Keys")
 MEMBERS = Place("Members", "accounts:members", "people", (Right.SEE_MEMBERS,))
 GROUPS: tuple[tuple[str, tuple[Place, ...]], ...] = (
@@ -91,15 +95,36 @@ def _current(request: HttpRequest, memberships: list[Membership]) -> Membership 
 
 
 def _items(request: HttpRequest, membership: Membership, places: tuple[Place, ...]) -> list[dict[str, Any]]:
+    filters = _filters(request, membership)
     items = []
     for place in places:
         if place.is_open_to(Role(membership.role)):
-            url = reverse(place.url_name, args=[membership.organization.slug])
-            is_current = request.path == url or (url.count("/") > 4 and request.path.startswith(url))
+            path = reverse(place.url_name, args=[membership.organization.slug])
             items.append(
-                {"label": place.label, "short": place.short, "url": url, "icon": place.icon, "is_current": is_current}
+                {
+                    "label": place.label,
+                    "short": place.short,
+                    "url": carried(path, filters) if place.is_filtered else path,
+                    "icon": place.icon,
+                    "is_current": _is_at(request, path),
+                }
             )
     return items
+
+
+def _filters(request: HttpRequest, membership: Membership) -> dict[str, list[str]]:
+    """The state of the filter bar, on a page that has one."""
+    slug = membership.organization.slug
+    places = [place for _, group in GROUPS for place in group if place.is_filtered]
+    is_filtered = any(_is_at(request, reverse(place.url_name, args=[slug])) for place in places)
+    return dict(request.GET.lists()) if is_filtered else {}
+
+
+def _is_at(request: HttpRequest, path: str) -> bool:
+    """At the place or below it. The settings page is above all others of the settings, but not where they are."""
+    if not path.endswith("/"):
+        return request.path == path or request.path.startswith(f"{path}/")
+    return request.path == path or (path.count("/") > 4 and request.path.startswith(path))
 
 
 def _initials(user: User) -> str:

@@ -6,113 +6,73 @@ import datetime as dt
 from fractions import Fraction
 from typing import Any
 
-import msgspec
 from django.conf import settings
 from django.urls import reverse
 
 from accounts.keys import active_keys
-from accounts.models import Membership, Organization
 from accounts.permissions import Right, may
 from core import figures as words
 from core.figures import share
-from metering.dimensions import DIMENSIONS
 from metering.query.latest import latest_event_at
 from metering.query.metrics import Figures
 from metering.query.ranges import Span, named_range
-from metering.query.run import UsageResult, UsageRow, run
+from metering.query.run import UsageResult, UsageRow
 from reports.examples import CURL_EVENT, REST_OF_KEY, fill
-from reports.filters import Chosen, dimension_label, hidden_from, period_words
+from reports.filters import period_words
+from reports.page import UsagePage
 from reports.series import MEASURES, chart, table
 
 MOST_MODELS = 8
 MOST_ROWS = 5
 BREAKDOWNS = (
-    ("member", "Members", "Member", Right.SEE_USAGE),
-    ("project", "Projects", "Project", None),
-    ("api_key", "API keys", "Key", Right.SEE_KEYS),
+    ("member", "Members", "Member"),
+    ("project", "Projects", "Project"),
+    ("api_key", "API keys", "Key"),
 )
 
 
-class Overview(msgspec.Struct, frozen=True):
-    """Who looks at what; everything else is read from the ledger."""
+class Overview(UsagePage, frozen=True, kw_only=True):
+    """Where a person lands: on the organization's usage, or without the right to see it on their own."""
 
-    organization: Organization
-    membership: Membership
-    chosen: Chosen
-    now: dt.datetime
-
-    @property
-    def fixed(self) -> frozenset[str]:
-        """Filters a person cannot take away: without the right to see everybody's usage, it is their own."""
-        return frozenset() if may(self.membership.role, Right.SEE_USAGE) else frozenset({"member", "user"})
+    url_name = "reports:overview"
+    template = "reports/overview.html"
+    title = "Overview"
 
     def context(self) -> dict[str, Any]:
         """The template's context; templates/reports/overview.html says what it needs."""
         last_event_at = latest_event_at(self.organization.pk)
         if last_event_at is None:
             return {"page": {"title": "Overview"}, "empty": {"first_use": self._first_use()}}
-        series = self._run(interval=self.chosen.interval)
-        before = self._run(self.chosen.range.previous_so_far) if self._has_passed else None
-        models = self._run(group_by=("model",))
-        page = self._page()
+        series = self.run(interval=self.chosen.interval)
+        before = self.before()
+        models = self.run(group_by=("model",))
+        page = self.head()
         if series.totals.requests == 0:
             return {"page": page | {"has_data": False}}
         return {
             "page": page | {"has_data": True},
             "position": self._position(),
-            "summary": self._summary(series, before.totals if before and self.chosen.is_compared else None),
+            "summary": self._summary(series, before),
             "chart": self._chart(series),
             "models": self._models(models),
-            "breakdowns": [self._breakdown(*breakdown[:3]) for breakdown in self._breakdowns()],
+            "breakdowns": [self._breakdown(*each) for each in BREAKDOWNS if each[0] in self.dimensions],
             "proof": self.proof(series.totals, last_event_at),
         }
 
     # ── Parts ──
 
-    @property
-    def _has_passed(self) -> bool:
-        span = self.chosen.range.previous_so_far
-        return span.end > span.start
-
-    def _run(self, span: Span | None = None, **other: Any) -> UsageResult:
-        return run(self.chosen.query(self.organization.pk, span, **other))
-
-    def _page(self) -> dict[str, Any]:
-        chosen = self.chosen
-        bar = chosen.bar(self._filter_labels(), fixed=self.fixed)
-        bar["add_filter"] = [
-            {
-                "label": dimension_label(name),
-                "url": chosen.url(reverse("reports:choose", args=[self.organization.slug, name])),
-            }
-            for name in DIMENSIONS
-            if name not in chosen.filters and name not in hidden_from(self.membership.role)
-        ]
-        span = Span(chosen.range.start, min(chosen.range.end, max(self.now, chosen.range.start)))
-        return bar | {
-            "title": "Overview" if not self.fixed else "Your usage",
-            "subtitle": f"{period_words(span, chosen.zone)} · {chosen.zone.key}",
-            "export_url": chosen.url(reverse("reports:export", args=[self.organization.slug])),
-        }
-
-    def _filter_labels(self) -> dict[str, str]:
-        """What the values of the filters are called: asked of the ledger, which knows them by the keys in the URL."""
-        labels = {}
-        for name, values in self.chosen.filters.items():
-            if name not in self.fixed:
-                rows = run(self.chosen.query(self.organization.pk, group_by=(name,), limit=3)).rows
-                found = [row.group[name].label or "none" for row in rows]
-                labels[name] = ", ".join(found) or ", ".join("none" if v is None else str(v) for v in values)
-        return labels
+    def head(self) -> dict[str, Any]:
+        head = super().head()
+        return head if not self.fixed or self.team else head | {"title": "Your usage"}
 
     def _position(self) -> dict[str, Any]:
         month = named_range("month", self.chosen.zone, self.now)
         today = named_range("today", self.chosen.zone, self.now)
-        so_far = self._run(Span(month.start, month.end))
+        so_far = self.run(Span(month.start, month.end))
         before = (
-            self._run(month.previous_so_far).totals if month.previous_so_far.end > month.previous_so_far.start else None
+            self.run(month.previous_so_far).totals if month.previous_so_far.end > month.previous_so_far.start else None
         )
-        today_totals = self._run(Span(today.start, today.end)).totals
+        today_totals = self.run(Span(today.start, today.end)).totals
         elapsed = Fraction(max(1, (self.now - month.start) // dt.timedelta(seconds=1)), 86_400)
         return {
             "tokens": so_far.totals.total_tokens,
@@ -153,7 +113,7 @@ class Overview(msgspec.Struct, frozen=True):
 
     def _chart(self, series: UsageResult) -> dict[str, Any]:
         chosen, measure = self.chosen, MEASURES[self.chosen.measure]
-        earlier = self._run(chosen.range.previous, interval=chosen.interval).rows if chosen.is_compared else []
+        earlier = self.run(chosen.range.previous, interval=chosen.interval).rows if chosen.is_compared else []
         past = [row for row in series.rows if row.start <= self.now]
         total = measure.text(measure.lines[0].value(series.totals))
         period = period_words(Span(chosen.range.start, chosen.range.end), chosen.zone)
@@ -222,11 +182,8 @@ class Overview(msgspec.Struct, frozen=True):
             "url": self.chosen.filtered_url("model", group.key),
         }
 
-    def _breakdowns(self) -> list[tuple[str, str, str, Right | None]]:
-        return [b for b in BREAKDOWNS if b[0] not in self.fixed and (b[3] is None or may(self.membership.role, b[3]))]
-
     def _breakdown(self, dimension: str, title: str, unit_label: str) -> dict[str, Any]:
-        found = self._run(group_by=(dimension,), limit=MOST_ROWS)
+        found = self.run(group_by=(dimension,), limit=MOST_ROWS)
         return {
             "id": f"top-{dimension}",
             "title": title,
@@ -241,18 +198,6 @@ class Overview(msgspec.Struct, frozen=True):
                 }
                 for row in found.rows
             ],
-        }
-
-    def proof(self, totals: Figures, last_event_at: dt.datetime) -> dict[str, Any]:
-        return {
-            "events": totals.requests,
-            "difference": None,
-            "unpriced_tokens": totals.unpriced_tokens,
-            "last_event_at": last_event_at,
-            "prove_url": reverse("metering:integrity", args=[self.organization.slug])
-            if may(self.membership.role, Right.SEE_USAGE)
-            else None,
-            "recount_url": self.chosen.url(reverse("reports:recount", args=[self.organization.slug])),
         }
 
     def _first_use(self) -> dict[str, Any]:

@@ -8,7 +8,7 @@ urlpatterns = [
     path("o/<slug:organization>/overview/series.csv", views.series_csv, name="series"),
     path("o/<slug:organization>/overview/recount", views.recount, name="recount"),
     path("o/<slug:organization>/overview/usage.csv", views.export, name="export"),
-    path("o/<slug:organization>/overview/choose/<str:dimension>", views.choose, name="choose"),
+    path("o/<slug:organization>/<slug:page>/choose/<str:dimension>", views.choose, name="choose"),
     path("o/<slug:organization>/connect/", connect.connect, name="connect"),
     path("o/<slug:organization>/connect/live", connect.live, name="connect-live"),
 ]

@@ -125,7 +125,7 @@ ROWS: list[Row] = [
     Page("reports:series"),
     Page("reports:export"),
     Page("reports:recount"),
-    Page("reports:choose", args={"dimension": "model"}),
+    Page("reports:choose", args={"page": "overview", "dimension": "model"}),
     Page("reports:connect"),
     Page("reports:connect-live"),
     # ── metering: pages ──

@@ -12,9 +12,10 @@ from django.test import Client
 from django.urls import reverse
 from django.utils.timezone import now
 
-from accounts.models import Organization, User
+from accounts.models import Organization, Team, TeamMembership, User
+from core.tenancy import organization_scope
 from metering.events import Usage
-from tests.cast import membership_of
+from tests.cast import Key, membership_of
 from tests.metering.query.usage import make_event, write
 
 URL = "/o/acme/overview"
@@ -174,3 +175,34 @@ def test_the_export_is_the_apis_file_of_what_one_may_see(alice_client: Client, b
     assert sum(int(line.split(",")[4]) for line in lines[1:]) == 3 * 1100 + 2 * 2050 + 7
     own = b"".join(bob_client.get(f"{URL}/usage.csv?range=today").streaming_content).decode()
     assert "gpt-4o" not in own
+
+
+def test_who_administers_a_team_may_look_at_it(
+    bob_client: Client, bob: User, alice: User, acme: Organization, search: Team
+) -> None:
+    at = now() - dt.timedelta(seconds=30)
+    with organization_scope(acme.pk):
+        TeamMembership.objects.create(organization=acme, team=search, membership=membership_of(alice, acme))
+        TeamMembership.objects.filter(membership=membership_of(bob, acme)).update(is_admin=True)
+    write(acme.pk, [make_event("a", at, user=alice.email), make_event("b", at, user=bob.email)])
+    write(acme.pk, [make_event("c", at)])
+    assert shown(bob_client).context["summary"][3]["value"] == 1
+    context = shown(bob_client, "range=today&team=search").context
+    assert context["summary"][3]["value"] == 2
+    assert [one["label"] for one in context["page"]["whose"]] == ["You", "Search"]
+    assert "top-member" in [breakdown["id"] for breakdown in context["breakdowns"]]
+    # Two teams at once are not a team of theirs.
+    assert shown(bob_client, "range=today&team=search&team=none").context["summary"][3]["value"] == 1
+
+
+def test_a_link_that_filters_by_what_a_role_does_not_see_is_refused(
+    vera_client: Client, usage: None, acme_key: Key
+) -> None:
+    shown(vera_client, f"api_key={acme_key.row.prefix}", status=403)
+
+
+def test_the_menu_takes_the_filters_along(alice_client: Client, usage: None) -> None:
+    nav = shown(alice_client, "range=7d&measure=cost&model=claude").context["shell"]["nav"]
+    urls = {item["label"]: item["url"] for group in nav for item in group["items"]}
+    assert urls["Overview"] == f"{URL}?range=7d&model=claude"
+    assert "?" not in urls["API keys"]

@@ -1,0 +1,231 @@
+"""What every page with the filter bar begins with: whose usage, which of it, and the bar itself.
+
+A page is a subclass of `UsagePage` with a `context()` for its template, and a view of one line: `show(request, Costs)`.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any, ClassVar, Self
+
+import msgspec
+from django.http import HttpResponse
+from django.shortcuts import render
+from django.urls import reverse
+from django.utils.timezone import now
+
+from accounts.models import Membership, Organization, Team
+from accounts.permissions import Right, administered_team_ids, may
+from accounts.requests import OrganizationRequest
+from core.errors import ApiError
+from metering.dimensions import DIMENSIONS
+from metering.query.metrics import Figures
+from metering.query.ranges import Span
+from metering.query.run import UsageResult, run
+from metering.query.spec import FilterValue
+from reports.filters import Chosen, dimension_label, hidden_from, period_words
+from reports.series import MEASURES
+
+
+class UsagePage(msgspec.Struct, frozen=True, kw_only=True):
+    """Who looks at what; everything else is read from the ledger.
+
+    Without the right to see everybody's usage it is one's own, or that of a team one administers: `team` then, and
+    `fixed` names the filters that say so, which nobody can take away.
+    """
+
+    url_name: ClassVar[str]
+    template: ClassVar[str]
+    title: ClassVar[str]
+    default_range: ClassVar[str] = "month"
+    measures: ClassVar[tuple[str, ...]] = tuple(MEASURES)
+    # Parameters of the address that only this page takes.
+    parameters: ClassVar[tuple[str, ...]] = ()
+
+    organization: Organization
+    membership: Membership
+    chosen: Chosen
+    now: dt.datetime
+    fixed: frozenset[str]
+    team: Team | None
+    teams: tuple[Team, ...]
+
+    @classmethod
+    def of(cls, request: OrganizationRequest) -> Self:
+        """Raises ApiError: 422 for an address that makes no sense, 403 for a filter the role may not look through."""
+        chosen = Chosen.read(
+            cls.path_in(request.organization),
+            request.GET,
+            request.organization.zone,
+            now(),
+            default_range=cls.default_range,
+            measures=cls.measures,
+            own=cls.parameters,
+        )
+        teams = _administered(request)
+        team = _asked(teams, chosen)
+        filters, fixed = _kept(request, chosen, team)
+        page = cls(
+            organization=request.organization,
+            membership=request.membership,
+            chosen=msgspec.structs.replace(chosen, filters=filters),
+            now=now(),
+            fixed=fixed,
+            team=team,
+            teams=teams,
+        )
+        for name in filters:
+            if name in page.hidden and name not in fixed:
+                raise ApiError(403, "forbidden", f"Your role does not see {dimension_label(name)}.", param=name)
+        return page
+
+    @classmethod
+    def path_in(cls, organization: Organization) -> str:
+        return reverse(cls.url_name, args=[organization.slug])
+
+    def context(self) -> dict[str, Any]:
+        """What the page's template needs."""
+        raise NotImplementedError
+
+    # ── Asking ──
+
+    def run(self, span: Span | None = None, **other: Any) -> UsageResult:
+        return run(self.chosen.query(self.organization.pk, span, **other))
+
+    def run_within(self, filters: dict[str, tuple[FilterValue, ...]], **other: Any) -> UsageResult:
+        """The view narrowed to `filters`, which stand in the place of its own of these dimensions."""
+        query = self.chosen.query(self.organization.pk, **other)
+        return run(msgspec.structs.replace(query, filters={**query.filters, **filters}))
+
+    def before(self) -> Figures | None:
+        """The totals to compare with: as much of the period before as has passed of this one."""
+        span = self.chosen.range.previous_so_far
+        return self.run(span).totals if self.chosen.is_compared and span.end > span.start else None
+
+    # ── The bar ──
+
+    @property
+    def hidden(self) -> frozenset[str]:
+        """Dimensions whose values are not this person's to look through. Who has a team sees the people in it."""
+        hidden = hidden_from(self.membership.role)
+        return hidden - {"member"} if self.team else hidden
+
+    @property
+    def dimensions(self) -> list[str]:
+        return [name for name in DIMENSIONS if name not in self.hidden and name not in self.fixed]
+
+    @property
+    def whose(self) -> str:
+        """Said where the figures are not the whole organization's."""
+        if self.team:
+            return f"Team {self.team.name}"
+        return "Your own usage" if self.fixed else ""
+
+    def head(self) -> dict[str, Any]:
+        """Title, period and the bar; the template's `page`."""
+        chosen = self.chosen
+        span = Span(chosen.range.start, min(chosen.range.end, max(self.now, chosen.range.start)))
+        said = (self.whose, period_words(span, chosen.zone), chosen.zone.key)
+        bar = chosen.bar(self._filter_labels(), fixed=self.fixed)
+        bar["add_filter"] = [
+            {
+                "label": dimension_label(name),
+                "url": chosen.url(reverse("reports:choose", args=[self.organization.slug, self.place, name])),
+            }
+            for name in self.dimensions
+            if name not in chosen.filters
+        ]
+        return bar | {
+            "title": self.title,
+            "subtitle": " · ".join(part for part in said if part),
+            "whose": self._whose(),
+            "export_url": chosen.carried_to(reverse("reports:export", args=[self.organization.slug])),
+        }
+
+    @property
+    def place(self) -> str:
+        """The page's word in the address."""
+        return self.url_name.partition(":")[2]
+
+    def _whose(self) -> list[dict[str, Any]]:
+        """For who administers teams: their own usage, and each team's."""
+        if not self.teams:
+            return []
+        own = {"label": "You", "url": self.chosen.url(team=None, member=None), "is_current": self.team is None}
+        return [
+            own,
+            *(
+                {
+                    "label": team.name,
+                    "url": self.chosen.url(team=team.slug, member=None),
+                    "is_current": self.team is not None and self.team.pk == team.pk,
+                }
+                for team in self.teams
+            ),
+        ]
+
+    def _filter_labels(self) -> dict[str, str]:
+        """What the values of the filters are called: asked of the ledger, which knows them by the keys in the URL."""
+        labels = {}
+        for name, values in self.chosen.filters.items():
+            if name not in self.fixed:
+                rows = self.run(group_by=(name,), limit=3).rows
+                found = [row.group[name].label or "none" for row in rows]
+                labels[name] = ", ".join(found) or ", ".join("none" if v is None else str(v) for v in values)
+        return labels
+
+    # ── The foot ──
+
+    def proof(self, totals: Figures, last_event_at: dt.datetime | None) -> dict[str, Any]:
+        slug = self.organization.slug
+        return {
+            "events": totals.requests,
+            "difference": None,
+            "unpriced_tokens": totals.unpriced_tokens,
+            "last_event_at": last_event_at,
+            "prove_url": reverse("metering:integrity", args=[slug])
+            if may(self.membership.role, Right.SEE_USAGE)
+            else None,
+            "recount_url": self.chosen.carried_to(reverse("reports:recount", args=[slug])),
+        }
+
+
+def show(request: OrganizationRequest, kind: type[UsagePage]) -> HttpResponse:
+    """The page, or what is wrong with its address and the way back to one that works."""
+    try:
+        context = kind.of(request).context()
+    except ApiError as error:
+        problem = {
+            "title": "This view does not exist",
+            "text": error.message,
+            "retry_url": kind.path_in(request.organization),
+        }
+        return render(request, kind.template, {"page": {"title": kind.title}, "error": problem}, status=error.status)
+    return render(request, kind.template, context)
+
+
+# ── Whose usage ──
+
+
+def _administered(request: OrganizationRequest) -> tuple[Team, ...]:
+    if may(request.role, Right.SEE_USAGE):
+        return ()
+    return tuple(Team.objects.filter(pk__in=administered_team_ids(request.membership)).order_by("name"))
+
+
+def _asked(teams: tuple[Team, ...], chosen: Chosen) -> Team | None:
+    """The team of theirs that the address asks for, and nothing beside it."""
+    wanted = chosen.filters.get("team", ())
+    return next((team for team in teams if wanted == (team.slug,)), None)
+
+
+def _kept(
+    request: OrganizationRequest, chosen: Chosen, team: Team | None
+) -> tuple[dict[str, tuple[FilterValue, ...]], frozenset[str]]:
+    """The filters that hold whatever the address says, and which of them are not the person's own choice."""
+    if may(request.role, Right.SEE_USAGE):
+        return chosen.filters, frozenset()
+    if team is not None:
+        return {**chosen.filters, "team": (team.pk,)}, frozenset({"team"})
+    filters = {name: values for name, values in chosen.filters.items() if name != "user"}
+    return {**filters, "member": (request.membership.pk,)}, frozenset({"member", "user"})
