@@ -62,7 +62,8 @@ def test_killed_and_started_again(cluster: Cluster, victim: str) -> None:
         assert client.flush(60)
         stats = client.stats
     server.kill()
-    assert stats.retries >= 1
+    if victim == "server":  # a database that is soon back is waited for
+        assert stats.retries >= 1
     assert (stats.acknowledged, stats.failed, stats.dropped) == (len(tracking.sent), 0, 0)
     mine = set(tracking.sent)
     stored = [name for name in cluster.stored_ids() if name in mine]

@@ -17,6 +17,8 @@ from tokenledger.errors import ClosedError, ConnectionFailed, EventRefused, NotS
 from tokenledger.outbox import Outbox, Pending
 
 logger = logging.getLogger("tokenledger")
+# How long closing waits for an `on_error` that is under way.
+TELLING_SECONDS = 1.0
 
 OnError = Callable[[Mapping[str, Any], TokenledgerError], None]
 
@@ -50,6 +52,8 @@ class Sender:
         self._on_error = on_error
         # Reentrant: the collector may end an abandoned stream, and so track it, wherever something is allocated.
         self._lock = threading.RLock()
+        # Held while `on_error` hears of events, which the end of the process should not cut short.
+        self._telling = threading.RLock()
         self._stats = Stats()
         self._thread: Optional[threading.Thread] = None
 
@@ -79,6 +83,8 @@ class Sender:
         if self._thread is None:
             self._run()
         self._outbox.wait_empty()
+        if self._telling.acquire(timeout=TELLING_SECONDS):
+            self._telling.release()
         self._fail(self._outbox.abandon(), NotSent("The client was closed before this event was acknowledged."))
         return self.stats.failed == failed_before
 
@@ -162,7 +168,8 @@ class Sender:
                 self._give_up([batch[index]], _event_refused(result, answer))
 
     def _give_up(self, batch: Sequence[Pending], error: TokenledgerError) -> None:
-        self._fail(self._outbox.finish(batch), error)
+        with self._telling:
+            self._fail(self._outbox.finish(batch), error)
 
     def _fail(self, events: Sequence[Pending], error: TokenledgerError) -> None:
         if not events:
