@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import time
+from collections import deque
 from collections.abc import Mapping
 from typing import Any
 
@@ -18,15 +19,17 @@ import msgspec
 MOST_KEPT_BYTES = 256 * 1024
 # An event of this size without an end is none that a model sends.
 MOST_EVENT_BYTES = 32 * 1024 * 1024
+# Events that speak of usage, an error or the end, beside the first and the last of them: two or three in a stream.
+MOST_TELLING = 32
 
+_BOM = b"\xef\xbb\xbf"
 _DONE = b"[DONE]"
 # What ends an event.
-_BLANK = re.compile(rb"\n\r?\n")
+_BLANK = re.compile(rb"\n\r?\n|\r\r")
 # What makes an event worth decoding. Quotes inside of a JSON string are escaped, so these are always names.
-_TELLING = re.compile(rb'"usage":(?! ?null)|"error"|"finish_reason": ?"')
-
+_TELLING = re.compile(rb'"usage" ?:(?! ?null)|"error"|"finish_reason" ?: ?"')
 _NULL_USAGE = (b',"usage":null', b', "usage": null', b'"usage":null,', b'"usage": null, ')
-_ENDS = ("response.completed", "response.incomplete", "response.failed")
+_ENDS = ("response.completed", "response.incomplete", "response.failed", "message_stop")
 
 
 class OversizedEventError(Exception):
@@ -41,100 +44,134 @@ class StreamReader:
 
     def __init__(self, *, strips_usage: bool) -> None:
         self._strips_usage = strips_usage
-        self._pending = b""
+        self._pending: list[bytes] = []
+        self._pending_bytes = 0
+        self._is_begun = False
+        self._first: Mapping[str, Any] | None = None
+        self._others: deque[Mapping[str, Any]] = deque(maxlen=MOST_TELLING)
+        self._last_usage: Mapping[str, Any] | None = None
         self._kept: list[bytes] = []
         self._kept_bytes = 0
         self._text_before: list[str] = []
-        self.telling: list[Mapping[str, Any]] = []
         self.error: Mapping[str, Any] | None = None
+        # The model has said its last word; its usage may still be on the way.
+        self.is_finished = False
         self.is_complete = False
         # When the first of the answer's content came by (time.perf_counter), if it has.
         self.first_at: float | None = None
 
+    @property
+    def telling(self) -> list[Mapping[str, Any]]:
+        """The decoded events, in their order: the first, what speaks of the end or an error, the last with usage."""
+        found = [self._first, *self._others, self._last_usage]
+        return [event for event in found if event is not None]
+
     def feed(self, chunk: bytes) -> bytes:
         """Take a chunk in; returns what the client gets of it, and of what was held back before."""
-        if self._strips_usage:
-            return self._feed_events(chunk)
-        # Whole lines are enough to read by, and the client need not wait for them.
-        lines, end, rest = (self._pending + chunk if self._pending else chunk).rpartition(b"\n")
-        self._hold(rest)
-        if end:
-            for line in lines.split(b"\n"):
-                self._read(line)
-        return chunk
+        passed = self._read_events(chunk)
+        # Without anything to take out the client need not wait for an event to be whole.
+        return passed if self._strips_usage else chunk
 
     def finish(self) -> bytes:
         """The stream has ended: what was held back, if it is the client's."""
-        rest, self._pending = self._pending, b""
-        keeps = True
-        for line in rest.split(b"\n"):
-            keeps = self._read(line) and keeps
-        return rest if self._strips_usage and keeps else b""
+        rest = b"".join(self._pending)
+        self._pending.clear()
+        passed = self._read(rest) if rest else b""
+        return passed if self._strips_usage else b""
 
     def text(self) -> str:
         """What the kept events say, for counting."""
         self._fold_kept()
         return "".join(self._text_before)
 
-    def _feed_events(self, chunk: bytes) -> bytes:
-        """Event by event, as a client must not see the beginning of one that is not for it."""
-        data = self._pending + chunk if self._pending else chunk
+    def _read_events(self, chunk: bytes) -> bytes:
+        """What of the events that are whole now is the client's."""
+        if b"\n" not in chunk and b"\r" not in chunk:
+            self._hold(chunk)
+            return b""
+        data = b"".join((*self._pending, chunk)) if self._pending else chunk
+        self._pending.clear()
+        self._pending_bytes = 0
         passed: list[bytes] = []
         start = 0
         for blank in _BLANK.finditer(data):
-            event = data[start : blank.end()]
+            passed.append(self._read(data[start : blank.end()]))
             start = blank.end()
-            keeps = True
-            for line in event.split(b"\n"):
-                keeps = self._read(line) and keeps
-            if keeps:
-                passed.append(event)
-        self._hold(data[start:])
-        return _without_null_usage(b"".join(passed))
+        if start < len(data):
+            self._hold(data[start:])
+        return _without_null_usage(b"".join(passed)) if self._strips_usage else b""
 
     def _hold(self, rest: bytes) -> None:
-        if len(rest) > MOST_EVENT_BYTES:
+        self._pending_bytes += len(rest)
+        if self._pending_bytes > MOST_EVENT_BYTES:
             raise OversizedEventError
-        self._pending = rest
+        self._pending.append(rest)
 
-    def _read(self, line: bytes) -> bool:
-        """Note what a line says; False when it only carries usage that the client did not ask for."""
-        if not line.startswith(b"data:"):
-            return True
-        data = line[5:].strip()
+    def _read(self, event: bytes) -> bytes:
+        """Note what an event says. Returns what the client gets of it, when the usage in it is not for the client."""
+        if not self._is_begun:
+            self._is_begun = True
+            lines = event.removeprefix(_BOM).splitlines()
+        else:
+            lines = event.splitlines()
+        said = [line[5:].strip() for line in lines if line.startswith(b"data:")]
+        if not said:
+            return event
+        data = said[0] if len(said) == 1 else b"\n".join(said)
         if data == _DONE:
             self.is_complete = True
-            return True
+            return event
         if self.first_at is None and (b"delta" in data or b'"text"' in data):
             self.first_at = time.perf_counter()
         # The first event says who answers.
-        if not self.telling or _TELLING.search(data):
-            return self._decode(data)
+        if self._first is None or _TELLING.search(data):
+            return self._decode(data, event)
         self._keep(data)
-        return True
+        return event
 
-    def _decode(self, data: bytes) -> bool:
+    def _decode(self, data: bytes, event: bytes) -> bytes:
+        self._keep(data)
         try:
-            event = msgspec.json.decode(data)
+            document = msgspec.json.decode(data)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            self._keep(data)
-            return True
-        if not isinstance(event, dict):
-            return True
-        kind = event.get("type")
-        error = event.get("error")
-        if isinstance(error, str):
+            return event
+        if not isinstance(document, dict):
+            return event
+        usage = document.get("usage")
+        self._note(document, usage)
+        if not self._strips_usage or not isinstance(usage, dict):
+            return event
+        if not document.get("choices"):
+            return b""
+        return b"data: " + msgspec.json.encode({**document, "usage": None}) + b"\n\n"
+
+    def _note(self, document: dict[str, Any], usage: Any) -> None:
+        kind = document.get("type")
+        self._note_error(document, kind)
+        has_usage = isinstance(usage, dict)
+        choices = document.get("choices")
+        if isinstance(choices, list) and any(isinstance(one, dict) and one.get("finish_reason") for one in choices):
+            self.is_finished = True
+        if kind in _ENDS or (kind == "message_delta" and has_usage):
+            self.is_complete = True
+        elif kind is None and has_usage and (choices == [] or self.is_finished):
+            # Some count in every event; that is the whole only behind or beside the last word.
+            self.is_complete = True
+        if self._first is None:
+            self._first = document
+        elif kind is None and has_usage:
+            self._last_usage = document
+        else:
+            self._others.append(document)
+
+    def _note_error(self, document: Mapping[str, Any], kind: Any) -> None:
+        error = document.get("error")
+        if isinstance(error, str) and error:
             error = {"message": error}
         if kind in ("error", "response.failed") or isinstance(error, dict):
-            inner = event.get("response")
+            inner = document.get("response")
             said = error or (inner.get("error") if isinstance(inner, dict) else None)
-            self.error = said if isinstance(said, dict) else event
-        usage = event.get("usage")
-        if kind in _ENDS or kind == "message_delta" or (isinstance(usage, dict) and kind is None):
-            self.is_complete = True
-        self.telling.append(event)
-        self._keep(data)
-        return not (self._strips_usage and isinstance(usage, dict) and event.get("choices") == [])
+            self.error = said if isinstance(said, dict) else document
 
     def _keep(self, data: bytes) -> None:
         if len(data) > MOST_KEPT_BYTES:
