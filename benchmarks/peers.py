@@ -8,7 +8,7 @@ import subprocess
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import psutil
@@ -16,6 +16,11 @@ import psycopg
 
 from benchmarks.model_server import BURST, PACED
 from benchmarks.serving import application, connect, cpu_seconds, cpu_seconds_of_children, free_port, serving
+
+if TYPE_CHECKING:
+    # Importing them needs Django's settings, which come later.
+    from accounts.audit import Actor
+    from accounts.models import User
 
 DIRECT, BARE, LITELLM = "direct", "bare proxy", "LiteLLM"
 WITHOUT_LIMITS, WITH_RATES, WITH_HOLDS = "ours, no limits", "ours, request rates", "ours, rates and holds"
@@ -58,10 +63,11 @@ class LedgerPeer(Peer, kw_only=True):
         """Events, their tokens, and how many of them are estimates."""
         from metering.events import BUCKETS
 
-        return self._row(
+        events, tokens, estimates = self._row(
             f"SELECT count(*), coalesce(sum({' + '.join(BUCKETS)}), 0)::bigint, count(*) FILTER (WHERE is_estimated)"
             " FROM metering_event WHERE organization_id = %s"
         )
+        return events, tokens, estimates
 
     def _row(self, statement: str) -> Any:
         return self.ledger.execute(statement, [self.organization_id]).fetchone()
@@ -86,7 +92,7 @@ def found_organizations(upstream: str) -> dict[str, tuple[int, str]]:
     return {name: _organization(name, owner, by, upstream) for name in OURS}
 
 
-def _organization(name: str, owner: object, by: object, upstream: str) -> tuple[int, str]:
+def _organization(name: str, owner: User, by: Actor, upstream: str) -> tuple[int, str]:
     from accounts import keys, organizations
     from accounts.models import Scope
     from core.tenancy import organization_scope
