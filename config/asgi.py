@@ -33,7 +33,8 @@ from django.urls import Resolver404, resolve  # noqa: E402
 
 from core.error_answers import unknown_endpoint  # noqa: E402
 from metering.edge import ROUTES, serves  # noqa: E402
-from metering.edge import app as edge  # noqa: E402  (needs Django's apps)
+from metering.edge import app as doors  # noqa: E402  (needs Django's apps)
+from reports.live.stream import LiveStreams  # noqa: E402  (needs Django's apps)
 
 # Here every request has a thread of its own: a connection kept for the next request is found by none, and a hundred
 # requests later the server has no more to give.
@@ -60,15 +61,19 @@ def _is_a_page(path: str) -> bool:
 # Addresses only the edge has: it also says which methods they take.
 edge_alone = frozenset(path for _, path in ROUTES if not _is_a_page(path))
 
+edge = LiveStreams(doors)
+
 files = Router([Mount("/static", HashedFiles(directory=settings.STATIC_ROOT, check_dir=False))])
+
+
+def _is_the_edges(method: str, path: str) -> bool:
+    return serves(method, path) or path in edge_alone or edge.serves(path)
 
 
 async def application(scope: Scope, receive: Receive, send: Send) -> None:
     if scope["type"] == "http" and scope["path"].startswith("/static/") and not settings.DEBUG:
         await files(scope, receive, send)
-    elif scope["type"] == "lifespan" or (
-        scope["type"] == "http" and (serves(scope["method"], scope["path"]) or scope["path"] in edge_alone)
-    ):
+    elif scope["type"] == "lifespan" or (scope["type"] == "http" and _is_the_edges(scope["method"], scope["path"])):
         await edge(scope, receive, send)
     else:
         await pages(scope, receive, send)

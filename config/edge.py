@@ -10,4 +10,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 embedded.provide()
 django.setup()
 
-from metering.edge import app as application  # noqa: E402, F401  (needs Django's apps)
+from metering.edge import app  # noqa: E402  (needs Django's apps)
+from reports.live.stream import LiveStreams  # noqa: E402  (needs Django's apps)
+
+application = LiveStreams(app)

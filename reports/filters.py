@@ -97,12 +97,12 @@ class Chosen(msgspec.Struct, frozen=True):
         parameters |= {name: (value,) for name, value in changes.items() if value is not None}
         return _address(path or self.path, parameters)
 
-    def carried_to(self, path: str) -> str:
-        """Another page with this range, comparison and these filters; what is this page's own stays behind."""
-        return carried(path, self.parameters)
+    def carried_to(self, path: str, **own: str) -> str:
+        """Another page with this range, comparison and these filters, and `own` parameters of that page."""
+        return carried(path, self.parameters, **own)
 
-    def filtered_url(self, dimension: str, key: str | None) -> str:
-        return self.url(**{dimension: NOTHING if key is None else key})
+    def filtered_url(self, dimension: str, key: str | None, **changes: str | None) -> str:
+        return self.url(**{dimension: value_text(key), **changes})
 
     def bar(self, labels: dict[str, str], *, fixed: frozenset[str] = frozenset()) -> dict[str, Any]:
         """The bar's context. `labels` names each filter's values for people; filters in `fixed` cannot be removed."""
@@ -167,9 +167,15 @@ class Chosen(msgspec.Struct, frozen=True):
         }
 
 
-def carried(path: str, parameters: Mapping[str, Sequence[str]]) -> str:
-    """The address of a page with the filter bar, in the state these parameters have."""
-    return _address(path, {name: values for name, values in parameters.items() if _is_shared(name)})
+def value_text(key: str | None) -> str:
+    """A value of a dimension as the address has it."""
+    return NOTHING if key is None else key
+
+
+def carried(path: str, parameters: Mapping[str, Sequence[str]], **own: str) -> str:
+    """The address of a page with the filter bar, in the state these parameters have; what else they are is left out."""
+    shared = {name: values for name, values in parameters.items() if _is_shared(name)}
+    return _address(path, {**shared, **{name: (value,) for name, value in own.items()}})
 
 
 def _is_shared(name: str) -> bool:

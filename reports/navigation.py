@@ -32,12 +32,13 @@ class Place(msgspec.Struct, frozen=True):
 
 SEERS = (Right.SEE_USAGE, Right.SEE_OWN_USAGE)
 OVERVIEW = Place("Overview", "reports:overview", "columns-gap", SEERS, is_filtered=True)
+USAGE = Place("Usage", "reports:usage", "bar-chart", SEERS, is_filtered=True)
 ESTIMATE = Place("Estimate", "metering:estimate", "calculator", (Right.SEE_OWN_USAGE,))
 CONNECT = Place("Connect", "reports:connect", "plug", SEERS)
 KEYS = Place("API keys", "accounts:keys", "key", (Right.SEE_KEYS,), "Keys")
 MEMBERS = Place("Members", "accounts:members", "people", (Right.SEE_MEMBERS,))
 GROUPS: tuple[tuple[str, tuple[Place, ...]], ...] = (
-    ("", (OVERVIEW, ESTIMATE)),
+    ("", (OVERVIEW, USAGE, ESTIMATE)),
     ("Control", (CONNECT, KEYS, Place("Upstreams", "metering:upstreams", "hdd-stack", (Right.MANAGE_INTEGRATIONS,)))),
     (
         "Organization",
@@ -51,7 +52,7 @@ GROUPS: tuple[tuple[str, tuple[Place, ...]], ...] = (
         ),
     ),
 )
-TABS = (OVERVIEW, KEYS, MEMBERS)
+TABS = (OVERVIEW, USAGE, KEYS, MEMBERS)
 
 
 def shell(request: HttpRequest) -> dict[str, Any]:

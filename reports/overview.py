@@ -14,13 +14,11 @@ from accounts.permissions import Right, may
 from core import figures as words
 from core.figures import share
 from metering.query.latest import latest_event_at
-from metering.query.metrics import Figures
 from metering.query.ranges import Span, named_range
 from metering.query.run import UsageResult, UsageRow
 from reports.examples import CURL_EVENT, REST_OF_KEY, fill
-from reports.filters import period_words
 from reports.page import UsagePage
-from reports.series import MEASURES, chart, table
+from reports.parts import summary, time_series
 
 MOST_MODELS = 8
 MOST_ROWS = 5
@@ -52,8 +50,8 @@ class Overview(UsagePage, frozen=True, kw_only=True):
         return {
             "page": page | {"has_data": True},
             "position": self._position(),
-            "summary": self._summary(series, before),
-            "chart": self._chart(series),
+            "summary": summary(self, series, before),
+            "chart": time_series(self, series),
             "models": self._models(models),
             "breakdowns": [self._breakdown(*each) for each in BREAKDOWNS if each[0] in self.dimensions],
             "proof": self.proof(series.totals, last_event_at),
@@ -83,53 +81,6 @@ class Overview(UsagePage, frozen=True, kw_only=True):
             "today_tokens": today_totals.total_tokens,
             "today_cost_nanos": today_totals.cost_nanos,
             "coverage": so_far.coverage.shares,
-        }
-
-    def _summary(self, series: UsageResult, before: Figures | None) -> list[dict[str, Any]]:
-        is_finished = self.chosen.range.end <= self.now
-        past = [row for row in series.rows if row.start <= self.now]
-
-        def average(figures: Figures) -> int | None:
-            return None if figures.average_tokens is None else round(figures.average_tokens)
-
-        cards = (
-            ("Total tokens", "tokens", lambda f: f.total_tokens),
-            ("Prompt tokens", "tokens", lambda f: f.prompt_tokens),
-            ("Completion tokens", "tokens", lambda f: f.completion_tokens),
-            ("Requests", "count", lambda f: f.requests),
-            ("Tokens per request", "count", average),
-        )
-        return [
-            {
-                "label": label,
-                "value": value(series.totals),
-                "format": kind,
-                "previous": value(before) if before else None,
-                "spark": [value(row.figures) or 0 for row in past],
-                "is_finished": is_finished,
-            }
-            for label, kind, value in cards
-        ]
-
-    def _chart(self, series: UsageResult) -> dict[str, Any]:
-        chosen, measure = self.chosen, MEASURES[self.chosen.measure]
-        earlier = self.run(chosen.range.previous, interval=chosen.interval).rows if chosen.is_compared else []
-        past = [row for row in series.rows if row.start <= self.now]
-        total = measure.text(measure.lines[0].value(series.totals))
-        period = period_words(Span(chosen.range.start, chosen.range.end), chosen.zone)
-        return {
-            "id": "usage",
-            "title": f"{measure.label} by {chosen.interval if chosen.interval != '15m' else 'quarter hour'}",
-            "description": f"{measure.label} of {period}: {total}",
-            "measure": {
-                "options": [
-                    {"key": m.key, "label": m.label, "url": chosen.url(measure=m.key), "is_current": m is measure}
-                    for m in MEASURES.values()
-                ]
-            },
-            "json": chart(measure, chosen.interval, chosen.zone, self.now, series.rows, earlier),
-            "table": table(measure, chosen.interval, chosen.zone, past, series.totals),
-            "csv_url": chosen.url(reverse("reports:series", args=[self.organization.slug])),
         }
 
     def _models(self, models: UsageResult) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from django.urls import reverse
 from django.utils.timezone import now
 
 from accounts.models import Membership, Organization, Team
-from accounts.permissions import Right, administered_team_ids, may
+from accounts.permissions import Right, administered_team_ids, may, require
 from accounts.requests import OrganizationRequest
 from core.errors import ApiError
 from metering.dimensions import DIMENSIONS
@@ -25,6 +25,11 @@ from metering.query.run import UsageResult, run
 from metering.query.spec import FilterValue
 from reports.filters import Chosen, dimension_label, hidden_from, period_words
 from reports.series import MEASURES
+
+# The same everywhere: a page with another one would show other totals for the same address.
+DEFAULT_RANGE = "month"
+
+sees_usage = require(Right.SEE_USAGE, Right.SEE_OWN_USAGE)
 
 
 class UsagePage(msgspec.Struct, frozen=True, kw_only=True):
@@ -37,7 +42,6 @@ class UsagePage(msgspec.Struct, frozen=True, kw_only=True):
     url_name: ClassVar[str]
     template: ClassVar[str]
     title: ClassVar[str]
-    default_range: ClassVar[str] = "month"
     measures: ClassVar[tuple[str, ...]] = tuple(MEASURES)
     # Parameters of the address that only this page takes.
     parameters: ClassVar[tuple[str, ...]] = ()
@@ -58,7 +62,7 @@ class UsagePage(msgspec.Struct, frozen=True, kw_only=True):
             request.GET,
             request.organization.zone,
             now(),
-            default_range=cls.default_range,
+            default_range=DEFAULT_RANGE,
             measures=cls.measures,
             own=cls.parameters,
         )

@@ -28,7 +28,13 @@ class Measure(msgspec.Struct, frozen=True):
     key: str
     label: str
     unit: str
+    # The API's word for what its first line shows.
+    metric: str
     lines: tuple[Line, ...]
+
+    def of(self, figures: Figures) -> int | None:
+        """What the first line shows of a part; None for a cost that nobody knows."""
+        return None if self.unit == "usd" and not figures.is_cost_known else self.lines[0].value(figures)
 
     def text(self, value: int) -> str:
         return words.money(value) if self.unit == "usd" else words.tokens(value)
@@ -49,17 +55,19 @@ MEASURES: dict[str, Measure] = {
             "tokens",
             "Tokens",
             "tokens",
+            "total_tokens",
             (
                 Line("Total", lambda f: f.total_tokens, "total"),
                 Line("Prompt", lambda f: f.prompt_tokens, "kind-input"),
                 Line("Completion", lambda f: f.completion_tokens, "kind-output"),
             ),
         ),
-        Measure("cost", "Cost", "usd", (Line("Cost", lambda f: f.known_cost_nanos),)),
+        Measure("cost", "Cost", "usd", "cost_usd", (Line("Cost", lambda f: f.known_cost_nanos),)),
         Measure(
             "requests",
             "Requests",
             "count",
+            "requests",
             (Line("Requests", lambda f: f.requests), Line("Errors", lambda f: f.errors, "7")),
         ),
     )
@@ -179,3 +187,7 @@ def bucket_title(start: dt.datetime, end: dt.datetime, interval: Interval, zone:
         return f"{local:%B %Y}"
     last = (end - dt.timedelta(microseconds=1)).astimezone(zone)
     return f"{local.day} {local:%b} to {last.day} {last:%b}"
+
+
+def interval_words(interval: Interval) -> str:
+    return INTERVAL_NAMES[interval].lower()

@@ -25,6 +25,7 @@ from reports.filters import dimension_label
 from reports.overview import Overview
 from reports.page import UsagePage, show
 from reports.series import MEASURES
+from reports.usage import Usage
 
 # A recount reads every event of the range; beyond this the integrity page does it behind the scenes.
 MOST_RECOUNTED = 300_000
@@ -34,7 +35,7 @@ sees_usage = require(Right.SEE_USAGE, Right.SEE_OWN_USAGE)
 
 
 # The pages a filter is chosen for, by their word in the address.
-PAGES: dict[str, type[UsagePage]] = {"overview": Overview}
+PAGES: dict[str, type[UsagePage]] = {"overview": Overview, "usage": Usage}
 
 
 @require_GET

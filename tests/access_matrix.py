@@ -126,6 +126,10 @@ ROWS: list[Row] = [
     Page("reports:export"),
     Page("reports:recount"),
     Page("reports:choose", args={"page": "overview", "dimension": "model"}),
+    Page("reports:usage"),
+    Page("reports:usage-rows"),
+    Page("reports:usage-breakdown"),
+    Page("reports:usage-trend"),
     Page("reports:connect"),
     Page("reports:connect-live"),
     # ── metering: pages ──

@@ -99,13 +99,26 @@ def slot_class(slot: int | str) -> str:
 @register.simple_tag
 def splitbar(parts: Iterable[tuple[str, Ratio]], label: str, large: bool = False) -> SafeString:
     """What a total is made of: (kind, amount) pairs, kinds as in series.css (input, cached, output, …)."""
-    pairs = [(kind, Fraction(amount)) for kind, amount in parts if amount]
-    total = sum((amount for _, amount in pairs), Fraction(0))
+    return _split([(f"tl-k-{kind}", Fraction(amount)) for kind, amount in parts], label, large)
+
+
+@register.simple_tag
+def stackbar(parts: Iterable[tuple[int | str, int, str]], whole: str) -> SafeString:
+    """What a row is made of: (slot, amount, name), the amounts of one unit; `whole` names the row."""
+    known = [(slot, Fraction(amount), name) for slot, amount, name in parts if amount]
+    total = sum((amount for _, amount, _ in known), Fraction(0))
+    said = ", ".join(f"{name} {percent(amount / total)}" for _, amount, name in known)
+    return _split([(slot_class(slot), amount) for slot, amount, _ in known], f"{whole}: {said or 'nothing'}", False)
+
+
+def _split(parts: Iterable[tuple[str, Fraction]], label: str, large: bool) -> SafeString:
+    known = [(color, amount) for color, amount in parts if amount]
+    total = sum((amount for _, amount in known), Fraction(0))
     drawn, before = [], Fraction(0)
-    for kind, amount in pairs:
-        drawn.append((kind, _percent(before / total), _percent(amount / total)))
+    for color, amount in known:
+        drawn.append((color, _percent(before / total), _percent(amount / total)))
         before += amount
-    rects = format_html_join("", '<rect class="tl-fill tl-k-{}" x="{}" width="{}" height="100%"/>', drawn)
+    rects = format_html_join("", '<rect class="tl-fill {}" x="{}" width="{}" height="100%"/>', drawn)
     return format_html(
         '<svg class="tl-split{}" role="img" aria-label="{}">{}</svg>', " tl-split-lg" if large else "", label, rects
     )

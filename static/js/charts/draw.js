@@ -155,6 +155,18 @@
     drawn.set(canvas, { chart, spec });
   };
 
+  /* New figures of the same chart: zoom, hidden lines and what is pointed at stay as they are */
+  const refresh = (canvas) => {
+    const known = drawn.get(canvas);
+    const spec = JSON.parse(document.getElementById(canvas.dataset.chart).textContent);
+    const names = (of) => JSON.stringify([of.labels, of.series.map((s) => [s.label, s.role])]);
+    if (!known || names(known.spec) !== names(spec)) return draw(canvas);
+    const { datasets } = (spec.kind === "donut" ? donut(spec) : axes(spec)).data;
+    Object.assign(known.spec, spec);
+    known.chart.data.datasets.forEach((dataset, i) => Object.assign(dataset, datasets[i]));
+    known.chart.update("none");
+  };
+
   const listen = (canvas) => {
     canvas.tabIndex = 0;
     canvas.addEventListener("keydown", (event) => {
@@ -210,6 +222,9 @@
   });
 
   window.addEventListener("tl:theme", () => drawAll());
+  document.addEventListener("tl:figures", (event) => {
+    for (const canvas of event.target.querySelectorAll("canvas[data-chart]")) refresh(canvas);
+  });
   document.addEventListener("htmx:load", (event) => event.target !== document.body && drawAll(event.target));
   document.addEventListener("htmx:beforeCleanupElement", (event) => {
     if (!drawn.has(event.target)) return;

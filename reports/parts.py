@@ -1,0 +1,77 @@
+"""Parts that several pages have: the cards of a range's figures, and its lines over time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from django.urls import reverse
+
+from metering.query.metrics import Figures
+from metering.query.ranges import Span
+from metering.query.run import UsageResult
+from reports.filters import period_words
+from reports.page import UsagePage
+from reports.series import MEASURES, chart, interval_words, table
+
+Card = tuple[str, str, Callable[[Figures], int | None]]
+
+
+def _average(figures: Figures) -> int | None:
+    return None if figures.average_tokens is None else round(figures.average_tokens)
+
+
+CARDS: tuple[Card, ...] = (
+    ("Total tokens", "tokens", lambda f: f.total_tokens),
+    ("Prompt tokens", "tokens", lambda f: f.prompt_tokens),
+    ("Completion tokens", "tokens", lambda f: f.completion_tokens),
+    ("Requests", "count", lambda f: f.requests),
+    ("Tokens per request", "count", _average),
+)
+COST: Card = ("Cost", "money", lambda f: f.cost_nanos)
+
+
+def summary(
+    page: UsagePage, series: UsageResult, before: Figures | None, cards: tuple[Card, ...] = CARDS
+) -> list[dict[str, Any]]:
+    past = [row for row in series.rows if row.start <= page.now]
+    return [
+        {
+            "label": label,
+            "value": value(series.totals),
+            "format": kind,
+            "previous": value(before) if before else None,
+            "spark": [value(row.figures) or 0 for row in past],
+            "is_finished": page.chosen.range.end <= page.now,
+        }
+        for label, kind, value in cards
+    ]
+
+
+def measure_options(page: UsagePage) -> list[dict[str, Any]]:
+    return [
+        {
+            "key": measure.key,
+            "label": measure.label,
+            "url": page.chosen.url(measure=measure.key),
+            "is_current": measure.key == page.chosen.measure,
+        }
+        for measure in (MEASURES[key] for key in page.measures)
+    ]
+
+
+def time_series(page: UsagePage, series: UsageResult) -> dict[str, Any]:
+    chosen, measure = page.chosen, MEASURES[page.chosen.measure]
+    earlier = page.run(chosen.range.previous, interval=chosen.interval).rows if chosen.is_compared else []
+    past = [row for row in series.rows if row.start <= page.now]
+    total = measure.text(measure.lines[0].value(series.totals))
+    period = period_words(Span(chosen.range.start, chosen.range.end), chosen.zone)
+    return {
+        "id": "usage",
+        "title": f"{measure.label} by {interval_words(chosen.interval)}",
+        "description": f"{measure.label} of {period}: {total}",
+        "measure": {"options": measure_options(page)},
+        "json": chart(measure, chosen.interval, chosen.zone, page.now, series.rows, earlier),
+        "table": table(measure, chosen.interval, chosen.zone, past, series.totals),
+        "csv_url": chosen.carried_to(reverse("reports:series", args=[page.organization.slug]), measure=chosen.measure),
+    }
