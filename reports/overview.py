@@ -20,6 +20,8 @@ from reports.examples import CURL_EVENT, REST_OF_KEY, fill
 from reports.page import UsagePage
 from reports.parts import summary, time_series
 
+# Below the page's own address, and not Django's (live/stream.py).
+STREAM = "/stream"
 MOST_MODELS = 8
 MOST_ROWS = 5
 BREAKDOWNS = (
@@ -60,8 +62,16 @@ class Overview(UsagePage, frozen=True, kw_only=True):
     # ── Parts ──
 
     def head(self) -> dict[str, Any]:
-        head = super().head()
+        head = super().head() | {"live": self._live()}
         return head if not self.fixed or self.team else head | {"title": "Your usage"}
+
+    def _live(self) -> dict[str, str] | None:
+        """Where the figures' changes come from, while there may be any."""
+        chosen = self.chosen
+        if not chosen.range.start <= self.now < chosen.range.end:
+            return None
+        poll = reverse("reports:overview-live", args=[self.organization.slug])
+        return {"stream_url": chosen.url(f"{chosen.path}{STREAM}"), "poll_url": chosen.url(poll)}
 
     def _position(self) -> dict[str, Any]:
         month = named_range("month", self.chosen.zone, self.now)

@@ -7,6 +7,7 @@ urlpatterns = [
     path("o/<slug:organization>/overview", views.overview, name="overview"),
     path("o/<slug:organization>/overview/series.csv", views.series_csv, name="series"),
     path("o/<slug:organization>/overview/recount", views.recount, name="recount"),
+    path("o/<slug:organization>/overview/live", views.overview_live, name="overview-live"),
     path("o/<slug:organization>/overview/usage.csv", views.export, name="export"),
     path("o/<slug:organization>/<slug:page>/choose/<str:dimension>", views.choose, name="choose"),
     path("o/<slug:organization>/usage", usage.usage, name="usage"),

@@ -7,9 +7,10 @@ import datetime as dt
 import io
 from typing import Any
 
-from django.http import Http404, HttpResponse, HttpResponseBase
+from django.http import Http404, HttpResponse, HttpResponseBase, JsonResponse
 from django.shortcuts import render
 from django.utils.timezone import now
+from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET
 
 from accounts.permissions import Right, require
@@ -22,6 +23,7 @@ from metering.query.latest import latest_event_at
 from metering.query.plan import Source
 from metering.query.spec import TEXT_DIMENSIONS
 from reports.filters import dimension_label
+from reports.live.reading import live_body
 from reports.overview import Overview
 from reports.page import UsagePage, show
 from reports.series import MEASURES
@@ -42,6 +44,14 @@ PAGES: dict[str, type[UsagePage]] = {"overview": Overview, "usage": Usage}
 @sees_usage
 def overview(request: OrganizationRequest) -> HttpResponseBase:
     return show(request, Overview)
+
+
+@require_GET
+@never_cache
+@sees_usage
+def overview_live(request: OrganizationRequest) -> HttpResponseBase:
+    """What a frame of the stream has, for browsers that cannot have the stream."""
+    return JsonResponse(live_body(Overview.of(request)))
 
 
 @require_GET

@@ -122,6 +122,7 @@ ROWS: list[Row] = [
     Page("accounts:audit-export", MANAGERS),
     # ── reports: pages ──
     Page("reports:overview"),
+    Page("reports:overview-live"),
     Page("reports:series"),
     Page("reports:export"),
     Page("reports:recount"),
