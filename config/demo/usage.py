@@ -273,12 +273,12 @@ def _call(chance: random.Random, workload: Workload, hour: dt.datetime, number: 
         event["tool"] = tool
     if workload.integration:
         event["integration"] = workload.integration
-    if workload.rhythm == "office":
-        # A conversation goes on for a while: a few calls share a chat within the hour.
-        topic = chance.randrange(3)
+    if workload.rhythm == "office" or (event["feature"] == "chat" and model.completion):
+        # A conversation goes on for a while: calls of a few hours share a chat.
+        part, topic = hour.hour // 4, chance.randrange(2)
         event["chat"] = {
-            "id": f"{workload.project}-{person}-{hour:%y%m%d%H}-{topic}",
-            "title": TITLES[(hour.toordinal() + topic * 5) % len(TITLES)],
+            "id": f"{workload.project}-{person}-{hour:%y%m%d}-{part}{topic}",
+            "title": TITLES[(hour.toordinal() * 3 + part + topic * 5 + len(person)) % len(TITLES)],
         }
     if workload.project == "support-bot":
         event["end_user"] = f"customer-{chance.randrange(400):03d}"

@@ -5,17 +5,23 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
 from django.db import connection
 
 from core.pagination import decode_cursor, encode_cursor
-from metering.query.labels import resolve_filters
-from metering.query.metrics import Figures
-from metering.query.spec import FilterValue
-from metering.query.sql import Statement, event_conditions
+from metering.query.labels import GroupValue, name_refs, resolve_filters
+from metering.query.metrics import METRICS, Figures
+from metering.query.spec import FilterValue, refusal
+from metering.query.sql import FILES, Filters, Statement, Wanted, event_conditions
 from metering.store.rollups import MEASURES
+
+LONGEST_SEARCH = 200
+MOST_FILES = 50
+# Months are the organization's own: they begin up to that much before UTC's.
+_ANY_OFFSET = dt.timedelta(days=1)
 
 
 class ChatRow(msgspec.Struct, frozen=True):
@@ -31,64 +37,204 @@ class ChatPage(msgspec.Struct, frozen=True):
     next_cursor: str | None
 
 
+class ChatAbout(msgspec.Struct, frozen=True):
+    """Who spoke in a chat, where, with which models; `users` are as sent, of calls that are no member's."""
+
+    messages: int
+    members: list[GroupValue]
+    users: list[GroupValue]
+    projects: list[GroupValue]
+    models: list[GroupValue]
+
+
+class ChatFile(msgspec.Struct, frozen=True):
+    """A file as the calls of a chat told of it; `calls` is how many did."""
+
+    file: str
+    name: str | None
+    size_bytes: int | None
+    tokens: int | None
+    calls: int
+
+
+class _Order(msgspec.Struct, frozen=True):
+    sql: str
+    read: Callable[[Any], Any]
+
+
 def list_chats(
     organization_id: int,
     start: dt.datetime,
     end: dt.datetime,
     filters: dict[str, tuple[FilterValue, ...]],
     *,
+    order_by: str = "-last_at",
+    search: str = "",
     limit: int | None = None,
     cursor: str | None = None,
 ) -> ChatPage:
-    """Chats last spoken in during [start, end), newest first. Needs the organization's scope.
+    """Chats last spoken in during [start, end), newest first unless asked otherwise. Needs the organization's scope.
 
     A chat's figures are those of its whole life; filters leave out events, and with them chats that have no other.
+    `order_by` is one of ORDERS, "-" before it puts the greatest first; `search` is a part of the title or how the id
+    begins. Raises ApiError 422 for another order, a search that is too long, and a cursor of another list.
     """
-    chats = _from_events(organization_id, filters) if filters else _from_rollup(organization_id)
-    where, given = ["last_at >= %s AND last_at < %s"], [*chats.params, start, end]
+    name, is_descending = order_by.removeprefix("-"), order_by.startswith("-")
+    if name not in ORDERS:
+        raise refusal(f"order_by is one of {', '.join(ORDERS)}, with - before it to descend.", "order_by")
+    order = ORDERS[name]
+    resolved = resolve_filters(organization_id, filters)
+    chats = _from_events(organization_id, start, end, resolved) if filters else _from_rollup(organization_id, start)
+    if chats is None:
+        return ChatPage([], None)
+    where = [Statement("last_at >= %s AND last_at < %s", [start, end])]
+    if search:
+        where.append(_matches(search))
     if cursor:
-        where.append('(last_at, chat COLLATE "C") < (%s, %s)')
-        given += decode_cursor(cursor, [_read_time, _read_chat])
+        after = decode_cursor(cursor, [order.read, _read_chat])
+        where.append(Statement(f'({order.sql}, chat COLLATE "C") {"<" if is_descending else ">"} (%s, %s)', after))
+    direction = "DESC" if is_descending else "ASC"
     sql = (
-        f"WITH chats AS ({chats.sql}) SELECT chat, title, first_at, last_at, {', '.join(MEASURES)} FROM chats"
-        f' WHERE {" AND ".join(where)} ORDER BY last_at DESC, chat COLLATE "C" DESC'
+        f"WITH chats AS ({chats.sql}) SELECT {order.sql}, chat, title, first_at, last_at, {', '.join(MEASURES)}"
+        f" FROM chats WHERE {' AND '.join(part.sql for part in where)}"
+        f' ORDER BY 1 {direction}, chat COLLATE "C" {direction}'
     )
+    given = [*chats.params, *(param for part in where for param in part.params)]
     if limit is not None:
         sql += " LIMIT %s"
         given.append(limit + 1)
     with connection.cursor() as database:
         database.execute(sql, given)
-        rows = [ChatRow(row[0], row[1], row[2], row[3], Figures(*row[4:])) for row in database.fetchall()]
+        found = database.fetchall()
     following = None
-    if limit is not None and len(rows) > limit:
-        rows.pop()
-        following = encode_cursor([rows[-1].last_at, rows[-1].chat])
-    return ChatPage(rows, following)
+    if limit is not None and len(found) > limit:
+        found.pop()
+        following = encode_cursor(found[-1][:2])
+    return ChatPage([ChatRow(*row[1:5], Figures(*row[5:])) for row in found], following)
 
 
-def _from_rollup(organization_id: int) -> Statement:
-    sums = ", ".join(f"sum({name})::bigint AS {name}" for name in MEASURES)
-    newest = "(array_agg(title ORDER BY titled_at DESC, title DESC) FILTER (WHERE title IS NOT NULL))[1]"
+def _matches(search: str) -> Statement:
+    if len(search) > LONGEST_SEARCH or "\0" in search:
+        raise refusal(f"A search has at most {LONGEST_SEARCH} characters.", "search")
+    escaped = search.replace("\\", r"\\").replace("%", r"\%").replace("_", r"\_")
+    return Statement("(title ILIKE %s OR starts_with(chat, %s))", [f"%{escaped}%", search])
+
+
+def _spoken_since(organization_id: int, start: dt.datetime) -> Statement:
+    """The chats with an event at `start` or later, and no month that ended before it looked at."""
+    month = (start - _ANY_OFFSET).date().replace(day=1)
     return Statement(
-        f"SELECT chat, {newest} AS title, min(first_at) AS first_at, max(last_at) AS last_at, {sums}"
-        " FROM metering_usage_chat WHERE organization_id = %s GROUP BY chat",
-        [organization_id],
+        "SELECT chat FROM metering_usage_chat WHERE organization_id = %s AND month >= %s AND last_at >= %s",
+        [organization_id, month, start],
     )
 
 
-def _from_events(organization_id: int, filters: dict[str, tuple[FilterValue, ...]]) -> Statement:
+def _from_rollup(organization_id: int, start: dt.datetime) -> Statement:
+    sums = ", ".join(f"sum({name})::bigint AS {name}" for name in MEASURES)
+    newest = "(array_agg(title ORDER BY titled_at DESC, title DESC) FILTER (WHERE title IS NOT NULL))[1]"
+    since = _spoken_since(organization_id, start)
+    return Statement(
+        f"SELECT chat, {newest} AS title, min(first_at) AS first_at, max(last_at) AS last_at, {sums}"
+        f" FROM metering_usage_chat WHERE organization_id = %s AND chat IN ({since.sql})"
+        " GROUP BY chat HAVING sum(requests) <> 0",
+        [organization_id, *since.params],
+    )
+
+
+def _from_events(organization_id: int, start: dt.datetime, end: dt.datetime, filters: Filters) -> Statement | None:
+    """None when no chat was spoken in at all. Asking for the lives of those that were keeps other months out of it."""
+    life = _life(organization_id, start, end, filters.get("chat"))
+    if life is None:
+        return None
     sums = ", ".join(f"sum({expression})::bigint AS {name}" for name, expression in MEASURES.items())
     title = "detail ->> 'chat_title'"
     newest = f"(array_agg({title} ORDER BY occurred_at DESC, {title} DESC) FILTER (WHERE {title} IS NOT NULL))[1]"
     where = [
         Statement("organization_id = %s AND superseded_by IS NULL AND chat IS NOT NULL", [organization_id]),
-        *event_conditions(resolve_filters(organization_id, filters)),
+        Statement("occurred_at >= %s AND occurred_at <= %s", list(life)),
+        *event_conditions(filters),
     ]
     return Statement(
         f"SELECT chat, {newest} AS title, min(occurred_at) AS first_at, max(occurred_at) AS last_at, {sums}"
         f" FROM metering_event WHERE {' AND '.join(part.sql for part in where)} GROUP BY chat",
         [param for part in where for param in part.params],
     )
+
+
+def _life(
+    organization_id: int, start: dt.datetime, end: dt.datetime, wanted: Wanted | None
+) -> tuple[dt.datetime, dt.datetime] | None:
+    """When the chats spoken in during [start, end) were first and last spoken in."""
+    since = _spoken_since(organization_id, start)
+    of_these = Statement(" AND chat = ANY(%s)", [list(wanted.texts)]) if wanted else Statement("", [])
+    sql = (
+        "SELECT min(first_at), max(last_at) FROM metering_usage_chat WHERE organization_id = %s"
+        f" AND chat IN ({since.sql} AND first_at < %s{of_these.sql}){of_these.sql}"
+    )
+    with connection.cursor() as database:
+        database.execute(sql, [organization_id, *since.params, end, *of_these.params, *of_these.params])
+        first, last = database.fetchall()[0]
+    return None if first is None else (first, last)
+
+
+# ── What else is known of them ──
+
+
+def describe_chats(
+    organization_id: int, rows: Sequence[ChatRow], filters: dict[str, tuple[FilterValue, ...]]
+) -> dict[str, ChatAbout]:
+    """By chat. Needs the organization's scope."""
+    if not rows:
+        return {}
+    columns = {"member": "member_id", "user": "user_id", "project": "project_id", "model": "model_id"}
+    kept = {"user": " FILTER (WHERE member_id = 0)"}
+    sets = ", ".join(f"array_agg(DISTINCT {column}){kept.get(name, '')}" for name, column in columns.items())
+    where = _events_of(organization_id, rows, filters)
+    with connection.cursor() as database:
+        database.execute(
+            f"SELECT chat, count(DISTINCT message), {sets} FROM metering_event WHERE {where.sql} GROUP BY chat",
+            where.params,
+        )
+        found = database.fetchall()
+    refs = {name: {ref for row in found for ref in row[2 + i] or ()} for i, name in enumerate(columns)}
+    names = name_refs(organization_id, refs)
+
+    def named(row: tuple[Any, ...], name: str) -> list[GroupValue]:
+        values = row[2 + list(columns).index(name)] or ()
+        return [names[name][ref] for ref in values if ref]
+
+    return {
+        row[0]: ChatAbout(row[1], named(row, "member"), named(row, "user"), named(row, "project"), named(row, "model"))
+        for row in found
+    }
+
+
+def files_of_chat(organization_id: int, row: ChatRow, filters: dict[str, tuple[FilterValue, ...]]) -> list[ChatFile]:
+    """The files its calls used, the most used first, MOST_FILES at most. Needs the organization's scope."""
+    where = _events_of(organization_id, [row], filters)
+    with connection.cursor() as database:
+        database.execute(
+            "SELECT f ->> 'id' AS file, max(f ->> 'name'), max((f ->> 'size_bytes')::bigint),"
+            f" max((f ->> 'tokens')::bigint), count(*) FROM metering_event, jsonb_array_elements({FILES}) AS f"
+            f" WHERE {where.sql} AND f ->> 'id' IS NOT NULL GROUP BY file ORDER BY count(*) DESC, file LIMIT %s",
+            [*where.params, MOST_FILES],
+        )
+        return [ChatFile(*found) for found in database.fetchall()]
+
+
+def _events_of(organization_id: int, rows: Sequence[ChatRow], filters: dict[str, tuple[FilterValue, ...]]) -> Statement:
+    """Conditions on the events of these chats; their lives keep the other months' partitions out of it."""
+    first, last = min(row.first_at for row in rows), max(row.last_at for row in rows)
+    where = [
+        Statement("organization_id = %s AND superseded_by IS NULL", [organization_id]),
+        Statement("chat = ANY(%s)", [[row.chat for row in rows]]),
+        Statement("occurred_at >= %s AND occurred_at <= %s", [first, last]),
+        *event_conditions(resolve_filters(organization_id, filters)),
+    ]
+    return Statement(" AND ".join(part.sql for part in where), [param for part in where for param in part.params])
+
+
+# ── Cursors ──
 
 
 def _read_time(value: Any) -> dt.datetime:
@@ -102,3 +248,16 @@ def _read_chat(value: Any) -> str:
     if not isinstance(value, str) or "\0" in value:
         raise ValueError("not a chat")
     return value
+
+
+def _read_number(value: Any) -> int:
+    if not isinstance(value, int) or not -(2**63) <= value < 2**63:
+        raise ValueError("not a number")
+    return value
+
+
+ORDERS: dict[str, _Order] = {
+    "last_at": _Order("last_at", _read_time),
+    "total_tokens": _Order(METRICS["total_tokens"].sort, _read_number),
+    "cost_usd": _Order(METRICS["cost_usd"].sort, _read_number),
+}

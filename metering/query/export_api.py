@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import Any
 
 from django.core.handlers.asgi import ASGIRequest
@@ -75,9 +76,14 @@ class ExportView(OrganizationAPIView):
 
 def stream(request: HttpRequest, export: Export, file_format: Format, filename: str) -> StreamingHttpResponse:
     """A download under WSGI and ASGI alike. Call it inside the organization's scope: it asks the first question."""
-    chunks = begun(file_format.write(export))
-    body: Any = for_asgi(chunks) if isinstance(request, ASGIRequest) else for_wsgi(chunks)
-    response = StreamingHttpResponse(body, content_type=file_format.content_type)
+    return download(request, file_format.write(export), file_format.content_type, filename)
+
+
+def download(request: HttpRequest, chunks: Iterator[str], content_type: str, filename: str) -> StreamingHttpResponse:
+    """A file sent as it is written. `chunks` are made after the request's scope has ended: they open their own."""
+    begin = begun(chunks)
+    body: Any = for_asgi(begin) if isinstance(request, ASGIRequest) else for_wsgi(begin)
+    response = StreamingHttpResponse(body, content_type=content_type)
     response["Content-Disposition"] = f'attachment; filename="{re.sub(r"[^A-Za-z0-9._-]", "-", filename)}"'
     response["Cache-Control"] = "private, no-store"
     response["X-Accel-Buffering"] = "no"

@@ -246,7 +246,7 @@ def _day_total(piece: Piece, query: UsageQuery, plan: Plan) -> Statement:
     return _sum("metering_usage_day", _bucket("day", "date", _day_starts(plan)), [], _NAMES, [where])
 
 
-_FILES = "CASE WHEN jsonb_typeof(detail -> 'files') = 'array' THEN detail -> 'files' END"
+FILES = "CASE WHEN jsonb_typeof(detail -> 'files') = 'array' THEN detail -> 'files' END"
 
 
 def _event_part(piece: Piece, query: UsageQuery, plan: Plan, filters: Filters) -> Statement:
@@ -281,7 +281,7 @@ def _by_file(wanted: Wanted | None) -> Statement:
     if wanted is not None:
         only = Statement(" AND f ->> 'id' = ANY(%s)", [list(wanted.texts)])
     return Statement(
-        f"metering_event LEFT JOIN LATERAL (SELECT DISTINCT f ->> 'id' AS file FROM jsonb_array_elements({_FILES}) AS f"
+        f"metering_event LEFT JOIN LATERAL (SELECT DISTINCT f ->> 'id' AS file FROM jsonb_array_elements({FILES}) AS f"
         f" WHERE true{only.sql}) AS files ON true",
         only.params,
     )
@@ -307,7 +307,7 @@ def event_conditions(filters: Filters) -> list[Statement]:
 def _has_text(name: str, texts: Sequence[str]) -> Statement:
     if name == "file":
         return Statement(
-            f"EXISTS (SELECT FROM jsonb_array_elements({_FILES}) AS f WHERE f ->> 'id' = ANY(%s))", [list(texts)]
+            f"EXISTS (SELECT FROM jsonb_array_elements({FILES}) AS f WHERE f ->> 'id' = ANY(%s))", [list(texts)]
         )
     column = _event_column(name)
     return Statement(f"{column.sql} = ANY(%s)", [*column.params, list(texts)])
@@ -315,7 +315,7 @@ def _has_text(name: str, texts: Sequence[str]) -> Statement:
 
 def _has_none(name: str) -> Statement:
     if name == "file":
-        return Statement(f"coalesce(jsonb_array_length({_FILES}), 0) = 0", [])
+        return Statement(f"coalesce(jsonb_array_length({FILES}), 0) = 0", [])
     column = _event_column(name)
     return Statement(f"{column.sql} IS NULL", column.params)
 
