@@ -25,20 +25,32 @@ class Place(msgspec.Struct, frozen=True):
     short: str = ""
     # Has the filter bar, whose state goes along from one such page to the next.
     is_filtered: bool = False
+    # A page at another address that belongs to the place.
+    beside: str = ""
 
     def is_open_to(self, role: Role) -> bool:
         return any(may(role, right) for right in self.rights)
 
+    def path_in(self, slug: str) -> str:
+        return reverse(self.url_name, args=[slug])
+
+    def holds(self, path: str, slug: str) -> bool:
+        """Whether the page at `path` is the place, below it, or beside it."""
+        names = (self.url_name, self.beside) if self.beside else (self.url_name,)
+        return any(_is_at(path, reverse(name, args=[slug])) for name in names)
+
 
 SEERS = (Right.SEE_USAGE, Right.SEE_OWN_USAGE)
 OVERVIEW = Place("Overview", "reports:overview", "columns-gap", SEERS, is_filtered=True)
+CHATS = Place("Chats", "reports:chats", "chat-left-text", SEERS, is_filtered=True, beside="reports:calls")
 USAGE = Place("Usage", "reports:usage", "bar-chart", SEERS, is_filtered=True)
+MODELS = Place("Models", "reports:models", "cpu", SEERS, is_filtered=True)
 ESTIMATE = Place("Estimate", "metering:estimate", "calculator", (Right.SEE_OWN_USAGE,))
 CONNECT = Place("Connect", "reports:connect", "plug", SEERS)
 KEYS = Place("API keys", "accounts:keys", "key", (Right.SEE_KEYS,), "Keys")
 MEMBERS = Place("Members", "accounts:members", "people", (Right.SEE_MEMBERS,))
 GROUPS: tuple[tuple[str, tuple[Place, ...]], ...] = (
-    ("", (OVERVIEW, USAGE, ESTIMATE)),
+    ("", (OVERVIEW, USAGE, MODELS, CHATS, ESTIMATE)),
     ("Control", (CONNECT, KEYS, Place("Upstreams", "metering:upstreams", "hdd-stack", (Right.MANAGE_INTEGRATIONS,)))),
     (
         "Organization",
@@ -97,17 +109,18 @@ def _current(request: HttpRequest, memberships: list[Membership]) -> Membership 
 
 def _items(request: HttpRequest, membership: Membership, places: tuple[Place, ...]) -> list[dict[str, Any]]:
     filters = _filters(request, membership)
+    slug = membership.organization.slug
     items = []
     for place in places:
         if place.is_open_to(Role(membership.role)):
-            path = reverse(place.url_name, args=[membership.organization.slug])
+            path = place.path_in(slug)
             items.append(
                 {
                     "label": place.label,
                     "short": place.short,
                     "url": carried(path, filters) if place.is_filtered else path,
                     "icon": place.icon,
-                    "is_current": _is_at(request, path),
+                    "is_current": place.holds(request.path, slug),
                 }
             )
     return items
@@ -115,17 +128,15 @@ def _items(request: HttpRequest, membership: Membership, places: tuple[Place, ..
 
 def _filters(request: HttpRequest, membership: Membership) -> dict[str, list[str]]:
     """The state of the filter bar, on a page that has one."""
-    slug = membership.organization.slug
     places = [place for _, group in GROUPS for place in group if place.is_filtered]
-    is_filtered = any(_is_at(request, reverse(place.url_name, args=[slug])) for place in places)
+    is_filtered = any(place.holds(request.path, membership.organization.slug) for place in places)
     return dict(request.GET.lists()) if is_filtered else {}
 
 
-def _is_at(request: HttpRequest, path: str) -> bool:
-    """At the place or below it. The settings page is above all others of the settings, but not where they are."""
-    if not path.endswith("/"):
-        return request.path == path or request.path.startswith(f"{path}/")
-    return request.path == path or (path.count("/") > 4 and request.path.startswith(path))
+def _is_at(here: str, path: str) -> bool:
+    """At the page or below it. The settings page is above all others of the settings, but not where they are."""
+    is_above_others = path.endswith("/settings/")
+    return here == path or (not is_above_others and here.startswith(f"{path.rstrip('/')}/"))
 
 
 def _initials(user: User) -> str:

@@ -1,6 +1,6 @@
 from django.urls import path
 
-from reports import connect, usage, views
+from reports import calls, chats, connect, model_analytics, usage, views
 
 app_name = "reports"
 urlpatterns = [
@@ -10,10 +10,17 @@ urlpatterns = [
     path("o/<slug:organization>/overview/live", views.overview_live, name="overview-live"),
     path("o/<slug:organization>/overview/usage.csv", views.export, name="export"),
     path("o/<slug:organization>/<slug:page>/choose/<str:dimension>", views.choose, name="choose"),
+    path("o/<slug:organization>/chats/", chats.chats, name="chats"),
+    path("o/<slug:organization>/chats/list.csv", chats.chats_csv, name="chats-csv"),
+    # An id may be any text: below a word of its own it is taken for nothing else.
+    path("o/<slug:organization>/chats/id/<path:chat_id>", chats.chat, name="chat"),
+    path("o/<slug:organization>/calls/", calls.calls, name="calls"),
+    path("o/<slug:organization>/calls/id/<path:event_id>", calls.call, name="call"),
     path("o/<slug:organization>/usage", usage.usage, name="usage"),
     path("o/<slug:organization>/usage/rows", usage.rows, name="usage-rows"),
     path("o/<slug:organization>/usage/breakdown.csv", usage.breakdown_file, name="usage-breakdown"),
     path("o/<slug:organization>/usage/trend.csv", usage.trend_file, name="usage-trend"),
+    path("o/<slug:organization>/models", model_analytics.models, name="models"),
     path("o/<slug:organization>/connect/", connect.connect, name="connect"),
     path("o/<slug:organization>/connect/live", connect.live, name="connect-live"),
 ]

@@ -22,8 +22,11 @@ from metering.query.export_api import stream
 from metering.query.latest import latest_event_at
 from metering.query.plan import Source
 from metering.query.spec import TEXT_DIMENSIONS
+from reports.calls import Calls
+from reports.chats import Chats
 from reports.filters import dimension_label
 from reports.live.reading import live_body
+from reports.model_analytics import Models
 from reports.overview import Overview
 from reports.page import UsagePage, show
 from reports.series import MEASURES
@@ -37,7 +40,7 @@ sees_usage = require(Right.SEE_USAGE, Right.SEE_OWN_USAGE)
 
 
 # The pages a filter is chosen for, by their word in the address.
-PAGES: dict[str, type[UsagePage]] = {"overview": Overview, "usage": Usage}
+PAGES: dict[str, type[UsagePage]] = {"overview": Overview, "usage": Usage, "models": Models, "chats": Chats, "calls": Calls}
 
 
 @require_GET

@@ -127,10 +127,17 @@ ROWS: list[Row] = [
     Page("reports:export"),
     Page("reports:recount"),
     Page("reports:choose", args={"page": "overview", "dimension": "model"}),
+    Page("reports:chats"),
+    Page("reports:chats-csv"),
+    # What is not there, and what another member said, is not found by anybody (tests/reports/test_chats.py).
+    Everybody("reports:chat", 404, args={"chat_id": "no/such"}, anonymous=302, foreign_key=302),
+    Page("reports:calls"),
+    Everybody("reports:call", 404, args={"event_id": "no/such"}, anonymous=302, foreign_key=302),
     Page("reports:usage"),
     Page("reports:usage-rows"),
     Page("reports:usage-breakdown"),
     Page("reports:usage-trend"),
+    Page("reports:models"),
     Page("reports:connect"),
     Page("reports:connect-live"),
     # ── metering: pages ──
