@@ -35,6 +35,18 @@
     order: 3,
   });
 
+  const area = (s) => ({
+    ...line(s),
+    borderColor: token("--tl-sheet"),
+    borderWidth: 1,
+    backgroundColor: looks.fill(s.slot),
+    pointHoverRadius: 0,
+    fill: "stack",
+    stack: "s",
+  });
+  /* Over a stack, and no part of it: the period before, what is not over yet. */
+  const over = (s) => ({ ...line(s), order: 1, stack: s.role });
+
   const scales = (spec, stacked) => ({
     x: {
       stacked,
@@ -71,13 +83,14 @@
   });
 
   const axes = (spec) => {
-    const stacked = spec.kind === "stack";
+    const part = { stack: bar, area }[spec.kind];
+    const stacked = part !== undefined;
     const datasets = spec.series.map((s) => {
       if (!stacked) return line(s);
-      return s.role === "previous" ? { ...line(s), order: 1, stack: "p" } : bar(s);
+      return s.role === "previous" || s.role === "partial" ? over(s) : part(s);
     });
     return {
-      type: stacked ? "bar" : "line",
+      type: spec.kind === "stack" ? "bar" : "line",
       data: { labels: spec.labels, datasets },
       options: {
         maintainAspectRatio: false,
