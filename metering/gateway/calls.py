@@ -88,6 +88,8 @@ class Call(msgspec.Struct):
     # Usage is asked for on the gateway's own account, and taken out of the answer again.
     strips_usage: bool = False
     file: dict[str, Any] | None = None
+    # Of a document that is not kept any more.
+    prompt_tokens: int | None = None
 
 
 def read_call(endpoint: Endpoint, headers: Headers, body: bytes) -> Call:
@@ -155,10 +157,10 @@ def read_labels(headers: Headers, document: Mapping[str, Any]) -> Labels:
     for name in LABELS:
         said = headers.get(HEADER + name)
         if said:
-            found[name] = _text(_decoded(said), f"X-Tokenledger-{name.title()}")
+            found[name] = _text(decoded(said), f"X-Tokenledger-{name.title()}")
     said = headers.get(HEADER + "tags")
     if said:
-        tags |= _read_tags(_decoded(said))
+        tags |= _read_tags(decoded(said))
     return Labels(**found, tags=tags or None)
 
 
@@ -206,7 +208,7 @@ def _text(said: str, param: str) -> str:
     return said
 
 
-def _decoded(header: str) -> str:
+def decoded(header: str) -> str:
     """Headers are Latin-1 by the standard and UTF-8 in practice."""
     try:
         return header.encode("latin-1").decode()

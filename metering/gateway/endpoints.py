@@ -7,13 +7,14 @@ key → call → rates → hold → upstream ─┬─ refused by us:  nothing i
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from functools import cache, partial
 
 from prometheus_client import Histogram
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from accounts.models import Scope
@@ -21,7 +22,7 @@ from core.errors import ApiError
 from metering import telemetry
 from metering.door import granted, recorder
 from metering.gateway import outcome
-from metering.gateway.answers import StreamedAnswer, WholeAnswer, passed_headers
+from metering.gateway.answers import StreamedAnswer, WholeAnswer, leave, passed_headers
 from metering.gateway.calls import ENDPOINTS, Call, Endpoint, read_call
 from metering.gateway.gateway import Gateway, Passage
 from metering.gateway.listing import list_models, show_model
@@ -43,6 +44,8 @@ async def forward(endpoint: Endpoint, request: Request) -> Response:
     grant = await granted(request, Scope.GATEWAY)
     gateway: Gateway = request.app.state.gateway
     ledger = recorder(request)
+    sender = Sender.of(grant)
+    answer: Response | None = None
     async with ledger.intake.take(request, MOST_BYTES) as body:
         call = read_call(endpoint, request.headers, body)
     routes = routes_for(
@@ -51,34 +54,60 @@ async def forward(endpoint: Endpoint, request: Request) -> Response:
     if not routes:
         message = f"No upstream of this organization serves the model {call.model!r} on {endpoint.path}."
         raise ApiError(404, "model_not_found", message, param="model")
-    passage = await gateway.admit(grant, Sender.of(grant), call, routes[0], at)
+    passage = await gateway.admit(grant, sender, call, routes[0], at)
+    leaving = asyncio.create_task(leave(request.receive)) if call.is_streamed else None
     try:
-        answered = await ask(gateway.session, routes, call, upstream_headers(request.headers, call.content_type))
-        answer = await _answer(passage, call, answered)
+        headers = upstream_headers(request.headers, call.content_type)
+        with ledger.intake.keep(len(call.body)):
+            answered = await _unless_left(ask(gateway.session, routes, call, headers), leaving)
+        passage.forget_request()
+        answer = await _answer(passage, call, answered, leaving)
     except NoUpstreamError as error:
         telemetry.GATEWAY_UPSTREAM_ERRORS.labels("timeout" if error.is_timeout else "unreachable").inc()
         passage.refused(error.route, error.status, error.code, error.attempts)
         error.headers = passage.headers
         raise
+    except ClientDisconnect:
+        passage.cancelled()
+        raise
     except BaseException:
         # Whoever stops us here (a shutdown) leaves a call whose end nobody saw.
         passage.lost()
         raise
+    finally:
+        if leaving is not None and not isinstance(answer, StreamedAnswer):
+            leaving.cancel()
     _seconds(telemetry.GATEWAY_UPSTREAM_SECONDS, endpoint.path).observe(answered.waited)
     _seconds(telemetry.GATEWAY_ADDED_SECONDS, endpoint.path).observe(time.perf_counter() - began - answered.waited)
     return answer
 
 
-async def _answer(passage: Passage, call: Call, answered: Answered) -> Response:
+async def _unless_left(asking: Coroutine[None, None, Answered], leaving: asyncio.Task[None] | None) -> Answered:
+    """The upstream's answer. When the client of a stream goes before it, nobody asks on: ClientDisconnect."""
+    if leaving is None:
+        return await asking
+    task = asyncio.create_task(asking)
+    try:
+        await asyncio.wait((task, leaving), return_when=asyncio.FIRST_COMPLETED)
+        if not task.done():
+            raise ClientDisconnect
+        return task.result()
+    finally:
+        task.cancel()
+
+
+async def _answer(passage: Passage, call: Call, answered: Answered, leaving: asyncio.Task[None] | None) -> Response:
     response, route = answered.response, answered.route
-    headers = passed_headers(response.headers, passage.headers)
-    if response.status < 400 and response.headers.get("content-type", "").startswith("text/event-stream"):
+    headers = passed_headers(response.raw_headers, passage.headers)
+    is_stream = response.headers.get("content-type", "").startswith("text/event-stream")
+    if response.status < 400 and is_stream and leaving is not None:
         reader = StreamReader(strips_usage=call.strips_usage)
         then = partial(passage.streamed, route, reader, answered.attempts)
-        return StreamedAnswer(response, reader, call.endpoint.protocol, headers, then)
+        return StreamedAnswer(response, reader, call.endpoint.protocol, headers, leaving, then)
     try:
         body = await drain(response, MOST_ANSWER_BYTES)
     except BROKEN as error:
+        response.close()
         telemetry.GATEWAY_UPSTREAM_ERRORS.labels("broken_off").inc()
         passage.refused(route, 502, "upstream_disconnected", answered.attempts)
         message = "The upstream broke off before its answer was complete."

@@ -41,6 +41,7 @@ from metering.store.base import Problem
 logger = structlog.get_logger(__name__)
 
 SPOOL_FOLDER = "gateway-spool"
+LARGE_REQUEST_BYTES = 16 * 1024
 
 
 class Gateway:
@@ -81,7 +82,7 @@ class Gateway:
         passage = Passage(self, organization_id, sender, call, route, Start(new_event_id(), at))
         key_rate = Rate(grant.rpm, grant.tpm)
         is_token_bound = key_rate.tokens_per_minute is not None or limits.rate.tokens_per_minute is not None
-        tokens = passage.expected_tokens if is_token_bound else 0
+        tokens = passage.expected_tokens if is_token_bound and call.endpoint.is_metered else 0
         passage.taken = await self.rates.take(organization_id, grant.key_id, key_rate, limits.rate, tokens)
         if not call.endpoint.is_metered:
             return passage
@@ -90,9 +91,10 @@ class Gateway:
                 passage.held = await self.admission.hold(
                     organization_id, sender, passage.expected, source=HoldSource.GATEWAY
                 )
-            except ApiError as error:
-                error.headers = {**passage.headers, **error.headers}
-                await self.rates.correct(passage.taken, 0)
+            except BaseException as error:
+                self.correct(passage.taken, 0)
+                if isinstance(error, ApiError):
+                    error.headers = {**passage.headers, **error.headers}
                 raise
         if passage.held is None:
             unheard = outcome.unheard(passage.start, call, route)
@@ -129,6 +131,7 @@ class Passage:
         self._began = time.perf_counter()
         self.taken = Taken()
         self.held: Held | None = None
+        self._is_over = False
 
     @cached_property
     def expected(self) -> UsageEvent:
@@ -149,6 +152,13 @@ class Passage:
             headers["x-tokenledger-event"] = self.start.event_id
         return headers
 
+    def forget_request(self) -> None:
+        """The upstream has the request. A long stream need not keep a long prompt in memory."""
+        if len(self._call.body) > LARGE_REQUEST_BYTES:
+            self._call.prompt_tokens = outcome.prompt_tokens(self._call, self._route)
+            self._call.document = {}
+        self._call.body = b""
+
     # ── How it ended ──
 
     def answered(self, route: Route, body: bytes, attempts: list[Attempt]) -> None:
@@ -165,6 +175,11 @@ class Passage:
         timing = self._timing()
         self._end(lambda: outcome.refused(self.start, self._call, route, timing, status, code, attempts))
 
+    def cancelled(self) -> None:
+        """The client went before the upstream had said anything."""
+        timing = self._timing()
+        self._end(lambda: outcome.cancelled(self.start, self._call, self._route, timing))
+
     def lost(self) -> None:
         """Nobody saw the end of it."""
         self._end(self._unheard)
@@ -173,8 +188,9 @@ class Passage:
         return self.expected if self.held else outcome.unheard(self.start, self._call, self._route)
 
     def _end(self, event_of: Callable[[], UsageEvent]) -> None:
-        if not self._call.endpoint.is_metered:
+        if self._is_over or not self._call.endpoint.is_metered:
             return
+        self._is_over = True
         try:
             event = event_of()
         except Exception:

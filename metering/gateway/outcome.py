@@ -57,6 +57,13 @@ def refused(
     return _event(start, call, route, timing=timing, status=_STATUSES.get(status, "error"), usage=None, detail=detail)
 
 
+def cancelled(start: Start, call: Call, route: Route, timing: Timing) -> UsageEvent:
+    """The client went before anything came back. The upstream may have read the prompt."""
+    usage = _estimated(call, route, "")
+    detail = {"error_code": "client_disconnected", "streamed": True}
+    return _event(start, call, route, timing=timing, status="cancelled", usage=usage, is_estimated=True, detail=detail)
+
+
 def answered(
     start: Start, call: Call, route: Route, timing: Timing, body: bytes, attempts: list[Attempt]
 ) -> UsageEvent:
@@ -64,6 +71,10 @@ def answered(
     document = _decoded(body)
     found = extract(document, provider=route.provider) if document else Extract()
     raw = found.raw_usage
+    error = document.get("error")
+    if raw is None and isinstance(error, dict):
+        # Some servers refuse with a status of success.
+        return refused(start, call, route, timing, 200, _code_of(error), attempts)
     if raw is None and isinstance(document.get("duration"), int | float):
         raw = {"type": "duration", "seconds": document["duration"]}  # what a verbose transcription says of its audio
     usage, is_estimated = _counted(call, route, raw), False
@@ -170,8 +181,14 @@ def _counted(call: Call, route: Route, raw: Mapping[str, Any] | None) -> Usage |
         return None  # kept as the event's raw usage, for whoever looks why it is an estimate
 
 
+def prompt_tokens(call: Call, route: Route) -> int:
+    if call.prompt_tokens is not None:
+        return call.prompt_tokens
+    return estimate_call(call.endpoint.path, call.document, provider=route.provider).input_tokens
+
+
 def _estimated(call: Call, route: Route, text: str) -> Usage:
-    prompt = estimate_call(call.endpoint.path, call.document, provider=route.provider).input_tokens
+    prompt = prompt_tokens(call, route)
     output = count_output(text, call.model, route.provider) if text else 0
     return Usage(input=min(prompt, MAX_COUNT), output=min(output, MAX_COUNT))
 

@@ -6,10 +6,11 @@ Gateway (endpoints.py) → ask(routes, call) → the first upstream that answers
 from __future__ import annotations
 
 import asyncio
+import io
 import ipaddress
 import socket
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -17,10 +18,12 @@ import msgspec
 import structlog
 from aiohttp.abc import AbstractResolver, ResolveResult
 from django.conf import settings
+from multidict import CIMultiDict
+from starlette.datastructures import Headers
 
 from core.errors import ApiError
 from core.net import is_public
-from metering.gateway.calls import HEADER, Call
+from metering.gateway.calls import HEADER, Call, decoded
 from metering.gateway.upstreams import Route
 from metering.models.upstreams import Protocol
 
@@ -29,13 +32,17 @@ logger = structlog.get_logger(__name__)
 CONNECT_SECONDS = 10.0
 KEEP_ALIVE_SECONDS = 30.0
 DNS_SECONDS = 60
+# Beyond it a body is sent in pieces, so that the others get their turns.
+LARGE_BYTES = 1024 * 1024
 # Of a client's headers these are about its own connection, its own credential, or for the gateway.
 _KEPT_BACK = frozenset(
     {
         "authorization", "x-api-key", "api-key", "cookie", "host", "content-length", "content-encoding",
         "accept-encoding", "connection", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade", "expect",
-        "proxy-authorization", "proxy-connection", "forwarded", "via", "x-real-ip", "x-request-id", "traceparent",
-        "tracestate", "baggage",
+        "proxy-authorization", "proxy-connection", "forwarded", "via", "x-real-ip", "true-client-ip", "cdn-loop",
+        "x-request-id", "traceparent", "tracestate", "baggage",
+        # Whom the credential bills, which is the organization's business and not the client's.
+        "x-goog-api-key", "openai-organization", "openai-project",
     }
 )  # fmt: skip
 _KEPT_BACK_STARTS = (HEADER, "x-forwarded-", "cf-", "sec-")
@@ -124,7 +131,7 @@ class NoUpstreamError(ApiError):
 
 
 async def ask(
-    session: aiohttp.ClientSession, routes: Sequence[Route], call: Call, headers: Mapping[str, str]
+    session: aiohttp.ClientSession, routes: Sequence[Route], call: Call, headers: CIMultiDict[str]
 ) -> Answered:
     """Send a call to the first of the routes that takes it.
 
@@ -156,13 +163,15 @@ async def ask(
 
 
 async def post(
-    session: aiohttp.ClientSession, route: Route, path: str, body: bytes, headers: Mapping[str, str]
+    session: aiohttp.ClientSession, route: Route, path: str, body: bytes, headers: CIMultiDict[str]
 ) -> aiohttp.ClientResponse:
     check_literal(route.base_url)
+    sent = CIMultiDict(headers)
+    sent.update(credential_headers(route))
     return await session.post(
         route.base_url + path,
-        data=body,
-        headers={**headers, **credential_headers(route)},
+        data=body if len(body) <= LARGE_BYTES else io.BytesIO(body),
+        headers=sent,
         allow_redirects=False,
         timeout=timeout_of(route),
     )
@@ -192,13 +201,14 @@ def credential_headers(route: Route) -> dict[str, str]:
     return {"authorization": f"Bearer {route.credential}"}
 
 
-def passed_headers(headers: Mapping[str, str], content_type: str) -> dict[str, str]:
-    """What of a client's headers an upstream gets."""
-    passed = {
-        name: value
+def passed_headers(headers: Headers, content_type: str) -> CIMultiDict[str]:
+    """What of a client's headers an upstream gets, each as often as the client says it."""
+    own = {name.strip().lower() for name in headers.get("connection", "").split(",")}
+    passed = CIMultiDict(
+        (name, decoded(value))
         for name, value in headers.items()
-        if name not in _KEPT_BACK and not name.startswith(_KEPT_BACK_STARTS)
-    }
+        if name not in _KEPT_BACK and name not in own and not name.startswith(_KEPT_BACK_STARTS)
+    )
     passed["content-type"] = content_type
     # To be read on its way through; what comes compressed all the same is unpacked.
     passed["accept-encoding"] = "identity"

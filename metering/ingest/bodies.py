@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import zstandard
 from starlette.requests import Request
@@ -29,6 +31,15 @@ class Intake:
     def __init__(self) -> None:
         self.held = 0
         self.large = asyncio.Semaphore(LARGE_AT_ONCE)
+
+    @contextmanager
+    def keep(self, size: int) -> Iterator[None]:
+        """A body that is needed longer than it is worked on still counts."""
+        self.held += size
+        try:
+            yield
+        finally:
+            self.held -= size
 
     def take(self, request: Request, most_bytes: int = MOST_BYTES) -> Taken:
         """The unpacked body of a request, held until it is worked through. Raises ApiError 400, 413, 415 or 503."""

@@ -279,7 +279,81 @@ def test_a_client_that_does_not_wait_for_a_whole_answer_pays_for_it(edge: Edge, 
     assert (event["status"], event["output"]) == ("ok", 7)
 
 
+def test_a_client_that_leaves_at_the_last_word_is_counted_by_the_provider(edge: Edge, provider: Upstream) -> None:
+    """Reasoning is in no text: only what comes behind the last word tells it."""
+    said = events(chunk({"content": "42"}), chunk({}, "stop"), chunk(usage=chat_chunks(12, 5_000)[-1]["usage"]))
+    provider.says(CHAT, stream(*said, pause=0.4))
+    body = {"model": "gpt-5", "messages": [], "stream": True}
+    with edge.client.stream("POST", CHAT, json=body) as response:
+        for part in response.iter_raw():
+            if b"stop" in part:
+                break
+    event = edge.event()
+    assert (event["output"], event["is_estimated"]) == (5_000, False)
+
+
+def test_a_client_that_leaves_before_the_answer_ends_the_asking(edge: Edge, provider: Upstream) -> None:
+    provider.says(CHAT, Script([b""], content_type="text/event-stream", wait=20))
+    body = json.dumps({"model": "gpt-4o", "messages": [{"role": "user", "content": "hello"}], "stream": True})
+    host, port = edge.url.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port))) as impatient:
+        impatient.sendall(
+            f"POST {CHAT} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {edge.secret}\r\n"
+            f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode()
+        )
+        wait_for(lambda: provider.asked)
+    wait_for(lambda: provider.gone, 5)
+    event = edge.event()
+    assert (event["status"], event["is_estimated"], event["output"]) == ("cancelled", True, 0)
+    assert event["input"] > 0
+
+
 # ── Refusals ──
+
+
+def test_a_refusal_with_a_status_of_success_is_an_error_at_no_cost(edge: Edge, provider: Upstream) -> None:
+    answer = {"error": {"message": "no capacity", "code": "capacity"}}
+    provider.says(CHAT, whole(answer))
+    assert edge.chat().json() == answer
+    event = edge.event()
+    assert (event["status"], event["cost_nanos"], event["detail"]["error_code"]) == ("error", 0, "capacity")
+
+
+def test_an_answer_that_breaks_off_is_one_event(edge: Edge, provider: Upstream) -> None:
+    provider.says(CHAT, Script([b'{"id":', BREAK], headers={"content-length": "500"}, content_type="application/json"))
+    response = edge.chat()
+    assert (response.status_code, response.json()["error"]["code"]) == (502, "upstream_disconnected")
+    assert edge.event()["status"] == "error"
+
+
+# ── Headers and bodies ──
+
+
+def test_headers_pass_as_often_and_in_the_bytes_they_come(edge: Edge, provider: Upstream) -> None:
+    provider.says(MESSAGES, whole(message(), **{"x-note": "“Grüße”"}))
+    response = edge.client.post(
+        MESSAGES,
+        content=json.dumps({"model": "claude-test", "messages": []}),
+        headers=[
+            ("content-type", "application/json"), ("anthropic-beta", "a=1"), ("anthropic-beta", "b=2"),
+            ("connection", "keep-alive, x-hop"), ("x-hop", "1"), ("openai-organization", "org-other"),
+            ("x-forwarded-for", "10.0.0.1"),
+        ],
+    )  # fmt: skip
+    assert response.json() == message()
+    assert dict(response.headers.raw)[b"x-note"] == "“Grüße”".encode()
+    (asked,) = provider.asked
+    names = {name.lower() for name in asked.headers}
+    assert asked.all["anthropic-beta"] == ["a=1", "b=2"]
+    assert names.isdisjoint({"x-hop", "openai-organization", "x-forwarded-for"})
+
+
+def test_large_requests_pass(edge: Edge, provider: Upstream) -> None:
+    provider.says(CHAT, whole(completion()))
+    text = "word " * 800_000
+    assert edge.chat(text).status_code == 200
+    assert provider.asked[0].document["messages"][0]["content"] == text
+    assert edge.event()["output"] == 7
 
 
 def test_an_upstreams_refusal_passes_and_costs_nothing(edge: Edge, provider: Upstream) -> None:

@@ -173,6 +173,15 @@ def test_a_key_may_be_tighter_than_its_organization(
     assert edge.chat().headers["x-ratelimit-limit-rpm"] == "100"
 
 
+def test_counting_tokens_uses_none(edge: Edge, provider: Upstream, acme: Organization) -> None:
+    rate(acme, None, 5_000)
+    provider.says("/v1/messages/count_tokens", whole({"input_tokens": 14}))
+    body = {"model": "claude-test", "messages": [{"role": "user", "content": "hi " * 100}]}
+    for _ in range(5):
+        answer = edge.post("/v1/messages/count_tokens", body)
+        assert (answer.status_code, answer.headers["x-ratelimit-remaining-tpm"]) == (200, "5000")
+
+
 @pytest.mark.parametrize("stream_it", [False, True])
 def test_without_limits_nothing_is_told(edge: Edge, provider: Upstream, stream_it: bool) -> None:
     provider.says(CHAT, stream(*events(*chat_chunks())) if stream_it else whole(completion()))

@@ -147,3 +147,52 @@ def test_nothing_that_comes_in_raises(data: bytes) -> None:
 def test_upstreams_have_scripts() -> None:
     """The scripts above are what the tests with servers use, too."""
     assert upstream.completion()["usage"]["total_tokens"] == 19
+
+
+CUMULATIVE = [chunk({"content": f"{n} "}, usage={"prompt_tokens": 12, "completion_tokens": n}) for n in range(1, 6)]
+
+
+def test_usage_in_every_event_is_not_the_whole_before_the_last_word() -> None:
+    reader = StreamReader(strips_usage=False)
+    reader.feed(b"".join(events(*CUMULATIVE[:3], done=False)))
+    assert not reader.is_complete
+    reader.feed(b"".join(events(chunk({}, "stop", usage=USAGE), done=False)))
+    assert reader.is_complete
+    assert fold_stream(reader.telling) == USAGE
+
+
+def test_many_events_with_usage_are_not_kept() -> None:
+    reader = StreamReader(strips_usage=False)
+    for each in events(*CUMULATIVE, done=False) * 2_000:
+        reader.feed(each)
+    assert len(reader.telling) < 5
+    assert fold_stream(reader.telling) == CUMULATIVE[-1]["usage"]
+
+
+def test_usage_beside_choices_is_taken_out_of_its_event() -> None:
+    reader = StreamReader(strips_usage=True)
+    got = passed(reader, events(chunk({"content": "a"}), chunk({"content": "b"}, "stop", usage=USAGE)))
+    heard = [json.loads(line[6:]) for line in got.decode().split("\n") if line.startswith("data: {")]
+    assert heard == [chunk({"content": "a"}), chunk({"content": "b"}, "stop")]
+    assert fold_stream(reader.telling) == USAGE
+
+
+@pytest.mark.parametrize("strips", [False, True])
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_every_way_to_write_an_event(strips: bool, end: str) -> None:
+    """A byte order mark, any line ends, no space behind the colon, data over several lines."""
+    lines = json.dumps(chunk(usage=USAGE), indent=1).split("\n")
+    data = "".join(f"data:{line}{end}" for line in lines) + end
+    first = f"\ufeffdata:{json.dumps(chunk({'content': 'a'}))}{end}{end}"
+    reader = StreamReader(strips_usage=strips)
+    got = passed(reader, [first.encode(), data.encode()])
+    assert got == (first if strips else first + data).encode()
+    assert fold_stream(reader.telling) == USAGE
+    assert reader.is_complete
+
+
+def test_a_large_event_in_small_pieces_is_read_once() -> None:
+    reader = StreamReader(strips_usage=True)
+    event = events(chunk({"content": "x" * 4_000_000}), done=False)[0]
+    pieces = [event[at : at + 4_000] for at in range(0, len(event), 4_000)]
+    assert passed(reader, pieces) == event

@@ -32,6 +32,8 @@ class Asked(msgspec.Struct, frozen=True):
     path: str
     headers: dict[str, str]
     body: bytes
+    # Every header by its name in lower case, each as often as it came.
+    all: dict[str, list[str]]
 
     @property
     def document(self) -> Any:
@@ -102,7 +104,10 @@ class Upstream:
         self._loop.close()
 
     async def _answer(self, request: web.Request) -> web.StreamResponse:
-        self.asked.append(Asked(request.path, dict(request.headers), await request.read()))
+        every: dict[str, list[str]] = {}
+        for name, value in request.headers.items():
+            every.setdefault(name.lower(), []).append(value)
+        self.asked.append(Asked(request.path, dict(request.headers), await request.read(), every))
         scripts = self.scripts.get(request.path)
         if not scripts:
             return web.json_response({"error": {"message": "no script", "code": "not_found"}}, status=404)
