@@ -11,6 +11,7 @@ import psycopg
 
 from core.periods import LocalClock
 from metering.lanes import Lanes, StorageUnavailableError, UnstorableError, Work
+from metering.pricing.rate import Pricing
 from metering.signals import usage_recorded
 from metering.store import holds, postgres
 from metering.store.base import Appended, StoredEvent
@@ -79,7 +80,13 @@ def _settle(group: Sequence[_Rows]) -> Steps[list[list[Appended | None]]]:
         list(zip(work.rows, work.hold_ids or [None] * len(work.rows), strict=True)) for work in group
     ]  # fmt: skip
     held = {hold_id: row.organization_id for work in pairs for row, hold_id in work if hold_id is not None}
-    found = (yield from holds.free(held)) if held else set()
+    unpriced = {
+        hold_id: row.key
+        for work in pairs
+        for row, hold_id in work
+        if hold_id is not None and row.pricing == Pricing.UNPRICED
+    }
+    found = (yield from holds.free(held, unpriced)) if held else set()
     rows = [row for work in pairs for row, hold_id in work if hold_id is None or hold_id in found]
     outcomes = iter((yield from postgres.append(rows, _clocks(group))) if rows else ())
     return [[next(outcomes) if hold_id is None or hold_id in found else None for _, hold_id in work] for work in pairs]

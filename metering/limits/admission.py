@@ -31,18 +31,20 @@ from metering.events import BUCKETS, UsageEvent
 from metering.group_commit import StorageUnavailableError
 from metering.lanes import UnstorableError
 from metering.limits import refusals, standing
+from metering.limits.alternatives import otherwise_counted
 from metering.limits.claims import Claims, Granted, estimate_hash, write_estimate
 from metering.limits.decide import Claim, Verdict
 from metering.limits.expiry import expire_holds
 from metering.limits.policy import Policy, read_limits
 from metering.limits.rules import selection_of
+from metering.limits.settlement import Settlement
 from metering.limits.standing import Asked, Standing, asked_now
 from metering.models import HoldSource, LimitUnit
 from metering.pipeline import Rated, Sender, event_key
 from metering.pricing.rate import Pricing
 from metering.recorder import Recorder
 from metering.store import holds
-from metering.store.base import Appended, Outcome, StoredEvent
+from metering.store.base import StoredEvent
 from metering.store.holds import Found
 from metering.store.postgres import StaleClockError
 from metering.store.steps import Execute, Steps
@@ -58,10 +60,6 @@ LONGEST_CALL_SECONDS = 2 * 3600.0
 REMEMBERED_SECONDS = 86_400.0
 STANDING_SECONDS = 5.0
 MOST_STANDINGS = 10_000
-# What a call by the GPU-hour is held at, because nobody knows before how long it will take.
-HELD_DURATION_MS = 60_000
-# The end of the id of an event that came after its hold had become an event.
-SETTLED_LATE = ":settled"
 
 
 class Remaining(msgspec.Struct, frozen=True):
@@ -102,6 +100,7 @@ class Admission:
     ) -> None:
         self._recorder = recorder
         self._claims = Claims(recorder.pool)
+        self._settlement = Settlement(recorder)
         self._lease_seconds = lease_seconds
         self._sweep_seconds = sweep_seconds
         # Hold → organization, and until when (monotonic) it is renewed.
@@ -164,11 +163,13 @@ class Admission:
     ) -> Held | None:
         now = dt.datetime.now(dt.UTC)
         directory, (rated,) = await self._recorder.rate(organization_id, sender, [event], now)
-        if rated.row is not None and rated.row.pricing == Pricing.UNPRICED and event.duration_ms is None:
-            timed = msgspec.structs.replace(event, duration_ms=HELD_DURATION_MS)
-            directory, (by_the_hour,) = await self._recorder.rate(organization_id, sender, [timed], now)
-            if by_the_hour.row is not None and by_the_hour.row.pricing != Pricing.UNPRICED:
-                event, rated = timed, by_the_hour
+        if rated.row is not None and rated.row.pricing == Pricing.UNPRICED:
+            others = otherwise_counted(event)
+            _, other_ratings = await self._recorder.rate(organization_id, sender, others, now)
+            for other, one in zip(others, other_ratings, strict=True):
+                if one.row is not None and one.row.pricing != Pricing.UNPRICED:
+                    event, rated = other, one
+                    break
         if rated.row is None:
             problem = rated.problem
             assert problem is not None  # noqa: S101 (nothing is without a row and without a reason)
@@ -219,53 +220,40 @@ class Admission:
     # ── Settling ──
 
     async def settle(
-        self, organization_id: int, sender: Sender, event: UsageEvent, held: Held | uuid.UUID | None
-    ) -> Rated:
-        """Store a call's event and remove its hold. The event has the hold's event id.
+        self, organization_id: int, sender: Sender, event: UsageEvent, held: Held | uuid.UUID | None,
+        source: str = HoldSource.GATEWAY,
+    ) -> Rated:  # fmt: skip
+        """Store a call's event and remove its hold. The event has the hold's event id, `source` is the hold's.
 
         After the hold has expired the event supersedes the estimate in its place, under its id and ":settled". Again
-        with the same event it is a duplicate, so that trying again is safe.
+        with the same event it is a duplicate, so that trying again is safe. Where the event has no price, limits in
+        money go on counting what was held, or what is known of the price where that is more.
 
-        Raises StorageUnavailableError or UnstorableError, with nothing done.
+        Raises StorageUnavailableError or UnstorableError; trying again is safe then, too.
         """
         hold_id = held.id if isinstance(held, Held) else held
-        (rated,) = await self.settle_all(organization_id, sender, [(event, hold_id)])
+        (rated,) = await self.settle_all(organization_id, sender, [(event, hold_id)], source)
         return rated
 
     async def settle_all(
-        self, organization_id: int, sender: Sender, pairs: Sequence[tuple[UsageEvent, uuid.UUID | None]]
+        self,
+        organization_id: int,
+        sender: Sender,
+        pairs: Sequence[tuple[UsageEvent, uuid.UUID | None]],
+        source: str = HoldSource.GATEWAY,
     ) -> list[Rated]:
         """As `settle`, of several calls in one transaction; those without a hold are stored as they are."""
-        events, hold_ids = [event for event, _ in pairs], [hold_id for _, hold_id in pairs]
-        now = dt.datetime.now(dt.UTC)
-        rated = await self._recorder.record(organization_id, sender, events, now, hold_ids if any(hold_ids) else ())
-        late = [at for at, one in enumerate(rated) if one.row is not None and one.appended is None]
-        if late:
-            settled = await self.settle_late(organization_id, sender, [events[at] for at in late])
-            for at, one in zip(late, settled, strict=True):
-                rated[at] = one
-        for hold_id, one in zip(hold_ids, rated, strict=True):
+        rated = await self._settlement.settle(organization_id, sender, pairs, source)
+        for (_, hold_id), one in zip(pairs, rated, strict=True):
             if hold_id is not None and one.appended is not None:
                 self._leases.pop(hold_id, None)
         return rated
 
-    async def settle_late(self, organization_id: int, sender: Sender, events: Sequence[UsageEvent]) -> list[Rated]:
+    async def settle_late(
+        self, organization_id: int, sender: Sender, events: Sequence[UsageEvent], source: str
+    ) -> list[Rated]:
         """Store the events of calls whose holds are gone: in the place of their estimates, where there are such."""
-        hashes = {event_key(event.event_id): estimate_hash(event.event_id) for event in events}
-        estimates = await self._recorder.run(holds.stored_estimates(organization_id, hashes))
-        sent = [
-            msgspec.structs.replace(event, event_id=event.event_id + SETTLED_LATE, supersedes=event.event_id)
-            if event_key(event.event_id) in estimates
-            else event
-            for event in events
-        ]
-        rated = await self._recorder.record(organization_id, sender, sent, dt.datetime.now(dt.UTC))
-        for one in rated:
-            problem = one.appended.problem if one.appended is not None else None
-            if problem is not None and problem.code == "already_superseded":
-                # Somebody has corrected the estimate by hand: that stands.
-                one.appended = Appended(Outcome.CONFLICT, problem)
-        return rated
+        return await self._settlement.settle_late(organization_id, sender, events, source)
 
     # ── Releasing ──
 
@@ -284,7 +272,8 @@ class Admission:
 
     async def find(self, organization_id: int, event_id: str) -> Found | None:
         """A client's admission by its id: open, released, or an event already."""
-        return await self._recorder.run(holds.find(organization_id, event_id, event_key(event_id)))
+        foreign = estimate_hash(event_id, HoldSource.GATEWAY)
+        return await self._recorder.run(holds.find(organization_id, event_id, event_key(event_id), foreign))
 
     # ── How limits stand ──
 

@@ -77,9 +77,9 @@ async def settle(request: Request) -> Response:
     event = _event(value, admission_id, found, request)
     desk, sender = admission(request), Sender.of(grant)
     if found.hold_id is None:
-        (rated,) = await desk.settle_late(grant.organization_id, sender, [event])
+        (rated,) = await desk.settle_late(grant.organization_id, sender, [event], HoldSource.ADMISSION)
     else:
-        rated = await desk.settle(grant.organization_id, sender, event, found.hold_id)
+        rated = await desk.settle(grant.organization_id, sender, event, found.hold_id, HoldSource.ADMISSION)
     return _settled(admission_id, rated)
 
 
@@ -161,7 +161,7 @@ async def _take_rate(request: Request, grant: KeyGrant, tokens: int) -> Taken:
 async def _find(request: Request, grant: KeyGrant, admission_id: str) -> Found:
     """Raises ApiError 404 for what is no admission of the key's organization, or of another project than the key's."""
     found = await admission(request).find(grant.organization_id, admission_id)
-    if found is None or (grant.project_id is not None and found.project_id not in (None, grant.project_id)):
+    if found is None or (grant.project_id is not None and found.project_id != grant.project_id):
         raise ApiError(404, "not_found", "There is no admission with this id.", param="id")
     return found
 

@@ -200,6 +200,7 @@ def read_estimate(data: bytes) -> Estimate:
     return _DECODER.decode(data)
 
 
-def estimate_hash(event_id: str) -> bytes:
-    """The body hash of an event that was made of its hold: tells it from one that somebody sent."""
-    return hashlib.blake2b(event_id.encode(), digest_size=16, person=b"expired hold").digest()
+def estimate_hash(event_id: str, source: str) -> bytes:
+    """The body hash of an event that was made of its hold: tells it from one that somebody sent, and whose it was."""
+    person = f"expired {source}"[:16].encode()
+    return hashlib.blake2b(event_id.encode(), digest_size=16, person=person).digest()

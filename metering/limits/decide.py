@@ -56,7 +56,7 @@ class Verdict(msgspec.Struct, frozen=True):
 
 
 def decide(claims: Sequence[Claim], standings: Mapping[Key, Standing]) -> list[Verdict]:
-    """Grant each claim that fits into all of its limits beside what is used, held and granted before it.
+    """Grant each claim that fits into all of its limits beside what is counted, held and granted before it.
 
     One that does not fit takes nothing.
     """
@@ -80,4 +80,4 @@ def _fits(claim: Claim, standing: Standing) -> bool:
     if standing.amount == 0:
         return False
     needed = claim.needs(standing.rule.unit)
-    return needed == 0 or standing.used + standing.held + needed <= standing.amount
+    return needed == 0 or standing.counted + standing.held + needed <= standing.amount

@@ -12,7 +12,7 @@ from core.errors import ApiError
 from core.money import nanos_from_usd
 from metering.ingest.batch import json_body, problem_of
 from metering.ingest.document import Count, Name, RefusedError, checked_tags, has_nul
-from metering.limits.admission import SETTLED_LATE
+from metering.limits.settlement import SETTLED_LATE
 
 DEFAULT_LIFETIME_SECONDS = 600
 LONGEST_LIFETIME_SECONDS = 86_400

@@ -62,7 +62,7 @@ def refuse_unpriced(model: str, rule: Rule) -> NoReturn:
 def _is_only_held(claim: Claim, standing: Standing) -> bool:
     """There is room beside what is used, only not beside what other calls hold."""
     needed = claim.needs(standing.rule.unit)
-    return bool(standing.amount) and standing.used + needed <= (standing.amount or 0)
+    return bool(standing.amount) and standing.counted + needed <= (standing.amount or 0)
 
 
 def _wait(claim: Claim, standing: Standing, now: dt.datetime) -> int:
@@ -80,8 +80,10 @@ def _sentence(claim: Claim, standing: Standing, *, is_soon: bool) -> str:
         return f"{rule.label} is set to 0: no call is let through. {_renewal(standing)}"
     unit = LimitUnit(rule.unit)
     parts = [f"{rule.label} is used up: {write(standing.used, unit)} of {write(amount, unit)} used"]
-    if is_soon or standing.used < amount:
+    if is_soon or standing.counted < amount:
         parts = [f"{rule.label} has no room for this call: {write(standing.used, unit)} of {write(amount, unit)} used"]
+    if standing.unpriced:
+        parts.append(f"{write(standing.unpriced, unit)} counted for calls whose price is not known")
     if standing.held:
         parts.append(f"{write(standing.held, unit)} held for calls under way")
     parts.append(f"this call may take {write(claim.takes(unit), unit)}")

@@ -34,10 +34,15 @@ _HOUR_COLUMNS = [name for name, dimension in SELECTORS.items() if dimension.name
 _BY_HOUR, _BY_EVENT = -1, -2
 
 
+# Rows that have texts, where the others have labels.
+_ROWS_WITH_TEXTS = "hu"
+
+
 def _matches(row: str, names: Sequence[str]) -> str:
     """Each selector is any or this row's."""
-    columns = [f"{name}_id" if row != "h" and name in _TEXTS else name for name in names]
-    none = ["''" if row == "h" and name in _TEXTS else "0" for name in names]
+    has_texts = row in _ROWS_WITH_TEXTS
+    columns = [f"{name}_id" if not has_texts and name in _TEXTS else name for name in names]
+    none = ["''" if has_texts and name in _TEXTS else "0" for name in names]
     return " AND ".join(f"(l.{c} = {n} OR {row}.{c} = l.{c})" for c, n in zip(columns, none, strict=True))
 
 
@@ -98,28 +103,43 @@ SELECT
         SELECT {_sum("h", "h.tokens")} FROM metering_hold h
         WHERE h.organization_id = l.organization_id AND h.released_at IS NULL
             AND h.occurred_at >= l.starts_at AND h.occurred_at < l.before AND {_matches("h", list(SELECTORS))}
-    ), 0)::bigint
+    ), 0)::bigint,
+    coalesce(CASE WHEN l.is_cost THEN (
+        SELECT sum(u.cost_nanos) FROM metering_unpriced_call u
+        WHERE u.organization_id = l.organization_id
+            AND u.occurred_at >= l.starts_at AND u.occurred_at < l.before AND {_matches("u", list(SELECTORS))}
+    ) END, 0)::bigint
 FROM l ORDER BY l.number
 """
 
 
 class Standing(msgspec.Struct, frozen=True):
-    """A limit in one of its periods, in tokens or nano-dollars. `amount` None: unlimited, or no limit any more."""
+    """A limit in one of its periods, in tokens or nano-dollars. `amount` None: unlimited, or no limit any more.
+
+    `used` is what every total says. `unpriced` is what a limit in money counts beside it of calls whose price is not
+    known (metering/store/unpriced.py).
+    """
 
     rule: Rule
     span: Span
     amount: int | None
     used: int
     held: int
+    unpriced: int = 0
+
+    @property
+    def counted(self) -> int:
+        """What is over and counts, whatever becomes of the calls under way."""
+        return self.used + self.unpriced
 
     @property
     def remaining(self) -> int | None:
         """What a new call may still take."""
-        return None if self.amount is None else max(0, self.amount - self.used - self.held)
+        return None if self.amount is None else max(0, self.amount - self.counted - self.held)
 
     @property
     def is_exceeded(self) -> bool:
-        return self.amount is not None and self.used > self.amount
+        return self.amount is not None and self.counted > self.amount
 
 
 class Asked(msgspec.Struct, frozen=True):
@@ -142,8 +162,8 @@ def read(asked: Sequence[Asked]) -> Steps[list[Standing]]:
     if stale:
         raise StaleClockError(stale)
     return [
-        Standing(one.rule, one.span, amount, used, held)
-        for one, (amount, _, used, held) in zip(asked, found, strict=True)
+        Standing(one.rule, one.span, amount, used, held, unpriced)
+        for one, (amount, _, used, held, unpriced) in zip(asked, found, strict=True)
     ]
 
 

@@ -1,6 +1,6 @@
 from metering.models.imports import ImportChunk, ImportProblem, ImportStatus, UsageImport
 from metering.models.ledger import Label, Ledger
-from metering.models.limits import Hold, HoldSource, Limit, LimitKind, LimitPeriod, LimitUnit, RateLimit
+from metering.models.limits import Hold, HoldSource, Limit, LimitKind, LimitPeriod, LimitUnit, RateLimit, UnpricedCall
 from metering.models.prices import PRICED_BUCKETS, PRICED_UNITS, PriceAlias, PriceKind, PriceRate, PriceVersion
 from metering.models.proofs import Proof
 from metering.models.tracing import TracedCall, TracedCallState
@@ -29,6 +29,7 @@ __all__ = [
     "RateLimit",
     "TracedCall",
     "TracedCallState",
+    "UnpricedCall",
     "Upstream",
     "UsageImport",
 ]

@@ -127,3 +127,31 @@ class Hold(TenantModel):
 
     def __str__(self) -> str:
         return self.event_id
+
+
+class UnpricedCall(TenantModel):
+    """What limits in money count of a call that was let in under one and whose price turned out to be unknown.
+
+    The event itself says None. The row goes when the event gets a price, or another supersedes it.
+    """
+
+    pk = models.CompositePrimaryKey("organization_id", "key")
+    organization = models.ForeignKey(Organization, models.CASCADE, related_name="+", db_index=False)
+    # The event's (metering_event_key).
+    key = models.UUIDField()
+    occurred_at = models.DateTimeField()
+    project_id = models.PositiveIntegerField()
+    team_id = models.PositiveIntegerField()
+    department_id = models.PositiveIntegerField()
+    member_id = models.PositiveIntegerField()
+    api_key_id = models.PositiveIntegerField()
+    model = models.CharField(max_length=200)
+    feature = models.CharField(max_length=200)
+    cost_nanos = models.BigIntegerField()
+
+    class Meta:
+        db_table = "metering_unpriced_call"
+        indexes = [models.Index(fields=["organization", "occurred_at"], name="unpriced_call_by_time")]
+
+    def __str__(self) -> str:
+        return str(self.key)

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 import msgspec
 
 from core.tenancy import unscoped
-from metering.events import Usage
+from metering.events import Usage, UsageEvent
 from metering.models.prices import PriceAlias, PriceKind, PriceRate, PriceVersion
 from metering.pricing import aliases
 from metering.pricing.plan import Plan, Version
@@ -127,6 +127,16 @@ class PriceBook:
             if valid_from <= occurred_at and (valid_to is None or occurred_at < valid_to):
                 return plan.rate(usage, occurred_at, service_tier, duration_ms)
         return unpriced(resolved.reason)
+
+    def known_nanos(self, organization_id: int, event: UsageEvent) -> int:
+        """What a call that cannot be priced completely costs at least, by those of its buckets that have a rate."""
+        usage, at = event.usage, event.occurred_at
+        if usage is None:
+            return 0
+        for valid_from, valid_to, plan in self.resolve(organization_id, event.provider, event.model).periods:
+            if valid_from <= at and (valid_to is None or at < valid_to):
+                return plan.known_nanos(usage, at, event.service_tier, event.duration_ms)
+        return 0
 
     def receipt(self, call: RatedCall) -> Receipt:
         """How a stored call came to its cost, from the very version it was rated at."""

@@ -8,6 +8,7 @@ from functools import lru_cache
 
 import msgspec
 
+from core.money import nanos_from_femtos
 from metering.events import Usage
 from metering.pricing.rate import RULE_LENGTH, Pricing, Rate, RateVector, Rating, free, split_cost, unpriced
 
@@ -108,6 +109,13 @@ class Plan:
         marks = vector.marks(usage)
         rule = f"{self._rule}{marks}"[:RULE_LENGTH] if marks else self._rule
         return Rating(Pricing.PRICED, cost, prompt_cost, completion_cost, version.id, rule)
+
+    def known_nanos(
+        self, usage: Usage, occurred_at: dt.datetime, service_tier: str | None, duration_ms: int | None
+    ) -> int:
+        """What this usage costs at least, where not all of it has a rate: of a tier without any, the ordinary one's."""
+        vector = self.vector(usage, occurred_at, service_tier) or self.vector(usage, occurred_at, None)
+        return 0 if vector is None else nanos_from_femtos(vector.known_femtos(usage, duration_ms))
 
 
 def _windows(rates: tuple[Rate, ...], tier: str) -> tuple[_Window, ...]:

@@ -146,6 +146,11 @@ class RateVector:
             return "duration unknown"
         return None
 
+    def known_femtos(self, usage: Usage, duration_ms: int | None) -> int:
+        """The cost of those buckets that have a rate."""
+        known = msgspec.structs.replace(usage, **dict.fromkeys(self._missing, 0))
+        return self.prompt_femtos(known) + self.completion_femtos(known) + self.unit_femtos(known, duration_ms)
+
     def prompt_femtos(self, usage: Usage) -> int:
         rates = self._tokens
         return (

@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from core.periods import EPOCH_DATE, LocalClock, instant, micros, month_span
+from metering.store import unpriced
 from metering.store.base import Address, Appended, Outcome, Problem, StoredEvent
 from metering.store.rollups import roll_up_chats
 from metering.store.staging import ADD_EVENTS, EVENT_LIST, ROLL_UPS
@@ -108,6 +109,7 @@ def append(created: Mapping[Address, StoredEvent], clocks: Mapping[int, LocalClo
     if retiring:
         columns = [list(column) for column in zip(*map(msgspec.structs.astuple, retiring), strict=True)]
         yield Execute(_RETIRE, columns)
+        yield from unpriced.drop([(one.organization_id, one.key) for one in retiring])
     for statement in ROLL_UPS:
         yield Execute(statement, ())
     if retiring:

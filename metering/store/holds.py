@@ -16,6 +16,7 @@ from collections.abc import Collection, Iterable, Mapping
 import msgspec
 
 from core.tenancy import SETTING, setting_value
+from metering.store import unpriced as unpriced_calls
 from metering.store.steps import Execute, Steps
 
 # Granting takes an organization's lock alone.
@@ -37,6 +38,12 @@ UPDATE metering_hold SET
 WHERE organization_id = %s AND id = %s
 RETURNING id
 """
+_RAISE = """
+UPDATE metering_hold h SET cost_nanos = greatest(h.cost_nanos, w.cost_nanos)
+FROM unnest(%s::uuid[], %s::bigint[]) AS w (id, cost_nanos)
+WHERE h.id = w.id AND h.organization_id = %s
+"""
+_CHOSEN_BY = "occurred_at, project_id, team_id, department_id, member_id, api_key_id, model, feature"
 
 
 def scope(organization_ids: Iterable[int]) -> str:
@@ -52,15 +59,33 @@ def enter(organization_ids: Collection[int]) -> Execute:
     return Execute("; ".join([scope(organization_ids), _KEEP_PLANS, *locks]))
 
 
-def free(wanted: Mapping[uuid.UUID, int]) -> Steps[set[uuid.UUID]]:
+def free(wanted: Mapping[uuid.UUID, int], unpriced: Mapping[uuid.UUID, bytes]) -> Steps[set[uuid.UUID]]:
     """Remove holds (id → organization), to be the first act of the transaction that stores their events.
 
-    Returns those that were there.
+    What a hold in money had set aside stays counted where its event has no price: `unpriced` is hold → the event's
+    key. Returns those that were there.
     """
     # Numbers and UUIDs need no quoting, so that the scope can travel along.
     ids = ", ".join(f"'{hold_id}'" for hold_id in sorted(wanted))
-    gone = yield Execute(f"{scope(wanted.values())}; DELETE FROM metering_hold WHERE id IN ({ids}) RETURNING id")
-    return {hold_id for (hold_id,) in gone}
+    free = f"DELETE FROM metering_hold WHERE id IN ({ids}) RETURNING"
+    if unpriced:
+        keys = ", ".join(f"('{hold_id}'::uuid, '{key.hex()}'::uuid)" for hold_id, key in unpriced.items())
+        free = f"""
+            WITH gone AS ({free} *), kept AS (
+                INSERT INTO metering_unpriced_call ({unpriced_calls.COLUMNS})
+                SELECT organization_id, w.key, {_CHOSEN_BY}, cost_nanos
+                FROM gone JOIN (VALUES {keys}) AS w (hold_id, key) ON w.hold_id = gone.id WHERE cost_nanos > 0
+                {unpriced_calls.KEEP_ONCE})
+            SELECT id FROM gone"""
+    else:
+        free += " id"
+    return {hold_id for (hold_id,) in (yield Execute(f"{scope(wanted.values())}; {free}"))}
+
+
+def raise_costs(organization_id: int, costs: Mapping[uuid.UUID, int]) -> Steps[None]:
+    """Let holds set aside at least so many nano-dollars: so much is known to have been used."""
+    yield Execute(scope([organization_id]))
+    yield Execute(_RAISE, (sorted(costs), [costs[hold_id] for hold_id in sorted(costs)], organization_id))
 
 
 def renew(wanted: Mapping[uuid.UUID, int], lease_seconds: float) -> Steps[None]:
@@ -78,8 +103,9 @@ def release(organization_id: int, hold_id: uuid.UUID, remembered_seconds: float)
 # ── Given up for lost ──
 
 _EXPIRED = """
-SELECT organization_id, id, estimate FROM metering_hold
-WHERE expires_at <= clock_timestamp() AND released_at IS NULL ORDER BY organization_id, id LIMIT %s
+SELECT organization_id, id, source, estimate FROM metering_hold
+WHERE expires_at <= clock_timestamp() AND released_at IS NULL AND (organization_id, id) > (%s, %s)
+ORDER BY organization_id, id LIMIT %s
 """
 # Whoever settles or renews one meanwhile has it.
 _TAKE = """
@@ -87,7 +113,7 @@ DELETE FROM metering_hold WHERE id IN (
     SELECT id FROM metering_hold
     WHERE id = ANY (%s) AND expires_at <= clock_timestamp() AND released_at IS NULL
     ORDER BY id FOR UPDATE SKIP LOCKED
-) RETURNING id
+) RETURNING id, cost_nanos
 """
 _FORGET = """
 DELETE FROM metering_hold WHERE id IN (
@@ -97,15 +123,28 @@ DELETE FROM metering_hold WHERE id IN (
 """
 
 
-def expired(most: int) -> Steps[list[tuple[int, uuid.UUID, bytes]]]:
-    """Organization, id and estimate of holds that nobody settled. Needs a scope."""
-    found = yield Execute(_EXPIRED, (most,))
-    return [(organization_id, hold_id, bytes(estimate)) for organization_id, hold_id, estimate in found]
+class Expired(msgspec.Struct, frozen=True):
+    """A hold that nobody settled."""
+
+    organization_id: int
+    id: uuid.UUID
+    source: str
+    estimate: bytes
 
 
-def take_expired(ids: Collection[uuid.UUID]) -> Steps[set[uuid.UUID]]:
-    """Remove those that are still nobody's; to be followed by their events in the same transaction. Needs a scope."""
-    return {hold_id for (hold_id,) in (yield Execute(_TAKE, (sorted(ids),)))}
+def expired(after: Expired | None, most: int) -> Steps[list[Expired]]:
+    """A page of them, behind the last one of the page before. Needs a scope."""
+    behind = (after.organization_id, after.id) if after is not None else (0, uuid.UUID(int=0))
+    found = yield Execute(_EXPIRED, (*behind, most))
+    return [Expired(*columns, bytes(estimate)) for *columns, estimate in found]
+
+
+def take_expired(ids: Collection[uuid.UUID]) -> Steps[dict[uuid.UUID, int | None]]:
+    """Remove those that are still nobody's; to be followed by their events in the same transaction. Needs a scope.
+
+    Returns what each had set aside of limits in money.
+    """
+    return dict((yield Execute(_TAKE, (sorted(ids),))))
 
 
 def forget_released() -> Steps[None]:
@@ -115,37 +154,50 @@ def forget_released() -> Steps[None]:
 
 # ── Looking one up ──
 
+# Only what a client was admitted to is an admission: its hold, or its event, which the gateway's estimates are not.
 _FIND = """
-SELECT h.id, h.project_id, coalesce(h.occurred_at, k.occurred_at), h.released_at IS NOT NULL
+SELECT h.id, coalesce(h.project_id, e.project_id), coalesce(h.occurred_at, e.occurred_at), h.released_at IS NOT NULL
 FROM (SELECT %s::int AS organization_id, %s::text AS event_id, %s::uuid AS key) AS w
 LEFT JOIN metering_hold h
     ON h.organization_id = w.organization_id AND h.event_id = w.event_id AND h.source = 'admission'
-LEFT JOIN metering_event_key k ON k.organization_id = w.organization_id AND k.key = w.key
-WHERE h.id IS NOT NULL OR k.key IS NOT NULL
+LEFT JOIN metering_event_key k
+    ON k.organization_id = w.organization_id AND k.key = w.key AND k.body_hash <> %s::uuid
+LEFT JOIN metering_event e
+    ON e.organization_id = k.organization_id AND e.occurred_at = k.occurred_at AND e.key = k.key
+WHERE h.id IS NOT NULL OR e.key IS NOT NULL
 """
 _STORED_ESTIMATES = """
-SELECT k.key FROM unnest(%s::uuid[], %s::uuid[]) AS w (key, body_hash)
+SELECT k.key, CASE WHEN e.superseded_by IS NULL THEN coalesce(e.cost_nanos, u.cost_nanos, 0) END
+FROM unnest(%s::uuid[], %s::uuid[]) AS w (key, body_hash)
 JOIN metering_event_key k ON k.organization_id = %s AND k.key = w.key AND k.body_hash = w.body_hash
+JOIN metering_event e ON e.organization_id = k.organization_id AND e.occurred_at = k.occurred_at AND e.key = k.key
+LEFT JOIN metering_unpriced_call u ON u.organization_id = k.organization_id AND u.key = k.key
 """
 
 
 class Found(msgspec.Struct, frozen=True):
-    """An admission: its hold, or (`hold_id` None) the event that it has become."""
+    """An admission: its hold, or (`hold_id` None) the event that it has become. A `project_id` of 0 is none."""
 
     hold_id: uuid.UUID | None
-    project_id: int | None
+    project_id: int
     occurred_at: dt.datetime
     is_released: bool
 
 
-def find(organization_id: int, event_id: str, key: bytes) -> Steps[Found | None]:
+def find(organization_id: int, event_id: str, key: bytes, foreign_hash: bytes) -> Steps[Found | None]:
+    """`foreign_hash` is the body hash of an estimate that would be the gateway's."""
     yield Execute(scope([organization_id]))
-    rows = yield Execute(_FIND, (organization_id, event_id, uuid.UUID(bytes=key)))
+    wanted = (organization_id, event_id, uuid.UUID(bytes=key), uuid.UUID(bytes=foreign_hash))
+    rows = yield Execute(_FIND, wanted)
     return Found(*rows[0]) if rows else None
 
 
-def stored_estimates(organization_id: int, hashes: Mapping[bytes, bytes]) -> Steps[set[bytes]]:
-    """Of event keys (with the body hash an expired hold's event has) those that are such events."""
+def stored_estimates(organization_id: int, hashes: Mapping[bytes, bytes]) -> Steps[dict[bytes, int | None]]:
+    """Of event keys (with the body hash an expired hold's event has) those that are such events.
+
+    With what limits in money count of each now; None where another event has superseded it.
+    """
     yield Execute(scope([organization_id]))
     columns = [uuid.UUID(bytes=key) for key in hashes], [uuid.UUID(bytes=value) for value in hashes.values()]
-    return {key.bytes for (key,) in (yield Execute(_STORED_ESTIMATES, (*columns, organization_id)))}
+    found = yield Execute(_STORED_ESTIMATES, (*columns, organization_id))
+    return {key.bytes: counted for key, counted in found}

@@ -22,6 +22,7 @@ from metering.dimensions import Kind
 from metering.events import BUCKETS, UNITS, Usage
 from metering.pricing.rate import Pricing
 from metering.pricing.reprice import Repriced, StoredCall
+from metering.store import unpriced
 from metering.store.rebuild import ENTER_ALONE
 from metering.store.staging import EVENT_LIST, IS_READY, MAKE_READY, ROLL_UPS
 from metering.store.steps import Execute, Steps, run
@@ -122,6 +123,8 @@ class PostgresRepricing:
             raise RuntimeError("calls are repriced by a store that is alone, while it reads them")
         raw = _raw_connection()
         run(raw, _replace(_columns(organization_id, repriced, self._clock)))
+        priced = [item.call.handle for item in repriced if item.rating.cost_nanos is not None]
+        run(raw, unpriced.drop([(organization_id, key) for key in priced]))
         self._staged += len(repriced)
         if self._is_at_end or self._staged >= _MOST_STAGED:
             self._roll_up(raw)
