@@ -19,6 +19,7 @@ from django.db import connection, transaction
 from msgspec.structs import astuple
 
 from accounts.keys import KeyGrant
+from accounts.models import Scope
 from core.periods import EPOCH_DATE, micros, month_start
 from core.tenancy import organization_scope
 from metering.dimensions import Kind
@@ -30,6 +31,8 @@ from metering.store import postgres
 from metering.store.base import Appended, Outcome, Problem, StoredEvent, jsonb
 from metering.store.steps import Execute, Steps, run
 
+# Ids that begin so are the gateway's own: what it measured is not for its clients to report or to correct.
+MEASURED_PREFIX = "gw_"
 _NOBODY = Placement(0)
 Counts = tuple[int, int, int, int, int, int, int, int, int, int, int, int, int]
 _NO_COUNTS: Counts = astuple(Usage())
@@ -44,15 +47,23 @@ class UnknownLabelsError(LookupError):
 
 
 class Sender(msgspec.Struct, frozen=True):
-    """On whose behalf events come in: a key's project and member stand in where an event names none."""
+    """On whose behalf events come in: a key's project and member stand in where an event names none.
+
+    Who administers may correct what the gateway measured; only the gateway itself (`is_gateway`) reports it.
+    """
 
     api_key_id: int = 0
     project_id: int | None = None
     member_id: int | None = None
+    is_admin: bool = False
+    is_gateway: bool = False
 
     @classmethod
     def of(cls, grant: KeyGrant) -> Sender:
-        return cls(api_key_id=grant.key_id, project_id=grant.project_id, member_id=grant.member_id)
+        return cls(
+            api_key_id=grant.key_id, project_id=grant.project_id, member_id=grant.member_id,
+            is_admin=grant.allows(Scope.ADMIN),
+        )  # fmt: skip
 
 
 class Rated(msgspec.Struct, gc=False):
@@ -104,6 +115,8 @@ def rate(
 
 
 def _rate_one(event: UsageEvent, directory: Directory, book: PriceBook, sender: Sender, received: int) -> Rated:
+    if not sender.is_gateway and (problem := _trespass(event, sender)) is not None:
+        return Rated(problem=problem)
     names = (
         event.model, event.provider, event.project, event.user, event.feature, event.endpoint, event.tool,
         event.integration, event.status, sender,
@@ -167,6 +180,18 @@ def _rate_one(event: UsageEvent, directory: Directory, book: PriceBook, sender: 
             event_key(event.supersedes) if event.supersedes else None,
         )
     )
+
+
+def _trespass(event: UsageEvent, sender: Sender) -> Problem | None:
+    """Why an event may not have its id, or not supersede what it names, when the gateway did not send it."""
+    if event.event_id.startswith(MEASURED_PREFIX):
+        return Problem("reserved_id", f"Ids that begin with {MEASURED_PREFIX!r} are given by the gateway alone.", "id")
+    if event.supersedes is not None and event.supersedes.startswith(MEASURED_PREFIX) and not sender.is_admin:
+        return Problem(
+            "forbidden_correction", "What the gateway measured is corrected with a key that has the scope admin.",
+            "supersedes",
+        )  # fmt: skip
+    return None
 
 
 def _refer(event: UsageEvent, directory: Directory, sender: Sender) -> References | Problem:

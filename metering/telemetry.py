@@ -120,6 +120,16 @@ GATEWAY_OPEN_STREAMS = Gauge("tokenledger_gateway_open_streams", "Streams that a
 SPOOL_EVENTS = Gauge(
     "tokenledger_spool_events", "Settled calls on this process's disk that wait for the database.", registry=REGISTRY
 )
+SPOOL_FAILURES = Counter(
+    "tokenledger_spool_failures", "Failures of the disk that the journal of settled calls is on.", registry=REGISTRY
+)
+SPOOL_UNREADABLE = Counter(
+    "tokenledger_spool_unreadable", "Journals of ended processes that could not be read to their end.",
+    registry=REGISTRY,
+)  # fmt: skip
+SETTLEMENT_CONFLICTS = Counter(
+    "tokenledger_settlement_conflicts", "Settled calls whose event's id was another event's.", registry=REGISTRY
+)
 
 # ── Counting ──
 

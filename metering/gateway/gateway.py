@@ -5,7 +5,6 @@ A `Passage` is opened before anything is forwarded and ended exactly once, by wh
 
 from __future__ import annotations
 
-import asyncio
 import datetime as dt
 import secrets
 import time
@@ -14,6 +13,7 @@ from functools import cached_property
 from pathlib import Path
 
 import aiohttp
+import msgspec
 import structlog
 from django.conf import settings
 
@@ -23,6 +23,7 @@ from metering import pipeline, telemetry
 from metering.events import UsageEvent
 from metering.gateway import outcome
 from metering.gateway.calls import Call
+from metering.gateway.corrections import Corrections
 from metering.gateway.listing import Listing
 from metering.gateway.outcome import Start, Timing
 from metering.gateway.settling import Settler
@@ -49,26 +50,20 @@ class Gateway:
         self.recorder = recorder
         self.admission = admission
         self.rates = recorder.rates
-        self.settler = Settler(admission, Spool(Path(settings.DATA_DIR) / SPOOL_FOLDER))
+        self.settler = Settler(recorder, admission, Spool(Path(settings.DATA_DIR) / SPOOL_FOLDER))
         self.session: aiohttp.ClientSession
         self.listing: Listing
-        self._corrections: set[asyncio.Task[None]] = set()
+        self.corrections = Corrections(self.rates)
 
     async def start(self) -> None:
         self.session = new_session()
         self.listing = Listing(self.session)
-        self.settler.start()
+        await self.settler.start()
 
     async def stop(self) -> None:
         await self.settler.stop()
-        await asyncio.gather(*self._corrections)
+        await self.corrections.stop()
         await self.session.close()
-
-    def correct(self, taken: Taken, tokens: int) -> None:
-        """Enter what a call really used into its request rates, while others go on."""
-        task = asyncio.create_task(self.rates.correct(taken, tokens))
-        self._corrections.add(task)
-        task.add_done_callback(self._corrections.discard)
 
     async def admit(self, grant: KeyGrant, sender: Sender, call: Call, route: Route, at: dt.datetime) -> Passage:
         """Let a call pass, with all that must be counted and held before it is made.
@@ -77,6 +72,8 @@ class Gateway:
         StorageUnavailableError; then nothing is forwarded and nothing is held.
         """
         organization_id = grant.organization_id
+        # What it measures is under its own ids, which nobody else may take.
+        sender = msgspec.structs.replace(sender, is_gateway=True)
         await self._check_project(organization_id, sender, call)
         limits = await self.recorder.keyring.about(organization_id, read_limits)
         passage = Passage(self, organization_id, sender, call, route, Start(new_event_id(), at))
@@ -92,7 +89,7 @@ class Gateway:
                     organization_id, sender, passage.expected, source=HoldSource.GATEWAY
                 )
             except BaseException as error:
-                self.correct(passage.taken, 0)
+                self.corrections.add(passage.taken, 0)
                 if isinstance(error, ApiError):
                     error.headers = {**passage.headers, **error.headers}
                 raise
@@ -210,9 +207,9 @@ class Passage:
         self._gateway.settler.settle(Debt(self._organization_id, self._sender, event, is_open=False, hold_id=hold_id))
         if self.taken.counted_in:
             used = event.usage.total_tokens if event.usage is not None else 0
-            self._gateway.correct(self.taken, used)
+            self._gateway.corrections.add(self.taken, used)
 
 
 def new_event_id() -> str:
     """Unique, and later ones sort behind earlier ones."""
-    return f"gw_{time.time_ns() // 1000:014x}{secrets.token_hex(8)}"
+    return f"{pipeline.MEASURED_PREFIX}{time.time_ns() // 1000:014x}{secrets.token_hex(8)}"
