@@ -13,10 +13,10 @@ from metering.query.labels import GroupValue
 from metering.query.metrics import METRICS, Figures
 from metering.query.run import UsageResult, UsageRow
 from metering.query.spec import check_dimension
-from reports.filters import CURSOR, dimension_label, value_text
+from reports.filters import CURSOR, dimension_label, dimension_words, value_text
 from reports.page import UsagePage
 from reports.series import MEASURES, Measure
-from reports.stacks import MOST_VALUES, name_of, slot_of, wanted, words_of
+from reports.stacks import MOST_VALUES, name_of, slot_of, wanted
 
 ROWS = 25
 # What a row can be broken down by beside the dimensions of the day cube. An event may have several files, so that a
@@ -120,6 +120,7 @@ class Breakdown(msgspec.Struct, frozen=True):
         chosen = self.page.chosen
         return {
             "by": dimension_label(self.by),
+            "by_words": dimension_words(self.by),
             "then": dimension_label(self.then) if self.then else None,
             "measure": self.measure.label.lower(),
             "by_options": [self._option("by", name, self.by) for name in self._dimensions()],
@@ -184,6 +185,7 @@ class Breakdown(msgspec.Struct, frozen=True):
         return [
             {
                 "text": metric_text(metric, figures),
+                "is_partial": METRICS[metric].unit == "usd" and figures.is_cost_known and figures.unpriced_tokens > 0,
                 "is_wide_only": metric not in SHORT and metric != self.sort.removeprefix("-"),
             }
             for metric in self.columns
@@ -233,7 +235,7 @@ class Breakdown(msgspec.Struct, frozen=True):
     def _matrix(self, found: UsageResult, split: Split) -> dict[str, Any]:
         chosen = self.page.chosen
         return {
-            "title": f"{dimension_label(self.by)} by {dimension_label(split.then).lower()}",
+            "title": f"{dimension_label(self.by)} by {dimension_words(split.then)}",
             "columns": [
                 {
                     "label": name_of(group, split.then),
@@ -248,7 +250,7 @@ class Breakdown(msgspec.Struct, frozen=True):
                     "label": name_of(row.group[self.by], self.by),
                     "cells": [
                         {
-                            "text": words_of(self.measure, self.measure.of(figures)) if figures else "",
+                            "text": metric_text(self.measure.metric, figures) if figures else "",
                             "url": chosen.url(
                                 **{
                                     self.by: value_text(row.group[self.by].key),
@@ -259,12 +261,15 @@ class Breakdown(msgspec.Struct, frozen=True):
                         }
                         for group, figures in split.figures_of(row)
                     ],
-                    "others": self.measure.text(split.others_of(row)) if split.has_others else None,
-                    "total": words_of(self.measure, self.measure.of(row.figures)),
+                    "others": self._others_text(split.others_of(row)) if split.has_others else None,
+                    "total": metric_text(self.measure.metric, row.figures),
                 }
                 for row in found.rows
             ],
         }
+
+    def _others_text(self, value: int) -> str:
+        return words.money(value, 2) if self.measure.unit == "usd" else self.measure.text(value)
 
 
 def _next(page: UsagePage, chosen: frozenset[str]) -> str:

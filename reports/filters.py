@@ -192,6 +192,12 @@ def dimension_label(name: str) -> str:
     return words.get(name, name.removeprefix("tag.").replace("_", " ").capitalize())
 
 
+def dimension_words(name: str) -> str:
+    """The same inside of a sentence."""
+    label = dimension_label(name)
+    return label if label[:2].isupper() else label[0].lower() + label[1:]
+
+
 def hidden_from(role: str) -> frozenset[str]:
     """The dimensions whose values a role may not look through."""
     people = frozenset() if may(role, Right.SEE_USAGE) else frozenset({"member", "user"})

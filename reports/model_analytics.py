@@ -183,6 +183,7 @@ def _facts(figures: Figures) -> dict[str, Any]:
     return {
         "cost_nanos": figures.cost_nanos,
         "is_cost_known": figures.is_cost_known,
+        "is_partial": figures.is_cost_known and figures.unpriced_tokens > 0,
         "tokens": figures.total_tokens,
         "requests": figures.requests,
         "thousand": words.money(cost_of_thousand(figures), 6),

@@ -111,6 +111,7 @@ class Overview(UsagePage, frozen=True, kw_only=True):
         return {
             "total": total,
             "count": len(models.rows),
+            "more_url": self.chosen.carried_to(reverse("reports:models", args=[self.organization.slug])),
             "rows": rows,
             "unpriced": [
                 {"label": row.group["model"].label, "url": None} for row in models.rows if not row.figures.is_cost_known
@@ -149,6 +150,7 @@ class Overview(UsagePage, frozen=True, kw_only=True):
             "id": f"top-{dimension}",
             "title": title,
             "unit_label": unit_label,
+            "more_url": self.chosen.carried_to(reverse("reports:usage", args=[self.organization.slug]), by=dimension),
             "rows": [
                 {
                     "label": row.group[dimension].label or f"No {unit_label.lower()}",

@@ -13,7 +13,7 @@ from metering.query.labels import SLOTS, GroupValue
 from metering.query.metrics import Figures
 from metering.query.run import UsageResult, UsageRow
 from metering.query.spec import FilterValue, is_text
-from reports.filters import dimension_label
+from reports.filters import dimension_words
 from reports.page import UsagePage
 from reports.series import INTERVAL_NAMES, MEASURES, Measure, bucket_label, bucket_title
 
@@ -88,7 +88,7 @@ def wanted(dimension: str, rows: Sequence[UsageRow]) -> tuple[FilterValue, ...]:
 
 
 def name_of(group: GroupValue, dimension: str) -> str:
-    return group.label or group.key or f"No {dimension_label(dimension).lower()}"
+    return group.label or group.key or f"No {dimension_words(dimension)}"
 
 
 def slot_of(group: GroupValue) -> int | str:

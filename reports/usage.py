@@ -16,7 +16,7 @@ from metering.query.export_api import stream
 from metering.query.latest import latest_event_at
 from metering.query.run import UsageResult
 from reports.breakdown import PARAMETERS, ROW_ONLY, Breakdown
-from reports.filters import dimension_label
+from reports.filters import dimension_words
 from reports.page import UsagePage, sees_usage, show
 from reports.parts import CARDS, COST, measure_options, summary, time_series
 from reports.series import MEASURES, interval_words
@@ -57,7 +57,7 @@ class Usage(UsagePage, frozen=True, kw_only=True):
     def _stack(self, breakdown: Breakdown, series: UsageResult) -> dict[str, Any]:
         stack = make_stack(self, breakdown.by, series)
         measure = MEASURES[self.chosen.measure]
-        title = f"{measure.label} by {interval_words(self.chosen.interval)} and {dimension_label(breakdown.by).lower()}"
+        title = f"{measure.label} by {interval_words(self.chosen.interval)} and {dimension_words(breakdown.by)}"
         return {
             "id": "usage-parts",
             "title": title,

@@ -114,8 +114,12 @@ class Figures(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def is_cost_known(self) -> bool:
-        """False when there was usage and none of it has a price. What a part has is in `coverage`."""
-        return self.unpriced_requests < self.requests or self.requests == 0
+        """False when there was usage and none of it has a price, calls aside that failed before they used anything.
+        What a part has is in `coverage`."""
+        if self.unpriced_requests == 0:
+            return True
+        has_priced_tokens = self.unpriced_tokens < self.total_tokens
+        return self.unpriced_requests < self.requests and (has_priced_tokens or self.known_cost_nanos != 0)
 
     @property
     def cost_nanos(self) -> int | None:

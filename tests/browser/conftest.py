@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator
+from urllib.parse import quote
 
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
@@ -65,8 +66,9 @@ class Visitor:
         self.page.wait_for_load_state("networkidle")
         return self.page
 
-    def log_in(self, email: str) -> None:
-        self.open("/accounts/login/")
+    def log_in(self, email: str, then: str = "") -> None:
+        """`then` is where to go on, instead of where the person lands."""
+        self.open(f"/accounts/login/?next={quote(then)}" if then else "/accounts/login/")
         self.page.fill("input[name=login]", email)
         self.page.fill("input[name=password]", PASSWORD)
         self.page.click("main button[type=submit]")

@@ -50,6 +50,14 @@ def test_concentration_is_the_top_share_and_the_sum_of_squared_shares() -> None:
     assert concentration([0, 0]) is None
 
 
+def test_a_failed_call_gives_an_unpriced_model_no_price() -> None:
+    failed_too = Figures(requests=2, errors=1, input=7, unpriced_requests=1, unpriced_tokens=7, free_requests=1)
+    assert not failed_too.is_cost_known
+    assert Figures(requests=1, errors=1, free_requests=1).cost_nanos == 0
+    in_part = Figures(requests=2, input=9, unpriced_requests=1, unpriced_tokens=7, known_cost_nanos=3)
+    assert in_part.cost_nanos == 3
+
+
 def test_what_tokens_cost_is_of_the_tokens_that_have_a_price() -> None:
     figures = Figures(requests=3, input=3000, unpriced_requests=1, unpriced_tokens=1000, known_cost_nanos=5_000_001)
     assert cost_of_thousand(figures) == 2_500_000

@@ -35,13 +35,13 @@
     order: 3,
   });
 
-  const area = (s) => ({
+  const area = (s, i) => ({
     ...line(s),
     borderColor: token("--tl-sheet"),
     borderWidth: 1,
     backgroundColor: looks.fill(s.slot),
     pointHoverRadius: 0,
-    fill: "stack",
+    fill: i ? "-1" : "origin",
     stack: "s",
   });
   /* Over a stack, and no part of it: the period before, what is not over yet. */
@@ -85,9 +85,9 @@
   const axes = (spec) => {
     const part = { stack: bar, area }[spec.kind];
     const stacked = part !== undefined;
-    const datasets = spec.series.map((s) => {
+    const datasets = spec.series.map((s, i) => {
       if (!stacked) return line(s);
-      return s.role === "previous" || s.role === "partial" ? over(s) : part(s);
+      return s.role === "previous" || s.role === "partial" ? over(s) : part(s, i);
     });
     return {
       type: spec.kind === "stack" ? "bar" : "line",
