@@ -11,6 +11,7 @@ import ipaddress
 import socket
 import time
 from collections.abc import Sequence
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -173,24 +174,31 @@ async def post(
         data=body if len(body) <= LARGE_BYTES else io.BytesIO(body),
         headers=sent,
         allow_redirects=False,
-        timeout=timeout_of(route),
+        timeout=timeout_of(route.timeout_seconds),
     )
 
 
-def timeout_of(route: Route) -> aiohttp.ClientTimeout:
+@lru_cache(maxsize=1_000)
+def timeout_of(seconds: float) -> aiohttp.ClientTimeout:
     """An upstream may think for as long as it is allowed to, but must be reached soon."""
-    return aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS, sock_read=route.timeout_seconds)
+    return aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS, sock_read=seconds)
 
 
 def check_literal(base_url: str) -> None:
     """Addresses written as numbers pass no resolver."""
+    address = _literal(base_url)
+    if address is not None and not is_allowed(address):
+        raise RefusedAddressError(f"{address} is no public address")
+
+
+@lru_cache(maxsize=10_000)
+def _literal(base_url: str) -> str | None:
     host = urlsplit(base_url).hostname or ""
     try:
         ipaddress.ip_address(host)
     except ValueError:
-        return
-    if not is_allowed(host):
-        raise RefusedAddressError(f"{host} is no public address")
+        return None
+    return host
 
 
 def credential_headers(route: Route) -> dict[str, str]:
