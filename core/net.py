@@ -31,8 +31,14 @@ _MORE_PRIVATE = [
         "100.64.0.0/10",  # carriers' NAT
         "192.0.0.0/24",  # protocol assignments
         "192.88.99.0/24",  # relays of 6to4
+        # Public addresses that lead to the own cloud's machinery, from inside of it.
+        "168.63.129.16/32",  # Azure's host agent
+        "192.80.8.124/32",  # Equinix Metal's metadata
+        "161.26.0.0/16",  # IBM Cloud's services
+        "166.8.0.0/14",  # IBM Cloud's service endpoints
         "198.18.0.0/15",  # benchmarks
         "::/96",  # IPv4-compatible
+        "::ffff:0:0:0/96",  # IPv4-translated
         "64:ff9b:1::/48",  # local NAT64
         "100::/64",  # discard
         "2001::/23",  # protocol assignments, Teredo among them

@@ -1,7 +1,7 @@
 """The lean ASGI application of the doors: no Django handler, no middleware, the same domain modules.
 
 `Idempotency-Key` is accepted and needs no memory: an event's id already makes sending it again safe, whoever sends
-it, for ever, and from any process.
+it, for ever, and from any process. Where an admission has no id, the key is it.
 """
 
 from __future__ import annotations

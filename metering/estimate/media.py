@@ -21,6 +21,9 @@ PAGE_BYTES = 50_000
 AUDIO_TOKENS_PER_SECOND = 10
 _AUDIO_BYTES_PER_SECOND = {"wav": 48_000, "pcm16": 48_000}
 _PACKED_AUDIO_BYTES_PER_SECOND = 16_000
+# Of speech as it is kept at the least: 8,000 samples a second, or 16 kbit/s.
+_LEAST_BYTES_PER_SECOND = {"wav": 16_000, "flac": 8_000}
+_LEAST_PACKED_BYTES_PER_SECOND = 2_000
 VIDEO_TOKENS_PER_SECOND = 300
 _VIDEO_BYTES_PER_SECOND = 250_000
 
@@ -107,6 +110,12 @@ def audio_tokens(base64_chars: int, audio_format: str) -> int:
 
 def video_tokens(base64_chars: int) -> int:
     return max(1, -(-base64_chars * 3 // 4 * VIDEO_TOKENS_PER_SECOND // _VIDEO_BYTES_PER_SECOND))
+
+
+def recording_ms(size_bytes: int, name: str) -> int:
+    """How long a recording may be at most, in milliseconds, by its size: its header is the provider's to read."""
+    least = _LEAST_BYTES_PER_SECOND.get(name.lower().rpartition(".")[2], _LEAST_PACKED_BYTES_PER_SECOND)
+    return max(1_000, -(-size_bytes * 1_000 // least))
 
 
 # ── Sizes ──

@@ -5,6 +5,7 @@ For the event loop: does not block, does not raise on any JSON.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -12,6 +13,7 @@ import msgspec
 
 from metering.estimate.contents import Reading
 from metering.estimate.count import frame_tokens, is_exact_chat
+from metering.estimate.media import AUDIO_TOKENS_PER_SECOND
 from metering.estimate.quick import quick_count, quick_definitions
 from metering.estimate.tokenizers import tokenizer_of
 from metering.events import MAX_COUNT
@@ -23,6 +25,10 @@ TRANSCRIPTION_OUTPUT_TOKENS = 2_000
 # What Anthropic adds when a model shall think, or answer by a schema.
 CLAUDE_THINKING_TOKENS = 28
 CLAUDE_FORMAT_TOKENS = 180
+
+PICTURES = "/v1/images/generations"
+# As the lenient among the servers read it: "4096", "4e3".
+_NUMBER = re.compile(r"\s*\+?[0-9]{1,30}(\.[0-9]{0,30})?(e\+?[0-9]{1,3})?\s*", re.ASCII | re.IGNORECASE)
 
 # What the provider adds or remembers by itself.
 _HIDDEN_FIELDS = (
@@ -38,12 +44,13 @@ _SQUARE = "1024x1024"
 
 
 class CallEstimate(msgspec.Struct, frozen=True):
-    """`max_output_tokens` is what the request allows in all its answers together."""
+    """`max_output_tokens` is what the request allows in all its answers together, which may be so many `images`."""
 
     input_tokens: int
     max_output_tokens: int
     is_exact: bool
     tokenizer: str
+    images: int = 0
 
 
 def estimate_call(endpoint: str, body: Mapping[str, Any], *, provider: str | None = None) -> CallEstimate:
@@ -60,7 +67,16 @@ def estimate_call(endpoint: str, body: Mapping[str, Any], *, provider: str | Non
     if is_chat:
         tokens += frame_tokens(contents, tokenizer)
         is_exact = quick.is_exact and is_exact_chat(contents, tokenizer)
-    return CallEstimate(min(tokens, MAX_COUNT), min(most(body) * answers, MAX_COUNT), is_exact, quick.tokenizer)
+    images = min(answers, MAX_COUNT) if endpoint == PICTURES else 0
+    output = min(most(body) * answers, MAX_COUNT)
+    return CallEstimate(min(tokens, MAX_COUNT), output, is_exact, quick.tokenizer, images)
+
+
+def recording_tokens(model: str, milliseconds: int) -> int:
+    """Tokens of a recording that is to be transcribed: none where its length is what is charged."""
+    if "whisper" in model:
+        return 0
+    return min(-(-milliseconds * AUDIO_TOKENS_PER_SECOND // 1_000), MAX_COUNT)
 
 
 def count_output(text: str, model: str, provider: str | None = None) -> int:
@@ -175,10 +191,12 @@ def _limit(body: Mapping[str, Any], default: int) -> int:
 
 
 def _count(value: Any) -> int | None:
-    """A number of tokens or answers as a client may write it, or None."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= MAX_COUNT:
+    """A number of tokens or answers as a client may write it, or None. No provider goes beyond the largest count."""
+    if isinstance(value, str) and _NUMBER.fullmatch(value):
+        value = float(value)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not value >= 0:
         return None
-    return int(value)
+    return int(min(value, MAX_COUNT))
 
 
 _ENDPOINTS: dict[str, tuple[_Read, Callable[[Mapping[str, Any]], int]]] = {
@@ -187,6 +205,6 @@ _ENDPOINTS: dict[str, tuple[_Read, Callable[[Mapping[str, Any]], int]]] = {
     "/v1/responses": (_read_responses, _most_of_chat),
     "/v1/completions": (_read_completion, _most_of_completion),
     "/v1/embeddings": (_read_embedding, _most_of_embedding),
-    "/v1/images/generations": (_read_prompt, _most_of_picture),
+    PICTURES: (_read_prompt, _most_of_picture),
     "/v1/audio/transcriptions": (_read_prompt, _most_of_transcription),
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
@@ -31,6 +32,13 @@ _OTHER_WORDS = {
     "user_id": "end_user", "end_user": "end_user", "end_user_id": "end_user",
 }  # fmt: skip
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+# What decides of the route, the hold and the price.
+_MEASURED_BY = frozenset(
+    {"model", "stream", "stream_options", "service_tier", "n", "best_of", "max_tokens", "max_completion_tokens"}
+    | {"max_output_tokens"}
+)
+# As a key, with or without escapes.
+_MODEL_KEY = re.compile(rb'"(?:m|\\u006d)(?:o|\\u006f)(?:d|\\u0064)(?:e|\\u0065)(?:l|\\u006c)"\s*:', re.IGNORECASE)
 
 
 class Endpoint(msgspec.Struct, frozen=True):
@@ -120,7 +128,44 @@ def _read_json(body: bytes) -> dict[str, Any]:
         raise ApiError(400, "invalid_json", f"The body is not JSON: {error}.") from error
     if not isinstance(document, dict):
         raise ApiError(400, "invalid_body", "The body is a JSON object.")
+    _refuse_ambiguous(document, body)
     return document
+
+
+def _refuse_ambiguous(document: Mapping[str, Any], body: bytes) -> None:
+    """Servers differ in which of two keys they read."""
+    _refuse_other_cases(document)
+    # Most bodies have the word once and no escapes, which is soon seen; and a second one may be an inner object's.
+    if body.count(b'"model"') < 2 and b"\\u00" not in body:
+        return
+    if len(_MODEL_KEY.findall(body)) > 1 and _outer_names(body).count("model") > 1:
+        raise _model_named_twice()
+
+
+def _refuse_other_cases(document: Mapping[str, Any]) -> None:
+    """Servers differ in whether "Model" is another name than "model"."""
+    for name in document:
+        if name not in _MEASURED_BY and name.lower() in _MEASURED_BY:
+            message = f"{name[:MOST_NAME]!r} is written {name.lower()!r}."
+            raise ApiError(422, "ambiguous_field", message, param=name.lower())
+
+
+def _outer_names(body: bytes) -> list[str]:
+    """The keys of a JSON object, of which every decoder of ours keeps one each."""
+    names: list[str] = []
+
+    def hook(pairs: list[tuple[str, Any]]) -> None:
+        names[:] = [name for name, _ in pairs]  # the outer object comes last
+
+    try:
+        json.loads(body, object_pairs_hook=hook)
+    except (ValueError, RecursionError) as error:
+        raise ApiError(400, "invalid_json", "The body is nested too deeply, or has a number too long.") from error
+    return names
+
+
+def _model_named_twice() -> ApiError:
+    return ApiError(422, "ambiguous_field", "The request names its model twice.", param="model")
 
 
 def _ask_for_usage(call: Call) -> None:
@@ -232,6 +277,7 @@ def read_form(content_type: str, body: bytes) -> tuple[dict[str, str], dict[str,
         parser.finalize()
     except MultipartParseError as error:
         raise ApiError(400, "invalid_form", f"The form cannot be read: {error}.") from error
+    _refuse_other_cases(reader.fields)
     return reader.fields, reader.file
 
 
@@ -284,4 +330,6 @@ class _FormReader:
             name = _CONTROL.sub("", self._file_name)[:300]
             self.file = {"id": name[:MOST_NAME] or "file", "name": name or None, "size_bytes": self._size}
         elif self._name is not None and self._size <= MOST_FIELD_BYTES:
+            if self._name == "model" and "model" in self.fields:
+                raise _model_named_twice()
             self.fields[self._name] = self._value.decode(errors="replace")

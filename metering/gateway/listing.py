@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import time
 from collections.abc import Iterable
 from typing import Any
@@ -28,17 +29,31 @@ FAILURE_LIFETIME_SECONDS = 10.0
 TIMEOUT = aiohttp.ClientTimeout(total=10)
 MOST_BYTES = 8 * 1024 * 1024
 MOST_KEPT = 1_000
+# As they came: what is read of them takes several times as much.
+MOST_KEPT_BYTES = 16 * 1024 * 1024
 ANTHROPIC_VERSION = "2023-06-01"
 
 Model = dict[str, Any]
 
 
+class _Kept(msgspec.Struct, frozen=True):
+    """What an upstream said, of `size` bytes, and until when (monotonic) it is not asked again."""
+
+    asked_as: bytes
+    until: float
+    models: list[Model] | None
+    size: int
+
+
 class Listing:
-    """What the upstreams said last, kept for a minute."""
+    """What the upstreams said last, kept for a minute; of all of them no more than some megabytes."""
 
     def __init__(self, session: aiohttp.ClientSession) -> None:
         self._session = session
-        self._kept: dict[Route, tuple[float, list[Model] | None]] = {}
+        # By the upstream's id, oldest first: what was said to a former address or credential gives way.
+        self._kept: dict[int, _Kept] = {}
+        self._kept_bytes = 0
+        self._asking: dict[bytes, asyncio.Task[list[Model] | None]] = {}
 
     async def models(self, routes: Iterable[Route]) -> list[Model]:
         """Every model once, in fallback order. Raises ApiError 502 when no upstream lists any."""
@@ -56,17 +71,38 @@ class Listing:
         return list(merged.values())
 
     async def _of(self, route: Route) -> list[Model] | None:
-        kept = self._kept.get(route)
-        if kept is not None and kept[0] > time.monotonic():
-            return kept[1]
-        found = await self._ask(route)
-        if len(self._kept) >= MOST_KEPT:
-            self._kept.clear()
-        lifetime = FAILURE_LIFETIME_SECONDS if found is None else LIFETIME_SECONDS
-        self._kept[route] = (time.monotonic() + lifetime, found)
-        return found
+        asked_as = hashlib.blake2b(msgspec.msgpack.encode(route), digest_size=16).digest()
+        kept = self._kept.get(route.id)
+        if kept is not None and kept.asked_as == asked_as and kept.until > time.monotonic():
+            return kept.models
+        asking = self._asking.get(asked_as)
+        if asking is None:
+            asking = self._asking[asked_as] = asyncio.create_task(self._ask(route, asked_as))
+            asking.add_done_callback(lambda _: self._asking.pop(asked_as, None))
+        # Who goes away leaves the answer to the others who wait for it.
+        return await asyncio.shield(asking)
 
-    async def _ask(self, route: Route) -> list[Model] | None:
+    async def _ask(self, route: Route, asked_as: bytes) -> list[Model] | None:
+        body = await self._fetch(route)
+        models = _models_in(body) if body is not None else None
+        lifetime = FAILURE_LIFETIME_SECONDS if models is None else LIFETIME_SECONDS
+        size = len(body) if models is not None and body is not None else 0
+        self._keep(route.id, _Kept(asked_as, time.monotonic() + lifetime, models, size))
+        return models
+
+    def _keep(self, upstream_id: int, kept: _Kept) -> None:
+        self._drop(upstream_id)
+        while self._kept and (len(self._kept) >= MOST_KEPT or self._kept_bytes + kept.size > MOST_KEPT_BYTES):
+            self._drop(next(iter(self._kept)))
+        self._kept[upstream_id] = kept
+        self._kept_bytes += kept.size
+
+    def _drop(self, upstream_id: int) -> None:
+        kept = self._kept.pop(upstream_id, None)
+        if kept is not None:
+            self._kept_bytes -= kept.size
+
+    async def _fetch(self, route: Route) -> bytes | None:
         """None when the upstream has no list to give."""
         is_anthropic = route.protocol == Protocol.ANTHROPIC
         url = route.base_url + ("/v1/models?limit=1000" if is_anthropic else "/models")
@@ -74,9 +110,7 @@ class Listing:
         try:
             check_literal(route.base_url)
             async with self._session.get(url, headers=headers, allow_redirects=False, timeout=TIMEOUT) as response:
-                if response.status != 200:
-                    return None
-                return _models_in(await drain(response, MOST_BYTES))
+                return await drain(response, MOST_BYTES) if response.status == 200 else None
         except (*BROKEN, ApiError) as error:
             logger.warning("upstream_models_unknown", upstream=route.id, error=repr(error))
             return None

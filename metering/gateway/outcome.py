@@ -13,7 +13,8 @@ from typing import Any
 
 import msgspec
 
-from metering.estimate.request import count_output, estimate_call
+from metering.estimate.media import recording_ms
+from metering.estimate.request import count_output, estimate_call, recording_tokens
 from metering.events import MAX_COUNT, Usage, UsageEvent
 from metering.gateway.calls import Call
 from metering.gateway.streams import StreamReader, text_of
@@ -38,10 +39,27 @@ class Timing(msgspec.Struct, frozen=True):
 
 
 def expected(start: Start, call: Call, route: Route) -> UsageEvent:
-    """The call as it is estimated before it is made: what a hold takes, and what is kept if nobody hears more of it."""
+    """The call as it is estimated before it is made: what a hold takes, and what is kept if nobody hears more of it.
+
+    With all that its model may be charged by: tokens, pictures, the length of a recording.
+    """
     estimate = estimate_call(call.endpoint.path, call.document, provider=route.provider)
-    usage = Usage(input=min(estimate.input_tokens, MAX_COUNT), output=min(estimate.max_output_tokens, MAX_COUNT))
-    return _event(start, call, route, usage=usage, is_estimated=True, detail={"error_code": "unsettled"})
+    heard_ms = 0
+    if call.file is not None:
+        heard_ms = min(recording_ms(call.file["size_bytes"], call.file["name"] or ""), MAX_COUNT)
+    usage = Usage(
+        input=estimate.input_tokens,
+        output=estimate.max_output_tokens,
+        audio_input=recording_tokens(call.model, heard_ms),
+        images=estimate.images,
+        media_ms=heard_ms,
+    )
+    tier = call.document.get("service_tier")
+    return _event(
+        start, call, route,
+        usage=usage, is_estimated=True, detail={"error_code": "unsettled"},
+        service_tier=tier[:MOST_CODE] if isinstance(tier, str) and tier else None,
+    )  # fmt: skip
 
 
 def unheard(start: Start, call: Call, route: Route) -> UsageEvent:

@@ -23,7 +23,7 @@ from metering.events import Usage, UsageEvent
 from metering.ingest.api import PRICING, content_type_of
 from metering.ingest.batch import json_body, parse_value
 from metering.limits.admission import Held
-from metering.limits.document import AdmissionDocument, read
+from metering.limits.document import LONGEST_ID, AdmissionDocument, as_id, read
 from metering.limits.policy import read_limits
 from metering.limits.rates import Rate, Taken
 from metering.models import HoldSource
@@ -105,6 +105,18 @@ def _id_in(request: Request) -> str:
     return admission_id
 
 
+def _key_of(request: Request) -> str | None:
+    """Who sends a key instead of an id may send again: the key is the id."""
+    key = request.headers.get("idempotency-key")
+    if not key:
+        return None
+    try:
+        return as_id(key)
+    except msgspec.ValidationError as error:
+        message = f"Idempotency-Key has 1 to {LONGEST_ID} characters and no slash: it becomes the admission's id."
+        raise ApiError(422, "invalid_parameter", message, param="Idempotency-Key") from error
+
+
 def _check_type(request: Request) -> None:
     content_type = content_type_of(request)
     if content_type not in ("application/json", "application/x-www-form-urlencoded"):
@@ -115,7 +127,7 @@ async def _estimated(request: Request, grant: KeyGrant, document: AdmissionDocum
     """The call as an event, by its estimate."""
     now = dt.datetime.now(dt.UTC)
     return UsageEvent(
-        event_id=document.id or f"adm_{secrets.token_hex(12)}",
+        event_id=document.id or _key_of(request) or f"adm_{secrets.token_hex(12)}",
         occurred_at=now,
         model=document.model,
         usage=await _usage(request, grant, document, now),

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -88,18 +89,30 @@ class Counters:
         return True
 
     async def _send(self) -> None:
-        while self._waiting:
-            batch, self._waiting = self._waiting, []
-            try:
-                async with asyncio.timeout(TIMEOUT_SECONDS):
-                    replies = await self._run([question.words for question in batch])
-            except Exception as error:  # noqa: BLE001 (whoever waits must hear of it, whatever it is)
+        batch: list[_Question] = []
+        try:
+            while self._waiting:
+                batch, self._waiting = self._waiting, []
+                self._answer(batch, await self._replies(batch))
+        finally:
+            # Whatever has stopped it: nobody waits for a sender that is gone, and the next to ask starts another.
+            self._sender = None
+            for question in (*batch, *self._waiting):
+                if not question.answer.done():
+                    question.answer.set_exception(CountersAwayError())
+            self._waiting = []
+
+    async def _replies(self, batch: list[_Question]) -> list[Any]:
+        """A reply a question; those that came meanwhile share a failure."""
+        try:
+            async with asyncio.timeout(TIMEOUT_SECONDS):
+                return await self._run([question.words for question in batch])
+        except Exception as error:  # noqa: BLE001 (whoever waits must hear of it, whatever it is)
+            batch += self._waiting
+            self._waiting = []
+            with suppress(Exception):  # it is of no more use, however it goes
                 await self._connection.disconnect(nowait=True)
-                batch += self._waiting
-                self._waiting = []
-                replies = [error] * len(batch)
-            self._answer(batch, replies)
-        self._sender = None
+            return [error] * len(batch)
 
     async def _run(self, calls: Sequence[Words]) -> list[Any]:
         """A reply a call, errors of single calls among them."""

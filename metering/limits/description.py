@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from metering.limits.document import AdmissionDocument
+from metering.limits.document import LONGEST_ID, AdmissionDocument
 
 _ERROR = {"content": {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}}}
 _NUMBER = {"type": ["integer", "null"]}
@@ -93,10 +93,20 @@ PATHS: dict[str, dict[str, Any]] = {
             "description": (
                 "Sets the estimated tokens and cost aside in every limit that the call falls under, or refuses. Settle "
                 "it after the call, or release it; what is neither becomes an estimated event when it expires. The "
-                "same id again is the same admission."
+                "same id again is the same admission; where there is none, Idempotency-Key is the id."
             ),
             "tags": ["Admissions"],
             "security": [{"apiKey": []}],
+            "parameters": [
+                {
+                    "name": "Idempotency-Key",
+                    "in": "header",
+                    "required": False,
+                    "schema": {"type": "string", "minLength": 1, "maxLength": LONGEST_ID},
+                    "description": "The admission's id, for a body without one.",
+                    "example": "call-4711",
+                }
+            ],
             "requestBody": _body("AdmissionDocument", _ASKED),
             "responses": {
                 **_answers(

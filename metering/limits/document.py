@@ -81,6 +81,11 @@ def _wrong_cost() -> ApiError:
 _DECODER = msgspec.json.Decoder(AdmissionDocument)
 
 
+def as_id(text: str) -> str:
+    """Raises msgspec.ValidationError for what can be no admission's id."""
+    return msgspec.convert(text, AdmissionId)
+
+
 def read(body: bytes) -> AdmissionDocument:
     """Raises ApiError 400 for what is no JSON, 422 for what is no admission."""
     with json_body(body):
