@@ -152,7 +152,6 @@ def _running(measure: Measure, rows: Sequence[UsageRow]) -> dict[str, Any]:
         "label": "So far",
         "role": "partial",
         "key": "not over yet",
-        "slot": "total",
         "data": [*before, measure.drawn(total)],
         "texts": [*before, measure.text(total)],
     }

@@ -53,7 +53,15 @@ def file_of(client: Client, address: str) -> list[dict[str, str]]:
 
 @pytest.mark.parametrize(
     "query",
-    ["by=model", "by=member", "by=model&then=member", "by=status&model=claude", "by=chat", "by=project&then=chat"],
+    [
+        "by=model",
+        "by=member",
+        "by=model&then=member",
+        "by=status&model=claude",
+        "by=chat",
+        "by=project&then=chat",
+        "by=tag.env",
+    ],
 )
 def test_figures_are_the_apis(alice_client: Client, acme_api: Client, usage: None, query: str) -> None:
     context = shown(alice_client, f"range=7d&{query}").context
