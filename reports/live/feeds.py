@@ -67,6 +67,7 @@ class Feeds:
         self._by_organization: dict[int, set[Feed]] = {}
         self._reading: dict[Feed, asyncio.Task[None]] = {}
         self._listener = Listener(self._heard)
+        self.has_ended = False
 
     @asynccontextmanager
     async def watching(self, watcher: Watcher) -> AsyncIterator[Feed]:
@@ -83,7 +84,8 @@ class Feeds:
                 self._close(feed)
 
     def end(self) -> None:
-        """Let everybody go who watches."""
+        """Let everybody go who watches, and nobody begin to."""
+        self.has_ended = True
         for feed in self._reading:
             feed.end()
 

@@ -91,6 +91,8 @@ class LiveStreams:
                 405, "method_not_allowed", "This address does not take that method.", headers={"Allow": "GET"}
             )
         watcher = await feeds.threads.run(admit, *_asked(request, slug))
+        if feeds.has_ended:
+            raise ApiError(503, "stopping", "This server is about to stop. Try again shortly.", retry_after=2)
         if self._open.total() >= MOST_STREAMS or self._open[watcher.user_id] >= MOST_STREAMS_OF_A_PERSON:
             raise ApiError(429, "too_many_streams", "Too many pages are open. Ask from time to time.", retry_after=30)
         return watcher

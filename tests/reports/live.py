@@ -12,21 +12,22 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import httpx
 import pytest
 import uvicorn
 from django.conf import settings
+from django.contrib.staticfiles import finders
 from django.core.asgi import get_asgi_application
+from django.db import connections
 from django.test import Client
-from starlette.staticfiles import StaticFiles
+from starlette.responses import FileResponse
 
 from metering.edge import App, serves
 from reports.live.stream import LiveStreams
 
-ROOT = Path(__file__).resolve().parents[2]
 PATIENCE = 20.0
 
 
@@ -36,13 +37,12 @@ class OneProcess:
     def __init__(self) -> None:
         self.streams = LiveStreams(App())
         self._pages = get_asgi_application()
-        self._files = StaticFiles(directory=ROOT / "static")
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] == "lifespan" or self.streams.serves(scope["path"]) or serves(scope["method"], scope["path"]):
             await self.streams(scope, receive, send)
         elif scope["path"].startswith("/static/"):
-            await self._files({**scope, "root_path": "/static"}, receive, send)
+            await FileResponse(finders.find(scope["path"].removeprefix("/static/")))(scope, receive, send)
         else:
             await self._pages(scope, receive, send)
 
@@ -78,11 +78,13 @@ class Server:
 
 @contextmanager
 def serving(port: int = 0) -> Iterator[Server]:
-    server = Server(port)
-    try:
-        yield server
-    finally:
-        server.stop()
+    # As config/asgi.py has it: a request's thread takes its connection with it.
+    with patch.dict(connections.settings["default"], CONN_MAX_AGE=0):
+        server = Server(port)
+        try:
+            yield server
+        finally:
+            server.stop()
 
 
 @pytest.fixture
