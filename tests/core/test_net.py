@@ -161,3 +161,12 @@ def test_nonsense_is_refused_by_everybody(url: str) -> None:
         with pytest.raises(ApiError) as refused:
             checked_url(url, allow_private=allow_private)
         assert (refused.value.status, refused.value.code, refused.value.param) == (422, "invalid_url", "base_url")
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["168.63.129.16", "::ffff:168.63.129.16", "64:ff9b::a83f:8110", "192.80.8.124", "161.26.0.6", "166.9.0.1",
+     "169.254.169.254", "100.100.100.200", "192.0.0.192", "fd00:ec2::254", "fd20:ce::254", "::ffff:0:7f00:1"],
+)  # fmt: skip
+def test_what_clouds_tell_their_machines_is_not_public(address: str) -> None:
+    assert not is_public(address)

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 from metering.estimate import vocabulary as vocabularies
 from metering.estimate.count import count_text
-from metering.estimate.request import CallEstimate, count_output, estimate_call
+from metering.estimate.media import recording_ms
+from metering.estimate.request import CallEstimate, count_output, estimate_call, recording_tokens
 from metering.estimate.vocabulary import Vocabulary, vocabulary
 from metering.events import MAX_COUNT
 
@@ -194,9 +195,33 @@ def test_without_a_limit() -> None:
     assert estimate(TRANSCRIPTIONS, "whisper-1").max_output_tokens == 0
 
 
-@pytest.mark.parametrize("limit", [None, True, "100", -1, 1e30, float("nan"), [], {}])
+@pytest.mark.parametrize("limit", [None, True, "many", "-1", -1, float("nan"), [], {}])
 def test_odd_limits_are_the_providers_to_refuse(limit: Any) -> None:
     assert estimate(CHAT, messages=user("Hi"), max_tokens=limit, n=limit).max_output_tokens == 4_096
+
+
+@pytest.mark.parametrize("limit", [2**31, 10**12, 1e30, "2147483648", "9" * 30, "1e300"])
+def test_great_limits_are_held_at_the_greatest(limit: Any) -> None:
+    assert estimate(CHAT, messages=user("Hi"), max_tokens=limit).max_output_tokens == MAX_COUNT
+
+
+@pytest.mark.parametrize("limit", ["100000", " 100000 ", "+100000", "1e5", "100000.0", 100_000.0])
+def test_limits_are_read_as_lenient_servers_read_them(limit: Any) -> None:
+    assert estimate(CHAT, messages=user("Hi"), max_tokens=limit).max_output_tokens == 100_000
+
+
+def test_so_many_pictures() -> None:
+    assert estimate(IMAGES, "dall-e-3", prompt="a cat", n=4).images == 4
+    assert estimate(IMAGES, "dall-e-3", prompt="a cat").images == 1
+    assert estimate(CHAT, messages=user("Hi"), n=4).images == 0
+
+
+def test_recordings_are_as_long_as_they_may_be() -> None:
+    assert recording_ms(16_000 * 60, "Talk.WAV") == 60_000
+    assert recording_ms(2_000 * 60, "talk.mp3") == recording_ms(2_000 * 60, "talk") == 60_000
+    assert recording_ms(0, "") == 1_000
+    assert recording_tokens("gpt-4o-transcribe", 60_000) == 600
+    assert recording_tokens("whisper-1", 60_000) == 0
 
 
 def test_pictures_made_by_tokens() -> None:

@@ -136,3 +136,36 @@ def test_forms_that_are_none(content_type: str, body: bytes, code: str) -> None:
     with pytest.raises(ApiError) as refused:
         read(body, "/v1/audio/transcriptions", content_type=content_type)
     assert refused.value.code == code
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"model":"cheap","messages":[],"model":"dear"}',
+        b'{"model":"cheap","messages":[],"\\u006dodel":"dear"}',
+        b'{"mode\\u006C" : "cheap","tools":[{"model":1}],"model"\n:"dear"}',
+        b'{"model":"cheap","Model":"dear"}',
+        b'{"MODEL":"dear"}',
+        b'{"model":"cheap","Max_Tokens":100000}',
+        b'{"model":"cheap","N":100}',
+    ],
+)
+def test_a_body_that_servers_read_differently(body: bytes) -> None:
+    with pytest.raises(ApiError) as refused:
+        read(body)
+    assert (refused.value.status, refused.value.code) == (422, "ambiguous_field")
+
+
+def test_the_word_may_stand_elsewhere() -> None:
+    inner = {"model": "m", "tools": [{"model": "x"}, {"model": "y"}], "messages": [{"content": '"model": "\u00e9"'}]}
+    assert read(inner).model == "m"
+    assert read(b'{"a":{"model":"x"},"model":"m","b":{"model":"y","model":"z"}}').model == "m"
+
+
+@pytest.mark.parametrize("names", [("model", "model"), ("model", "Model")])
+def test_a_form_that_servers_read_differently(names: tuple[str, str]) -> None:
+    parts = [f'--b\r\nContent-Disposition: form-data; name="{name}"\r\n\r\nm{at}\r\n' for at, name in enumerate(names)]
+    with pytest.raises(ApiError) as refused:
+        read("".join([*parts, "--b--\r\n"]).encode(), "/v1/audio/transcriptions",
+             content_type="multipart/form-data; boundary=b")  # fmt: skip
+    assert (refused.value.status, refused.value.code) == (422, "ambiguous_field")

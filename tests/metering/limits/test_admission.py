@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import uuid
 from typing import Any
 
 import pytest
@@ -12,9 +13,10 @@ from django.db import connection
 
 from accounts.models import Organization, Project
 from core.errors import ApiError
-from core.tenancy import organization_scope
+from core.tenancy import organization_scope, unscoped
 from metering.events import Usage, UsageEvent
 from metering.group_commit import StorageUnavailableError
+from metering.limits import expiry
 from metering.limits.admission import Held
 from metering.limits.claims import Estimate, read_estimate, write_estimate
 from metering.limits.expiry import expire_holds
@@ -240,6 +242,46 @@ def test_a_hold_that_cannot_be_read_keeps_no_other(acme: Organization) -> None:
     assert expire_holds() == 1
     assert open_holds(acme) == ["a"]
     assert stored_ids(acme) == ["b"]
+
+
+def test_pages_of_holds_that_cannot_be_read_keep_no_other(
+    acme: Organization, globex: Organization, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(expiry, "MOST_AT_ONCE", 2)
+    for organization in (acme, globex):
+        limit(organization, 1_000)
+
+        async def act(desk: Desk) -> None:
+            for name in "abcde":
+                assert await desk.hold(call(name, 10), lifetime_seconds=60)
+
+        with_desk(organization, act)
+        age_holds(organization)
+    with organization_scope(acme.id):
+        Hold.objects.exclude(event_id="e").update(estimate=b"x")
+    assert expire_holds() == 6
+    assert (stored_ids(acme), stored_ids(globex)) == (["e"], ["a", "b", "c", "d", "e"])
+
+
+def test_holds_of_an_organization_that_is_gone(acme: Organization, globex: Organization) -> None:
+    """They are dropped, before and behind those of others, which expire."""
+    limit(acme, 1_000)
+
+    async def act(desk: Desk) -> None:
+        assert await desk.hold(call("a", 10), lifetime_seconds=60)
+
+    with_desk(acme, act)
+    age_holds(acme)
+    gone = (min(acme.id, globex.id) - 1, max(acme.id, globex.id) + 1_000)
+    with unscoped("holds of nobody"):
+        hold = Hold.objects.get()
+        for organization_id in gone:
+            hold.pk, hold.organization_id = uuid.uuid4(), organization_id
+            hold.save(force_insert=True)
+    assert expire_holds() == 1
+    assert stored_ids(acme) == ["a"]
+    with unscoped("holds of nobody"):
+        assert Hold.objects.count() == 0
 
 
 def test_leases_are_renewed_while_their_process_lives(acme: Organization) -> None:

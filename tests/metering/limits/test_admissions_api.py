@@ -16,7 +16,7 @@ from metering.limits.expiry import expire_holds
 from metering.models import Hold, LimitKind, LimitUnit, RateLimit
 from tests.cast import Key
 from tests.metering.door import INPUT_NANOS, OUTPUT_NANOS, Door, event, select
-from tests.metering.limits.calls import assert_proved, limit, open_holds
+from tests.metering.limits.calls import Desk, assert_proved, call, limit, open_holds, with_desk
 
 pytestmark = pytest.mark.usefixtures("prices")
 
@@ -111,6 +111,50 @@ def test_an_event_takes_place_when_it_was_admitted(acme: Organization, post: Pos
         Hold.objects.update(occurred_at=before)
     post("/call-1/settle", DONE)
     assert select(acme, "SELECT occurred_at FROM metering_event") == [(before,)]
+
+
+def test_the_key_is_the_id_where_there_is_none(acme: Organization, door: Door, acme_key: Key) -> None:
+    body = {name: value for name, value in ASK.items() if name != "id"}
+
+    def ask(key: str, **fields: Any) -> httpx.Response:
+        headers = {"authorization": f"Bearer {door.secret}", "idempotency-key": key}
+        return door.request("POST", "/v1/admissions", json=body | fields, headers=headers)
+
+    assert {ask("retry-1").json()["id"] for _ in range(2)} == {"retry-1"}
+    assert open_holds(acme) == ["retry-1"]
+    assert code(ask("retry-1", estimated_input_tokens=301)) == (409, "admission_conflict")
+    assert ask("retry-1", id="call-1").json()["id"] == "call-1"
+    for key in ("a/b", "x" * 200):
+        assert code(ask(key)) == (422, "invalid_parameter")
+
+
+@pytest.mark.parametrize("of_another", [False, True])
+def test_an_expired_estimate_of_the_gateway_is_no_admission(
+    acme: Organization, website: Project, post: Post, new_key: Callable[..., Key], of_another: bool
+) -> None:
+    limit(acme, 1_000)
+
+    async def act(desk: Desk) -> None:
+        assert await desk.hold(call("measured", 300), lifetime_seconds=60)
+
+    with_desk(acme, act)
+    expire(acme)
+    key = new_key(Scope.GATEWAY, project=website if of_another else None)
+    for path in ("/measured/settle", "/measured/release"):
+        assert code(post(path, DONE, key)) == (404, "not_found")
+    assert select(acme, "SELECT event_id, input, superseded_by IS NULL FROM metering_event") == [
+        ("measured", 300, True)
+    ]
+
+
+def test_an_expired_admission_of_another_project_is_not_found(
+    acme: Organization, website: Project, post: Post, new_key: Callable[..., Key]
+) -> None:
+    limit(acme, 1_000)
+    post("", ASK)
+    expire(acme)
+    assert code(post("/call-1/settle", DONE, new_key(Scope.GATEWAY, project=website))) == (404, "not_found")
+    assert post("/call-1/settle", DONE).json()["status"] == "created"
 
 
 # ── Refusals ──

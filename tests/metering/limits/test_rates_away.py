@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Coroutine, Iterator
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ import redis
 from structlog.testing import capture_logs
 
 from core.errors import ApiError
-from metering.limits.counters import ASK_AGAIN_SECONDS, MOST_TIMEOUTS, TIMEOUT_SECONDS
+from metering.limits.counters import ASK_AGAIN_SECONDS, MOST_TIMEOUTS, TIMEOUT_SECONDS, Counters, CountersAwayError
 from metering.limits.rates import Rate, Rates, Taken
 from metering.telemetry import REGISTRY
 from tests.metering.limits.redis_server import PACKAGED, RedisServer, program
@@ -169,3 +170,42 @@ def test_a_redis_that_refuses_to_write_is_away_too(server: RedisServer, rates: R
         client.config_set("maxmemory", 0)
     time.sleep(ASK_AGAIN_SECONDS)
     assert run(take(rates)).requests.remaining == 2
+
+
+def test_whatever_stops_the_sender_the_next_to_ask_starts_another(server: RedisServer, run: Run) -> None:
+    """A reply of a kind nobody foresaw, and a connection that cannot even be closed."""
+
+    async def act() -> None:
+        counters = Counters(server.url)
+        counters.start()
+        keys = ["{1}r"]
+
+        async def broken(*_: object, **__: object) -> None:
+            raise ValueError("broken")
+
+        connection = counters._connection
+        counters._run, connection.disconnect = broken, broken  # type: ignore[method-assign, assignment]
+        for _ in range(2):
+            with pytest.raises((ValueError, CountersAwayError)):
+                async with asyncio.timeout(2):
+                    await counters.ask("take", keys, "")
+            counters._away_until = 0.0
+
+        async def hanging(*_: object) -> None:
+            await asyncio.sleep(10)
+
+        counters._run = hanging  # type: ignore[method-assign, assignment]
+        asking = asyncio.create_task(counters.ask("take", keys, ""))
+        await asyncio.sleep(0.02)
+        sender = counters._sender
+        assert sender is not None
+        sender.cancel()
+        with pytest.raises(CountersAwayError):
+            await asyncio.wait_for(asking, 2)
+        with suppress(asyncio.CancelledError):
+            await sender
+        assert counters._sender is None
+        del connection.disconnect
+        await counters.stop()
+
+    run(act())
