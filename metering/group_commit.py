@@ -79,7 +79,7 @@ def _settle(group: Sequence[_Rows]) -> Steps[list[list[Appended | None]]]:
     pairs = [
         list(zip(work.rows, work.hold_ids or [None] * len(work.rows), strict=True)) for work in group
     ]  # fmt: skip
-    held = {hold_id: row.organization_id for work in pairs for row, hold_id in work if hold_id is not None}
+    held = {hold_id: row for work in pairs for row, hold_id in work if hold_id is not None}
     unpriced = {
         hold_id: row.key
         for work in pairs

@@ -17,6 +17,7 @@ import msgspec
 
 from core.tenancy import SETTING, setting_value
 from metering.store import unpriced as unpriced_calls
+from metering.store.base import StoredEvent
 from metering.store.steps import Execute, Steps
 
 # Granting takes an organization's lock alone.
@@ -59,15 +60,22 @@ def enter(organization_ids: Collection[int]) -> Execute:
     return Execute("; ".join([scope(organization_ids), _KEEP_PLANS, *locks]))
 
 
-def free(wanted: Mapping[uuid.UUID, int], unpriced: Mapping[uuid.UUID, bytes]) -> Steps[set[uuid.UUID]]:
-    """Remove holds (id → organization), to be the first act of the transaction that stores their events.
+def free(wanted: Mapping[uuid.UUID, StoredEvent], unpriced: Mapping[uuid.UUID, bytes]) -> Steps[set[uuid.UUID]]:
+    """Remove holds, to be the first act of the transaction that stores the events that settle them.
 
     What a hold in money had set aside stays counted where its event has no price: `unpriced` is hold → the event's
-    key. Returns those that were there.
+    key. Returns those that were there. A hold stays, and counts as not there, where another event has the id of the
+    one that settles it, which will therefore not be stored.
     """
     # Numbers and UUIDs need no quoting, so that the scope can travel along.
     ids = ", ".join(f"'{hold_id}'" for hold_id in sorted(wanted))
-    free = f"DELETE FROM metering_hold WHERE id IN ({ids}) RETURNING"
+    settling = ", ".join(
+        f"('{hold_id}'::uuid, {int(row.organization_id)}, '{row.key.hex()}'::uuid, '{row.body_hash.hex()}'::uuid)"
+        for hold_id, row in wanted.items()
+    )
+    free = f"""DELETE FROM metering_hold WHERE id IN ({ids}) AND id NOT IN (
+        SELECT s.id FROM (VALUES {settling}) AS s (id, organization_id, key, body_hash)
+        JOIN metering_event_key k USING (organization_id, key) WHERE k.body_hash <> s.body_hash) RETURNING"""
     if unpriced:
         keys = ", ".join(f"('{hold_id}'::uuid, '{key.hex()}'::uuid)" for hold_id, key in unpriced.items())
         free = f"""
@@ -79,7 +87,8 @@ def free(wanted: Mapping[uuid.UUID, int], unpriced: Mapping[uuid.UUID, bytes]) -
             SELECT id FROM gone"""
     else:
         free += " id"
-    return {hold_id for (hold_id,) in (yield Execute(f"{scope(wanted.values())}; {free}"))}
+    scoped = scope(row.organization_id for row in wanted.values())
+    return {hold_id for (hold_id,) in (yield Execute(f"{scoped}; {free}"))}
 
 
 def raise_costs(organization_id: int, costs: Mapping[uuid.UUID, int]) -> Steps[None]:

@@ -247,4 +247,4 @@ def test_an_orderly_end_answers_and_stores_everybody(house: House, servers: Any,
         caller.join(10)
     assert [caller.status for caller in callers] == [200] * 8
     assert len(house.found()) == 8
-    assert list(house.data_dir.glob("gateway-spool/*")) == []
+    assert list(house.data_dir.glob("gateway-spool/*/*")) == []

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import json
 import os
 import struct
 import threading
@@ -39,6 +38,7 @@ from tests.metering.gateway.upstream import (
     wait_for,
     whole,
 )
+from tests.metering.ingest.test_litellm import payload
 
 BODY = {"model": "gpt-4o", "messages": [{"role": "user", "content": "hi"}], "max_tokens": 90}
 NOTHING = {"input": 0, "output": 0}
@@ -128,21 +128,8 @@ def test_a_client_is_not_admitted_under_the_id_of_its_call(
     assert counts(edge.event()) == (500, 9_000)
 
 
-@pytest.mark.parametrize(
-    ("path", "sent", "headers"),
-    [
-        ("/v1/litellm", {"id": "gw_1", "model": "gpt-4o", "call_type": "acompletion", "status": "success",
-                         "prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2}, {}),
-        ("/v1/events", {"specversion": "1.0", "id": "gw_1", "source": "a", "type": "prompt",
-                        "data": {"model": "gpt-4o", "usage": NOTHING}},
-         {"content-type": "application/cloudevents+json"}),
-    ],
-)  # fmt: skip
-def test_other_doors_do_not_take_them_either(
-    edge: Edge, acme: Organization, path: str, sent: Any, headers: dict[str, str]
-) -> None:
-    headers = {"content-type": "application/json"} | headers
-    answer = edge.client.post(path, content=json.dumps(sent), headers=headers)
+def test_another_door_does_not_take_it_either(edge: Edge, acme: Organization) -> None:
+    answer = edge.post("/v1/litellm", payload(id="gw_1"))
     assert answer.json()["results"][0]["error"]["code"] == "reserved_id"
     assert stored(acme) == []
 
@@ -188,6 +175,15 @@ def test_a_call_whose_id_is_taken_counts_even_so(
     assert second["event_id"] == f"{first['event_id']}:settled"
     wait_for(lambda: holds(acme) == 0)
     wait_for(lambda: len(settler(edge)._spool) == 0)
+
+
+def test_a_hold_stays_where_its_event_is_not_stored(edge: Edge, acme: Organization) -> None:
+    limit(acme, amount=100_000)
+    assert edge.post("/v1/admissions", {"id": "a", "model": "gpt-4o", "estimated_tokens": 50}).status_code == 200
+    assert edge.post("/v1/events", {"id": "a", "model": "gpt-4o", "usage": NOTHING}).status_code == 200
+    settled = edge.post("/v1/admissions/a/settle", {"model": "gpt-4o", "usage": {"input": 10, "output": 40}})
+    assert (settled.status_code, settled.json()["error"]["code"]) == (409, "event_conflict")
+    assert holds(acme) == 1
 
 
 # ── What processes left behind ──
