@@ -25,7 +25,8 @@ from reports.stacks import make_stack, name_of, slot_of, stack_chart, stack_tabl
 
 # A list is read to its fiftieth line; the file has all of them.
 MOST_LISTED = 50
-FORMATS = {"cost": "money", "tokens": "tokens", "requests": "count"}
+# Unit of a measure → how a card writes it.
+FORMATS = {"usd": "money", "tokens": "tokens", "count": "count"}
 
 
 class Concentration(msgspec.Struct, frozen=True):
@@ -67,7 +68,7 @@ class Models(UsagePage, frozen=True, kw_only=True):
     url_name = "reports:models"
     template = "reports/models.html"
     title = "Models"
-    measures = ("cost", "tokens", "requests")
+    measures = ("cost", "tokens", "requests", "input_cost", "output_cost")
 
     @property
     def measure(self) -> Measure:
@@ -117,7 +118,7 @@ class Models(UsagePage, frozen=True, kw_only=True):
             "total": {
                 "label": f"Total {measure.label.lower()}",
                 "value": measure.of(models.totals),
-                "format": FORMATS[measure.key],
+                "format": FORMATS[measure.unit],
                 "previous": measure.of(before) if before else None,
             },
             "concentration": {
@@ -133,7 +134,7 @@ class Models(UsagePage, frozen=True, kw_only=True):
             "average": {
                 "label": "Average a model",
                 "value": average,
-                "format": FORMATS[measure.key],
+                "format": FORMATS[measure.unit],
                 "previous": None,
             },
             "count": len(models.rows),
@@ -148,7 +149,7 @@ class Models(UsagePage, frozen=True, kw_only=True):
         return {
             "id": "models-over-time",
             "title": f"{measure.label} by {interval_words(chosen.interval)} and model",
-            "measure": {"options": measure_options(self)},
+            "measure": measure_options(self),
             "json": stack_chart(self, stack, kind="area", earlier=earlier),
             "table": stack_table(self, stack),
             "csv_url": chosen.carried_to(reverse("reports:usage-trend", args=[self.organization.slug]), by="model"),

@@ -12,7 +12,7 @@ from metering.query.ranges import Span
 from metering.query.run import UsageResult
 from reports.filters import period_words
 from reports.page import UsagePage
-from reports.series import MEASURES, chart, interval_words, table
+from reports.series import MEASURES, Measure, chart, interval_words, table
 
 Card = tuple[str, str, Callable[[Figures], int | None]]
 
@@ -48,16 +48,27 @@ def summary(
     ]
 
 
-def measure_options(page: UsagePage) -> list[dict[str, Any]]:
-    return [
-        {
-            "key": measure.key,
-            "label": measure.label,
-            "url": page.chosen.url(measure=measure.key),
-            "is_current": measure.key == page.chosen.measure,
-        }
-        for measure in (MEASURES[key] for key in page.measures)
-    ]
+def measure_options(page: UsagePage) -> dict[str, Any]:
+    """What a chart's tools choose between: measures, and with a cost its types."""
+    chosen = page.chosen
+    current = MEASURES[chosen.measure]
+    family = current.within or current.key
+    known = [MEASURES[key] for key in page.measures]
+
+    def option(measure: Measure, label: str, *, is_current: bool) -> dict[str, Any]:
+        return {"label": label, "url": chosen.url(measure=measure.key), "is_current": is_current}
+
+    types = [measure for measure in known if measure.within == family]
+    return {
+        "options": [option(one, one.label, is_current=one.key == family) for one in known if not one.within],
+        "types": [
+            option(MEASURES[family], "All", is_current=current.key == family),
+            *(option(one, one.label, is_current=one is current) for one in types),
+        ]
+        if types
+        else [],
+        "type_label": current.label if current.within else "All",
+    }
 
 
 def time_series(page: UsagePage, series: UsageResult) -> dict[str, Any]:
@@ -70,7 +81,7 @@ def time_series(page: UsagePage, series: UsageResult) -> dict[str, Any]:
         "id": "usage",
         "title": f"{measure.label} by {interval_words(chosen.interval)}",
         "description": f"{measure.label} of {period}: {total}",
-        "measure": {"options": measure_options(page)},
+        "measure": measure_options(page),
         "json": chart(measure, chosen.interval, chosen.zone, page.now, series.rows, earlier),
         "table": table(measure, chosen.interval, chosen.zone, past, series.totals),
         "csv_url": chosen.carried_to(reverse("reports:series", args=[page.organization.slug]), measure=chosen.measure),

@@ -31,6 +31,8 @@ class Measure(msgspec.Struct, frozen=True):
     # The API's word for what its first line shows.
     metric: str
     lines: tuple[Line, ...]
+    # The measure it is a type of: input cost is a type of cost.
+    within: str = ""
 
     def of(self, figures: Figures) -> int | None:
         """What the first line shows of a part; None for a cost that nobody knows."""
@@ -69,6 +71,22 @@ MEASURES: dict[str, Measure] = {
             "count",
             "requests",
             (Line("Requests", lambda f: f.requests), Line("Errors", lambda f: f.errors, "7")),
+        ),
+        Measure(
+            "input_cost",
+            "Input cost",
+            "usd",
+            "input_cost_usd",
+            (Line("Input cost", lambda f: f.known_input_cost_nanos),),
+            within="cost",
+        ),
+        Measure(
+            "output_cost",
+            "Output cost",
+            "usd",
+            "output_cost_usd",
+            (Line("Output cost", lambda f: f.known_output_cost_nanos),),
+            within="cost",
         ),
     )
 }

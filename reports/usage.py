@@ -61,7 +61,7 @@ class Usage(UsagePage, frozen=True, kw_only=True):
         return {
             "id": "usage-parts",
             "title": title,
-            "measure": {"options": measure_options(self)},
+            "measure": measure_options(self),
             "json": stack_chart(self, stack, kind="stack"),
             "table": stack_table(self, stack),
             "csv_url": self.chosen.url(reverse("reports:usage-trend", args=[self.organization.slug])),

@@ -40,7 +40,13 @@ sees_usage = require(Right.SEE_USAGE, Right.SEE_OWN_USAGE)
 
 
 # The pages a filter is chosen for, by their word in the address.
-PAGES: dict[str, type[UsagePage]] = {"overview": Overview, "usage": Usage, "models": Models, "chats": Chats, "calls": Calls}
+PAGES: dict[str, type[UsagePage]] = {
+    "overview": Overview,
+    "usage": Usage,
+    "models": Models,
+    "chats": Chats,
+    "calls": Calls,
+}
 
 
 @require_GET

@@ -14,6 +14,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils.timezone import now
 
 from accounts.models import Organization, User
+from core import figures as words
 from metering.events import Usage
 from reports.breakdown import ROWS
 from tests.cast import Key, membership_of
@@ -92,6 +93,19 @@ def test_the_cells_of_two_dimensions_sum_to_their_rows(alice_client: Client, acm
         found = {name: cell["text"] for name, cell in zip(names, row["cells"], strict=True) if cell["text"]}
         assert found == {member: f"{value:,}" for (model, member), value in api.items() if model == row["label"]}
     assert [sum(amount for _, amount, _ in row["parts"]) for row in breakdown["rows"]] == [4115, 3300, 7]
+
+
+@pytest.mark.parametrize("kind", ["input_cost", "output_cost"])
+def test_a_type_of_cost_is_the_apis(alice_client: Client, acme_api: Client, usage: None, kind: str) -> None:
+    context = shown(alice_client, f"range=7d&measure={kind}&sort=-{kind}_usd").context
+    api = asked(acme_api, f"group_by=model&order_by=-{kind}_usd")
+    labels = [option["label"] for option in context["chart"]["measure"]["types"] if option["is_current"]]
+    assert labels == [kind.replace("_", " ").capitalize()]
+    assert [row["label"] for row in context["breakdown"]["rows"]] == [row["group"]["model"] for row in api["data"]]
+    lines = alice_client.get(context["chart"]["csv_url"]).content.decode().splitlines()
+    total = sum(round(float(line.split(",")[1]) * 10**9) for line in lines[1:])
+    assert total == round(float(api["totals"][f"{kind}_usd"]) * 10**9)
+    assert context["stack"]["table"]["totals"][-1] == words.money(total)
 
 
 def test_the_files_are_the_breakdown(alice_client: Client, acme_api: Client, usage: None) -> None:
