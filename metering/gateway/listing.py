@@ -94,8 +94,9 @@ class Listing:
         self._drop(upstream_id)
         while self._kept and (len(self._kept) >= MOST_KEPT or self._kept_bytes + kept.size > MOST_KEPT_BYTES):
             self._drop(next(iter(self._kept)))
-        self._kept[upstream_id] = kept
-        self._kept_bytes += kept.size
+        if kept.size <= MOST_KEPT_BYTES:
+            self._kept[upstream_id] = kept
+            self._kept_bytes += kept.size
 
     def _drop(self, upstream_id: int) -> None:
         kept = self._kept.pop(upstream_id, None)
