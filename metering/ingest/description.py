@@ -216,9 +216,9 @@ PATHS: dict[str, dict[str, Any]] = {
             "summary": "Send events",
             "description": (
                 'One event, `{"events": […]}`, a bare list, or one event a line. At most 10,000 events and 16 MiB '
-                "unpacked. An event counts once, however often it is sent. Ids that begin with `gw_` are the gateway's: only "
-                "it gives them (422 `reserved_id`), and only a key with the scope `admin` corrects what it measured (422 "
-                "`forbidden_correction`).\n\n"
+                "unpacked. An event counts once, however often it is sent. Ids that begin with `gw_` are given by the "
+                "gateway alone (422 `reserved_id`); what it measured is corrected with a key of the scope `admin` "
+                "(422 `forbidden_correction`).\n\n"
                 "CloudEvents 1.0 are taken structured, batched, and in binary mode (`ce-*` headers, the data as body). "
                 "Their data is an event, known by `source` and `id` together: its id here is `<source>|<id>`, whatever "
                 "id the data has. `subject` is the user and `time` when it occurred, unless the data says so itself. "
