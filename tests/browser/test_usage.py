@@ -81,7 +81,11 @@ def test_nothing_sticks_out_at_any_width(visitor: Visitor, alice: User, usage: N
     visitor.page.emulate_media(color_scheme="dark" if theme == "dark" else "light")
     visitor.page.set_viewport_size({"width": width, "height": 800})
     visitor.log_in(alice.email, "/o/acme/usage")
-    for path in ("/o/acme/usage?range=7d&then=member", "/o/acme/models?range=7d", "/o/acme/usage/choose/model"):
+    for path in (
+        "/o/acme/usage?range=7d&then=member&measure=input_cost",
+        "/o/acme/models?range=7d",
+        "/o/acme/usage/choose/model",
+    ):
         page = visitor.open(path)
         assert not visitor.is_wider_than_its_window(), path
         assert page.locator("h1").count() == 1

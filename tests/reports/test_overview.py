@@ -8,7 +8,9 @@ import re
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils.timezone import now
 
@@ -137,8 +139,6 @@ def test_the_recount_counts_the_events_themselves(alice_client: Client, usage: N
 def test_a_recount_finds_a_roll_up_that_was_changed(
     alice_client: Client, acme: Organization, usage: None, in_acme: Organization
 ) -> None:
-    from django.db import connection
-
     with connection.cursor() as cursor:
         cursor.execute("UPDATE metering_usage_day SET output = output + 1 WHERE kind = 0")
     page = alice_client.get(f"{URL}/recount?range=today").content.decode()
@@ -206,3 +206,16 @@ def test_the_menu_takes_the_filters_along(alice_client: Client, usage: None) -> 
     urls = {item["label"]: item["url"] for group in nav for item in group["items"]}
     assert urls["Overview"] == f"{URL}?range=7d&model=claude"
     assert "?" not in urls["API keys"]
+
+
+def test_queries_do_not_grow_with_what_is_listed(alice_client: Client, acme: Organization, usage: None) -> None:
+    def count() -> int:
+        with CaptureQueriesContext(connection) as captured:
+            shown(alice_client)
+        return len(captured)
+
+    shown(alice_client)
+    few = count()
+    at = now() - dt.timedelta(seconds=30)
+    write(acme.pk, [make_event(f"e{n}", at, f"model-{n}", user=f"user-{n}") for n in range(60)])
+    assert count() == few
