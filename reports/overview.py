@@ -20,8 +20,6 @@ from reports.examples import CURL_EVENT, REST_OF_KEY, fill
 from reports.page import UsagePage
 from reports.parts import summary, time_series
 
-# Below the page's own address, and not Django's (live/stream.py).
-STREAM = "/stream"
 MOST_MODELS = 8
 MOST_ROWS = 5
 BREAKDOWNS = (
@@ -70,8 +68,11 @@ class Overview(UsagePage, frozen=True, kw_only=True):
         chosen = self.chosen
         if not chosen.range.start <= self.now < chosen.range.end:
             return None
-        poll = reverse("reports:overview-live", args=[self.organization.slug])
-        return {"stream_url": chosen.url(f"{chosen.path}{STREAM}"), "poll_url": chosen.url(poll)}
+        stream, poll = (
+            chosen.url(reverse(f"reports:overview-{name}", args=[self.organization.slug]))
+            for name in ("stream", "live")
+        )
+        return {"stream_url": stream, "poll_url": poll}
 
     def _position(self) -> dict[str, Any]:
         month = named_range("month", self.chosen.zone, self.now)

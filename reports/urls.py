@@ -8,6 +8,7 @@ urlpatterns = [
     path("o/<slug:organization>/overview/series.csv", views.series_csv, name="series"),
     path("o/<slug:organization>/overview/recount", views.recount, name="recount"),
     path("o/<slug:organization>/overview/live", views.overview_live, name="overview-live"),
+    path("o/<slug:organization>/overview/stream", views.overview_stream, name="overview-stream"),
     path("o/<slug:organization>/overview/usage.csv", views.export, name="export"),
     path("o/<slug:organization>/<slug:page>/choose/<str:dimension>", views.choose, name="choose"),
     path("o/<slug:organization>/chats/", chats.chats, name="chats"),

@@ -65,6 +65,13 @@ def overview_live(request: OrganizationRequest) -> HttpResponseBase:
 
 @require_GET
 @sees_usage
+def overview_stream(_request: OrganizationRequest) -> HttpResponseBase:
+    """Reached only where the edge does not stand before the pages (live/stream.py): no stream, so the page asks."""
+    return HttpResponse(status=204)
+
+
+@require_GET
+@sees_usage
 def series_csv(request: OrganizationRequest) -> HttpResponseBase:
     """The chart's table, exact to the last digit."""
     chosen = Overview.of(request).chosen

@@ -123,6 +123,7 @@ ROWS: list[Row] = [
     # ── reports: pages ──
     Page("reports:overview"),
     Page("reports:overview-live"),
+    Page("reports:overview-stream", ok=204),
     Page("reports:series"),
     Page("reports:export"),
     Page("reports:recount"),

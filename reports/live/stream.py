@@ -28,11 +28,11 @@ from core.errors import ApiError, error_body
 from core.requests import request_id
 from reports.live.feeds import Feed, Feeds
 from reports.live.reading import Watcher, admit
-from reports.overview import STREAM
 
 logger = structlog.get_logger(__name__)
 
-_ADDRESS = re.compile(rf"/o/([-a-zA-Z0-9_]+)/overview{STREAM}")
+# `reports:overview-stream`; where it reaches Django there is no stream.
+_ADDRESS = re.compile(r"/o/([-a-zA-Z0-9_]+)/overview/stream")
 MOST_STREAMS = 1_000
 MOST_STREAMS_OF_A_PERSON = 20
 # A proxy gives up on what says nothing for a minute.
