@@ -35,7 +35,7 @@ TOLD = frozenset({
 sees_usage = require(*SEERS)
 
 
-class Calls(UsagePage):
+class Calls(UsagePage, frozen=True, kw_only=True):
     url_name = "reports:calls"
     template = "reports/calls.html"
     title = "Recent calls"

@@ -38,7 +38,7 @@ FIGURES = ("requests", "prompt_tokens", "completion_tokens", "total_tokens", "co
 COLUMNS = ("id", "title", "members", "projects", "models", "messages", *FIGURES, "first_at", "last_at")
 
 
-class Chats(UsagePage):
+class Chats(UsagePage, frozen=True, kw_only=True):
     url_name = "reports:chats"
     template = "reports/chats.html"
     title = "Chats"

@@ -110,7 +110,7 @@ def list_chats(
     if limit is not None and len(found) > limit:
         found.pop()
         following = encode_cursor(found[-1][:2])
-    return ChatPage([ChatRow(*row[1:5], Figures(*row[5:])) for row in found], following)
+    return ChatPage([ChatRow(row[1], row[2], row[3], row[4], Figures(*row[5:])) for row in found], following)
 
 
 def _matches(search: str) -> Statement:
