@@ -145,7 +145,7 @@ def expired(after: Expired | None, most: int) -> Steps[list[Expired]]:
     """A page of them, behind the last one of the page before. Needs a scope."""
     behind = (after.organization_id, after.id) if after is not None else (0, uuid.UUID(int=0))
     found = yield Execute(_EXPIRED, (*behind, most))
-    return [Expired(*columns, bytes(estimate)) for *columns, estimate in found]
+    return [Expired(owner, hold_id, source, bytes(estimate)) for owner, hold_id, source, estimate in found]
 
 
 def take_expired(ids: Collection[uuid.UUID]) -> Steps[dict[uuid.UUID, int | None]]:
