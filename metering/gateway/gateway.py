@@ -194,7 +194,7 @@ class Passage:
             # The client has its answer. Whatever an upstream sent that nobody foresaw, the call was made.
             logger.exception("answer_not_understood", event_id=self.start.event_id)
             event = self._unheard()
-        self._settle(event)
+        self._settle(outcome.sealed(event))
 
     def _timing(self, first_at: float | None = None) -> Timing:
         def since_start(at: float) -> int:

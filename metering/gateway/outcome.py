@@ -158,7 +158,7 @@ def _event(
     detail = {"upstream": route.name, **detail}
     if call.file is not None:
         detail["files"] = [call.file]
-    event = UsageEvent(
+    return UsageEvent(
         event_id=start.event_id,
         occurred_at=start.at,
         model=call.model,
@@ -182,12 +182,14 @@ def _event(
         tags=labels.tags,
         detail=detail,
     )
-    return msgspec.structs.replace(event, body_hash=_hash(event))
 
 
-def _hash(event: UsageEvent) -> bytes:
-    """The same for the same event read again from the spool."""
-    return hashlib.blake2b(msgspec.json.encode(event, order="deterministic"), digest_size=16).digest()
+def sealed(event: UsageEvent) -> UsageEvent:
+    """As it is stored: known by what it says, so that the same event read again from a spool counts once."""
+    if event.body_hash:
+        return event
+    body = msgspec.json.encode(event, order="deterministic")
+    return msgspec.structs.replace(event, body_hash=hashlib.blake2b(body, digest_size=16).digest())
 
 
 def _counted(call: Call, route: Route, raw: Mapping[str, Any] | None) -> Usage | None:

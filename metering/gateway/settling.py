@@ -17,6 +17,7 @@ import structlog
 
 from accounts.models import Organization
 from metering import telemetry
+from metering.gateway.outcome import sealed
 from metering.gateway.spool import Debt, Spool
 from metering.group_commit import StorageUnavailableError
 from metering.limits.admission import Admission
@@ -29,6 +30,7 @@ from metering.store.steps import Execute, Steps
 logger = structlog.get_logger(__name__)
 
 MOST_AT_ONCE = 500
+GATHER_SECONDS = 0.03
 FIRST_PAUSE_SECONDS = 0.5
 LONGEST_PAUSE_SECONDS = 10.0
 OPENING_SECONDS = 1.0
@@ -98,6 +100,8 @@ class Settler:
     async def _settle_all(self) -> None:
         while True:
             await self._arrived.wait()
+            # Nobody waits for it, and what ends meanwhile shares the transaction.
+            await asyncio.sleep(GATHER_SECONDS)
             self._arrived.clear()
             debts, self._waiting = self._waiting[:MOST_AT_ONCE], self._waiting[MOST_AT_ONCE:]
             if self._waiting:
@@ -198,7 +202,7 @@ class Settler:
         while True:
             try:
                 async for adopted in self._spool.adopt():
-                    self._queue(adopted)
+                    self._queue([msgspec.structs.replace(debt, event=sealed(debt.event)) for debt in adopted])
             except OSError as error:
                 logger.exception("spools_not_adopted", error=repr(error))
             await asyncio.sleep(ADOPTION_SECONDS)
