@@ -13,13 +13,15 @@
       if (now.getAttribute(name) !== value && !isOwn(now, name)) now.setAttribute(name, value);
   };
   const isSame = (now, next) => now.nodeName === next.nodeName && now.id === next.id;
+  // what was checked since stays, while it is about the same
+  const isOfTheSame = (now, next) => "of" in now.dataset && now.dataset.of === next.dataset.of;
   const isText = (node) => node.nodeType !== Node.ELEMENT_NODE;
   const isBlank = (node) => node.nodeType === Node.TEXT_NODE && !node.data.trim();
 
   const morph = (now, next) => {
     if (isText(now)) {
       if (now.data !== next.data && !(isBlank(now) && isBlank(next))) now.data = next.data;
-    } else if (!now.matches(OWN)) {
+    } else if (!now.matches(OWN) && !isOfTheSame(now, next)) {
       attributes(now, next);
       children(now, next);
     }
