@@ -20,16 +20,16 @@
 
   const morph = (now, next) => {
     if (isText(now)) {
-      if (now.data !== next.data && !(isBlank(now) && isBlank(next))) now.data = next.data;
+      if (now.data !== next.data) now.data = next.data;
     } else if (!now.matches(OWN) && !isOfTheSame(now, next)) {
       attributes(now, next);
       children(now, next);
     }
   };
   const children = (now, next) => {
-    // what a script put there is not the page's
+    // white space is nobody's, and what a script put there is not the page's
     const [old, fresh] = [now, next].map((parent) =>
-      [...parent.childNodes].filter((node) => isText(node) || !node.matches(".tl-tip")),
+      [...parent.childNodes].filter((node) => (isText(node) ? !isBlank(node) : !node.matches(".tl-tip"))),
     );
     fresh.forEach((node, i) => {
       if (!old[i]) now.append(node);
@@ -40,7 +40,8 @@
   };
 
   window.tlMorph = (element, html) => {
-    const next = new DOMParser().parseFromString(html, "text/html").body;
-    children(element, next);
+    const next = document.createElement("template");
+    next.innerHTML = html;
+    children(element, next.content);
   };
 })();
