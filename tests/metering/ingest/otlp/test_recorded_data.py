@@ -145,9 +145,9 @@ def test_json_says_what_protobuf_says(source: str) -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-@pytest.mark.parametrize("source", COUNTS)
-def test_file_by_file_through_the_door(door: Door, acme: Organization, source: str) -> None:
+def test_file_by_file_through_the_door(door: Door, acme: Organization) -> None:
     """Each span a request, forwards and once more backwards; the roll-ups have each call once."""
+    source = "traceloop"  # where the most calls come twice
     bodies = list(_bodies(source))
     for _, body in [*bodies, *reversed(bodies)]:
         response = post(door, body, content_type=PROTOBUF)
