@@ -6,11 +6,14 @@ row-level security binds them as it binds the product.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
+from unittest.mock import patch
 
 import pytest
 from django.core.cache import cache
+from django.db.backends.postgresql.operations import DatabaseOperations
 
 from core.ownership import as_owner
 
@@ -31,6 +34,43 @@ def django_db_setup(django_db_modify_db_settings: ExitStack, django_db_setup: No
     ownership.close()
     yield
     ownership.enter_context(as_owner())
+
+
+# Events have a partition for each month: truncating all of them, empty as they are, would take longer than most tests.
+_EMPTY = """
+DO $$
+DECLARE
+    leaf regclass;
+    is_used boolean;
+    used text[] := '{{}}';
+BEGIN
+    FOR leaf IN
+        SELECT coalesce(tree.relid, name::regclass) FROM unnest(ARRAY[{tables}]) AS name
+        LEFT JOIN LATERAL pg_partition_tree(name::regclass) AS tree ON true WHERE tree.isleaf IS NOT false
+    LOOP
+        EXECUTE format('SELECT EXISTS (SELECT FROM %s)', leaf) INTO is_used;
+        IF is_used THEN
+            used := used || leaf::text;
+        END IF;
+    END LOOP;
+    IF used <> '{{}}' THEN
+        EXECUTE 'TRUNCATE ' || array_to_string(used, ', ') || ' CASCADE';
+    END IF;
+END $$
+"""
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _flush_what_is_used() -> Iterator[None]:
+    """Behind a transactional test only tables with rows are emptied."""
+
+    def execute_sql_flush(operations: DatabaseOperations, statements: Iterable[str]) -> None:
+        tables = sorted(set(re.findall('"([^"]+)"', " ".join(statements))))
+        with operations.connection.cursor() as cursor:
+            cursor.execute(_EMPTY.format(tables=", ".join(f"'{name}'" for name in tables)))
+
+    with patch.object(DatabaseOperations, "execute_sql_flush", execute_sql_flush):
+        yield
 
 
 @pytest.fixture(autouse=True)
