@@ -7,12 +7,14 @@ row-level security binds them as it binds the product.
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from unittest.mock import patch
 
 import pytest
 from django.core.cache import cache
+from django.db import OperationalError
 from django.db.backends.postgresql.operations import DatabaseOperations
 
 from core.ownership import as_owner
@@ -66,8 +68,18 @@ def _flush_what_is_used() -> Iterator[None]:
 
     def execute_sql_flush(operations: DatabaseOperations, statements: Iterable[str]) -> None:
         tables = sorted(set(re.findall('"([^"]+)"', " ".join(statements))))
-        with operations.connection.cursor() as cursor:
-            cursor.execute(_EMPTY.format(tables=", ".join(f"'{name}'" for name in tables)))
+        emptying = _EMPTY.format(tables=", ".join(f"'{name}'" for name in tables))
+        for attempt in range(10):
+            try:
+                with operations.connection.cursor() as cursor:
+                    cursor.execute(emptying)
+            except OperationalError:
+                # A request of a page that was closed a moment ago may still be answered.
+                if attempt == 9:
+                    raise
+                time.sleep(0.2)
+            else:
+                return
 
     with patch.object(DatabaseOperations, "execute_sql_flush", execute_sql_flush):
         yield
