@@ -207,17 +207,39 @@ def _reachable(directory: Path, install: Path, account: pwd.struct_passwd | None
         home.mkdir(mode=0o755, exist_ok=True)
         _make_directory(directory, account)
     if not _may_enter(install / "bin", account):
-        copy = home / f"{install.name}-{install.stat().st_mtime_ns:x}"
-        if not copy.exists():
-            home.mkdir(mode=0o755, exist_ok=True)
-            draft = Path(tempfile.mkdtemp(dir=home))
-            shutil.copytree(install, draft / "copy")
-            draft.chmod(0o755)
-            (draft / "copy").rename(copy)
-            draft.rmdir()
-        install = copy
+        install = _copied(install, home)
     _make_directory(directory, account)
     return directory, install
+
+
+def _copied(install: Path, home: Path) -> Path:
+    """The binaries in a place everybody may enter, and beside them, as in the wheel, the libraries they look for."""
+    package = install.parent
+    copy = home / f"{package.name}-{install.stat().st_mtime_ns:x}"
+    if not copy.exists():
+        home.mkdir(mode=0o755, exist_ok=True)
+        draft = Path(tempfile.mkdtemp(dir=home))
+        shutil.copytree(install, draft / package.name / install.name, symlinks=True)
+        libraries = package.with_name(f"{package.name}.libs")
+        if libraries.exists():
+            shutil.copytree(libraries, draft / libraries.name, symlinks=True)
+        for path in (draft, *draft.rglob("*")):
+            if not path.is_symlink():
+                # The owner's umask may have kept everybody else out.
+                mode = path.stat().st_mode
+                path.chmod(mode | (0o555 if mode & 0o100 else 0o444))
+        _publish(draft, copy)
+    return copy / package.name / install.name
+
+
+def _publish(draft: Path, copy: Path) -> None:
+    """Another process may have been faster; then its copy is as good."""
+    try:
+        draft.rename(copy)
+    except OSError:
+        if not copy.exists():
+            raise
+        shutil.rmtree(draft)
 
 
 def _may_enter(path: Path, account: pwd.struct_passwd) -> bool:

@@ -113,7 +113,7 @@ GATEWAY_UPSTREAM_ERRORS = Counter(
 )  # fmt: skip
 GATEWAY_ADDED_SECONDS = Histogram(
     "tokenledger_gateway_added_latency_seconds",
-    "What the gateway added to the time until an answer begins, by route.",
+    "Time from a request's arrival until it is forwarded: what the gateway adds before the upstream's own time.",
     ["route"], buckets=_FAST, registry=REGISTRY,
 )  # fmt: skip
 GATEWAY_OPEN_STREAMS = Gauge("tokenledger_gateway_open_streams", "Streams that are being passed on.", registry=REGISTRY)

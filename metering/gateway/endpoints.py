@@ -58,6 +58,7 @@ async def forward(endpoint: Endpoint, request: Request) -> Response:
     leaving = asyncio.create_task(leave(request.receive)) if call.is_streamed else None
     try:
         headers = upstream_headers(request.headers, call.content_type)
+        _seconds(telemetry.GATEWAY_ADDED_SECONDS, endpoint.path).observe(time.perf_counter() - began)
         with ledger.intake.keep(len(call.body)):
             answered = await _unless_left(ask(gateway.session, routes, call, headers), leaving)
         passage.forget_request()
@@ -78,7 +79,6 @@ async def forward(endpoint: Endpoint, request: Request) -> Response:
         if leaving is not None and not isinstance(answer, StreamedAnswer):
             leaving.cancel()
     _seconds(telemetry.GATEWAY_UPSTREAM_SECONDS, endpoint.path).observe(answered.waited)
-    _seconds(telemetry.GATEWAY_ADDED_SECONDS, endpoint.path).observe(time.perf_counter() - began - answered.waited)
     return answer
 
 

@@ -83,19 +83,20 @@ class Gateway:
         passage.taken = await self.rates.take(organization_id, grant.key_id, key_rate, limits.rate, tokens)
         if not call.endpoint.is_metered:
             return passage
-        if limits.caps:
-            try:
+        try:
+            if limits.caps:
                 passage.held = await self.admission.hold(
                     organization_id, sender, passage.expected, source=HoldSource.GATEWAY
                 )
-            except BaseException as error:
-                self.corrections.add(passage.taken, 0)
-                if isinstance(error, ApiError):
-                    error.headers = {**passage.headers, **error.headers}
-                raise
-        if passage.held is None:
-            unheard = outcome.unheard(passage.start, call, route)
-            self.settler.begin(Debt(organization_id, sender, unheard, is_open=True))
+            if passage.held is None:
+                unheard = outcome.unheard(passage.start, call, route)
+                self.settler.begin(Debt(organization_id, sender, unheard, is_open=True))
+        except BaseException as error:
+            # It is not made, so it used nothing of its rates.
+            self.corrections.add(passage.taken, 0)
+            if isinstance(error, ApiError):
+                error.headers = {**passage.headers, **error.headers}
+            raise
         return passage
 
     async def _check_project(self, organization_id: int, sender: Sender, call: Call) -> None:

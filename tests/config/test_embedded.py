@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -11,6 +12,8 @@ from pathlib import Path
 
 import psutil
 import pytest
+
+from config import embedded
 
 ROOT = Path(__file__).resolve().parents[2]
 HOLD = """
@@ -99,8 +102,6 @@ def test_what_a_killed_user_left_is_found_and_stopped_by_the_next(directory: Pat
 
 
 def test_given_urls_are_left_alone(directory: Path) -> None:
-    from config import embedded
-
     environ = {"DATABASE_URL": "postgres://a/b", "REDIS_URL": "redis://c", "TOKENLEDGER_DATA_DIR": str(directory)}
     embedded.provide(environ)
     assert environ["DATABASE_URL"] == "postgres://a/b"
@@ -113,3 +114,31 @@ def test_root_in_a_directory_nobody_else_may_enter(directory: Path) -> None:
     user = User(directory)
     assert directory.stat().st_mode & 0o777 == 0o700
     user.leave()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root lends its servers another account")
+def test_root_with_packages_nobody_else_may_enter(tmp_path: Path) -> None:
+    """A checkout below /root, or below what mktemp makes: the binaries run from a copy, with their libraries."""
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0o700)
+    installed = embedded._postgres_binaries()
+    for name in (installed.parent.name, f"{installed.parent.name}.libs"):
+        shutil.copytree(installed.parent.with_name(name), closed / name, symlinks=True)
+    account = embedded._server_account()
+    own = closed / installed.parent.name / installed.name
+    os.utime(own)
+    data, install = embedded._reachable(closed / "data", own, account)
+    try:
+        assert install != own
+        said = subprocess.run(
+            [install / "bin/initdb", "--version"],
+            capture_output=True,
+            text=True,
+            cwd="/",
+            **embedded._identity(account),
+        )
+        assert said.stdout.startswith("initdb (PostgreSQL) 18"), said.stderr
+    finally:
+        home = Path("/var/lib/tokenledger")
+        shutil.rmtree(home / install.relative_to(home).parts[0])
+        data.rmdir()
