@@ -176,6 +176,8 @@ ROWS: list[Row] = [
     # ── metering: reading ──
     Endpoint("metering-api:usage", "usage:read", foreign=200),
     Endpoint("metering-api:usage-models", "usage:read", foreign=200),
+    Endpoint("metering-api:usage-costs", "usage:read", foreign=200),
+    Endpoint("metering-api:usage-comparison", "usage:read", foreign=200, data={"gpu_hour_usd": "2"}),
     Endpoint("metering-api:usage-query", "usage:read", foreign=200, data={"group_by": "model,project,chat"}),
     Endpoint("metering-api:usage-export", "usage:read", foreign=200),
     Endpoint("metering-api:summary", "usage:read", foreign=200),

@@ -188,8 +188,8 @@ class RateVector:
             return ""
         return "".join([text for bucket, text in self._marks if getattr(usage, bucket)])
 
-    def charges(self, usage: Usage, duration_ms: int | None) -> list[Charge]:
-        """Every charge apart; their amounts sum to what `cost` rounds."""
+    def charges(self, usage: Usage, duration_ms: int | None, calls: int = 1) -> list[Charge]:
+        """Every charge apart; their amounts sum to what `cost` rounds. `usage` may be the sum of several calls."""
         lines = [
             self._charge(bucket, count)
             for bucket in _TOKEN_BUCKETS
@@ -198,7 +198,7 @@ class RateVector:
         for unit, count in (
             ("web_searches", usage.web_searches),
             ("images", usage.images),
-            ("requests", 1),
+            ("requests", calls),
             ("media_hours", usage.media_ms),
             ("gpu_hours", duration_ms or 0),
         ):

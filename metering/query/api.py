@@ -160,7 +160,7 @@ class QueryView(OrganizationAPIView):
             asked.end,
             asked.zone,
             interval=params.read_interval(given, "day"),
-            group_by=params.read_names(given, "group_by"),
+            group_by=params.read_group_by(given),
             filters=asked.filters,
             metrics=params.read_names(given, "metrics") or tuple(METRICS),
             order_by=params.read_names(given, "order_by"),

@@ -16,11 +16,10 @@ from core.errors import ApiError
 from core.pagination import decode_cursor, encode_cursor
 from metering.dimensions import DIMENSIONS
 from metering.events import BUCKETS, Usage
-from metering.models.prices import PriceRate, PriceVersion
 from metering.pipeline import event_key
-from metering.pricing.plan import Version
-from metering.pricing.rate import Pricing, Rate
+from metering.pricing.rate import Pricing
 from metering.pricing.receipt import RatedCall, Receipt, make_receipt
+from metering.pricing.versions import load_versions
 from metering.query.labels import GroupValue, name_refs, resolve_filters
 from metering.query.spec import FilterValue
 from metering.query.sql import Statement, event_conditions
@@ -144,20 +143,8 @@ def receipt_of(row: EventRow) -> Receipt:
             service_tier=row.service_tier,
             duration_ms=row.duration_ms,
         ),
-        _price_version(row.price_version_id) if row.price_version_id else None,
+        load_versions([row.price_version_id]).get(row.price_version_id) if row.price_version_id else None,
     )
-
-
-def _price_version(version_id: int) -> Version | None:
-    version = PriceVersion.published.filter(pk=version_id).first()
-    if version is None:
-        return None
-    columns = ("bucket", "service_tier", "above_tokens", "starts_at", "ends_at", "femtos_per_unit", "note")
-    rates = PriceRate.published.filter(version_id=version_id).values_list(*columns)
-    return Version(
-        version.pk, version.organization_id, version.kind, version.provider, version.model, version.valid_from,
-        version.valid_to, version.is_free, version.source, tuple(Rate(*rate) for rate in rates),
-    )  # fmt: skip
 
 
 # ── Rows ──

@@ -15,6 +15,7 @@ from django.db.models.functions import Lower
 from accounts.models import APIKey, Department, Membership, Project, Team
 from metering.dimensions import DIMENSIONS, Kind
 from metering.models import Label
+from metering.query.rate_parts import PRICE, RATE_PARTS
 from metering.query.spec import FilterValue, is_text, refusal
 from metering.query.sql import Filters, Wanted
 
@@ -42,10 +43,15 @@ NONE = GroupValue(0, None, None)
 
 def name_refs(organization_id: int, refs: Mapping[str, Iterable[int]]) -> dict[str, dict[int, GroupValue]]:
     """Every reference's name by dimension, 0 and unknown ones included; one query for all labels, one per entity."""
-    wanted = {dimension: set(values) - {0} for dimension, values in refs.items()}
+    numbers = {
+        dimension: {number: GroupValue(number, str(number), str(number)) for number in values}
+        for dimension, values in refs.items()
+        if dimension in RATE_PARTS
+    }
+    wanted = {dimension: set(values) - {0} for dimension, values in refs.items() if dimension not in numbers}
     label_ids = set().union(*(wanted[name] for name in wanted if DIMENSIONS[name].is_label))
     labels = _labels(organization_id, label_ids) if label_ids else {}
-    named: dict[str, dict[int, GroupValue]] = {}
+    named: dict[str, dict[int, GroupValue]] = dict(numbers)
     for dimension, ids in wanted.items():
         if DIMENSIONS[dimension].is_label:
             found = {pk: labels[pk] for pk in ids & labels.keys()}
@@ -147,6 +153,9 @@ def resolve_filters(organization_id: int, filters: Mapping[str, tuple[FilterValu
             )
             continue
         refs = [*numbers, *([0] if None in values else [])]
+        if name == PRICE:
+            resolved[name] = Wanted(refs=tuple(refs))
+            continue
         dimension = DIMENSIONS[name]
         if dimension.is_label:
             labels.extend((int(dimension.kind), word) for word in words)

@@ -156,6 +156,14 @@ def read_names(params: QueryDict, param: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name for name in names if name))
 
 
+def read_group_by(params: QueryDict) -> tuple[str, ...]:
+    """Dimensions; what else a query can be grouped by is the product's own."""
+    names = read_names(params, "group_by")
+    for name in names:
+        check_dimension(name, "group_by")
+    return names
+
+
 def read_whole(params: QueryDict, param: str, default: int, largest: int) -> int:
     text = params.get(param)
     if not text:

@@ -12,6 +12,7 @@ from core.errors import ApiError
 from core.periods import INTERVALS, UTC, Interval
 from metering.dimensions import DIMENSIONS
 from metering.query.metrics import METRICS
+from metering.query.rate_parts import LENGTHS, PRICE, RATE_PARTS, TIER
 
 # Told apart on events only: free texts that are not interned.
 TEXT_DIMENSIONS = ("chat", "message", "file")
@@ -42,7 +43,8 @@ class UsageQuery(msgspec.Struct, frozen=True):
 
     `zone` says where hours, days, weeks and months begin. `filters` maps a dimension to the values wanted, any of them;
     different dimensions must all match. `order_by` names "start", metrics and dimensions, "-" before one turns it
-    around. Without `limit` every row comes.
+    around. Without `limit` every row comes. `lengths` and `times` divide groups by what decides the rate of a call
+    (metering/query/rate_parts.py).
     """
 
     organization_id: int
@@ -56,19 +58,23 @@ class UsageQuery(msgspec.Struct, frozen=True):
     order_by: tuple[str, ...] = ()
     limit: int | None = None
     cursor: str | None = None
+    lengths: tuple[int, ...] = LENGTHS
+    times: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         _check_range(self)
         for name in self.group_by:
-            check_dimension(name, "group_by")
+            if name not in RATE_PARTS:
+                check_dimension(name, "group_by")
         if len(set(self.group_by)) < len(self.group_by):
             raise refusal("group_by names a dimension twice.", "group_by")
-        if len(self.group_by) > MOST_GROUPS:
+        if len([name for name in self.group_by if name not in RATE_PARTS]) > MOST_GROUPS:
             raise refusal(f"group_by takes at most {MOST_GROUPS} dimensions.", "group_by")
         if len(self.filters) > MOST_FILTERS:
             raise refusal(f"At most {MOST_FILTERS} dimensions can be filtered at once.", next(iter(self.filters)))
         for name, values in self.filters.items():
-            check_dimension(name, name)
+            if name != PRICE:
+                check_dimension(name, name)
             _check_values(name, values)
         for name in self.metrics:
             if name not in METRICS:
@@ -119,7 +125,7 @@ def check_dimension(name: str, param: str) -> None:
 
 def is_text(name: str) -> bool:
     """Whether a dimension's values are texts of the event itself, not references."""
-    return name in TEXT_DIMENSIONS or name.startswith(TAG)
+    return name in TEXT_DIMENSIONS or name == TIER or name.startswith(TAG)
 
 
 def _check_range(query: UsageQuery) -> None:

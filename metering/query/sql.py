@@ -18,6 +18,18 @@ from core.periods import local_day, next_month
 from metering.dimensions import DIMENSIONS, Kind
 from metering.query.metrics import METRICS
 from metering.query.plan import Piece, Plan, Source
+from metering.query.rate_parts import (
+    ABOVE,
+    KINDS,
+    KINDS_SQL,
+    PRICE,
+    RATE_PARTS,
+    TIER,
+    TIER_SQL,
+    TIME,
+    above_sql,
+    time_sql,
+)
 from metering.query.spec import TAG, UsageQuery, is_text
 from metering.store.rollups import MEASURES
 
@@ -257,7 +269,7 @@ def _event_part(piece: Piece, query: UsageQuery, plan: Plan, filters: Filters) -
             table = _by_file(filters.get("file"))
             groups.append(Statement("file", []))
         else:
-            groups.append(_event_column(name))
+            groups.append(_rate_column(name, query) if name in RATE_PARTS else _event_column(name))
     where = [
         Statement("organization_id = %s AND superseded_by IS NULL", [query.organization_id]),
         Statement("occurred_at >= %s AND occurred_at < %s", [piece.start, piece.end]),
@@ -267,6 +279,17 @@ def _event_part(piece: Piece, query: UsageQuery, plan: Plan, filters: Filters) -
     summed = _sum(table.sql, bucket, groups, list(MEASURES.values()), where)
     before = [param for part in (bucket, *groups) for param in part.params]
     return Statement(summed.sql, before + table.params + summed.params[len(before) :])
+
+
+def _rate_column(name: str, query: UsageQuery) -> Statement:
+    expressions = {
+        PRICE: "price_version_id",
+        TIER: TIER_SQL,
+        ABOVE: above_sql(query.lengths),
+        KINDS: f"({KINDS_SQL})",
+        TIME: time_sql(query.times),
+    }
+    return Statement(expressions[name], [])
 
 
 def _event_column(name: str) -> Statement:
@@ -292,7 +315,8 @@ def event_conditions(filters: Filters) -> list[Statement]:
     conditions = []
     for name, wanted in filters.items():
         if not is_text(name):
-            conditions.append(Statement(f"{DIMENSIONS[name].column} = ANY(%s)", [list(wanted.refs)]))
+            column = "price_version_id" if name == PRICE else DIMENSIONS[name].column
+            conditions.append(Statement(f"{column} = ANY(%s)", [list(wanted.refs)]))
             continue
         alternatives = []
         if wanted.texts:
