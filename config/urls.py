@@ -7,6 +7,7 @@ from core.error_answers import unknown_endpoint
 urlpatterns = [
     path("", include("accounts.urls")),
     path("", include("reports.urls")),
+    path("", include("reports.operator.urls")),
     path("accounts/", include("allauth.urls")),
     path("v1/", include("accounts.endpoints.urls")),
     path("", include("metering.api_urls")),

@@ -13,6 +13,7 @@ from accounts.models import Membership, Role, User
 from accounts.permissions import Right, may
 from accounts.views.home import memberships_of
 from reports.filters import carried
+from reports.operator.navigation import area_link, is_operators, operator_shell
 
 
 class Place(msgspec.Struct, frozen=True):
@@ -86,7 +87,10 @@ def shell(request: HttpRequest) -> dict[str, Any]:
         ],
         "nav": [],
         "tabs": [],
+        "beside": area_link(user),
     }
+    if user.is_operator and is_operators(request.path):
+        return {"shell": context | operator_shell(request.path, context["organizations"])}
     if current is not None:
         context["organization"] = current.organization
         context["role"] = Role(current.role).label

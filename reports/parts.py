@@ -3,18 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 from django.urls import reverse
 
 from metering.query.metrics import Figures
 from metering.query.ranges import Span
 from metering.query.run import UsageResult
-from reports.filters import period_words
+from reports.filters import Chosen, period_words
 from reports.page import UsagePage
 from reports.series import MEASURES, Measure, chart, interval_words, table
 
 Card = tuple[str, str, Callable[[Figures], int | None]]
+
+
+class Measured(Protocol):
+    """A view whose chart shows one of several measures."""
+
+    @property
+    def measures(self) -> tuple[str, ...]: ...
+
+    @property
+    def chosen(self) -> Chosen: ...
 
 
 def _average(figures: Figures) -> int | None:
@@ -48,7 +58,7 @@ def summary(
     ]
 
 
-def measure_options(page: UsagePage) -> dict[str, Any]:
+def measure_options(page: Measured) -> dict[str, Any]:
     """What a chart's tools choose between: measures, and with a cost its types."""
     chosen = page.chosen
     current = MEASURES[chosen.measure]

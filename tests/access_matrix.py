@@ -50,6 +50,11 @@ class Page(Row):
         return {"anonymous": 302, "stranger": 404, **statuses, "foreign_key": 302}
 
 
+def Operators(name: str, *, args: Any = None, method: str = "GET") -> Everybody:  # noqa: N802  (a kind of row)
+    """A page of the operator's area: as if there were nothing, whatever somebody is in an organization."""
+    return Everybody(name, 404, args=args, method=method, anonymous=302, foreign_key=302)
+
+
 @dataclass(frozen=True)
 class Endpoint(Row):
     scope: str | None = "admin"
@@ -141,6 +146,9 @@ ROWS: list[Row] = [
     Page("reports:models"),
     Page("reports:connect"),
     Page("reports:connect-live"),
+    # ── the operator ──
+    *(Operators(f"operator:{name}") for name in ("overview", "series", "recount")),
+    *(Operators(f"operator:{name}", args={"dimension": "model"}) for name in ("by", "by-csv")),
     # ── metering: pages ──
     Page("metering:imports", MANAGERS),
     Page("metering:import", MANAGERS),

@@ -34,7 +34,7 @@ def home(request: HttpRequest) -> HttpResponse:
         return redirect("accounts:invitation", request.session[invitation_link.SESSION_KEY])
     slugs = [membership.organization.slug for membership in memberships_of(_person(request))]
     if not slugs:
-        return redirect("accounts:organization-create")
+        return redirect("operator:overview" if _person(request).is_operator else "accounts:organization-create")
     last = request.session.get(SESSION_KEY)
     return redirect(overview_of(last if last in slugs else slugs[0]))
 
