@@ -11,6 +11,7 @@ from django.utils.timezone import now as current_time
 
 from accounts import keys, organizations, teams
 from accounts.audit import Actor
+from accounts.members import invite
 from accounts.models import APIKey, Membership, Organization, Project, Role, Scope, Team, User
 from config.demo.usage import WORKLOADS, calls_of_hour
 from core.tenancy import organization_scope, unscoped
@@ -39,6 +40,8 @@ PEOPLE = (
     ("mei", "Mei Tanaka", Role.MEMBER, "Support", False),
     ("vera", "Vera Costa", Role.VIEWER, None, False),
 )
+# Has been asked to join, and has not answered yet.
+INVITED = "nina@northbound.test"
 DEPARTMENTS = (
     ("Product", "CC-1100", ("Search", "Research", "Platform")),
     ("Customers", "CC-2300", ("Support",)),
@@ -75,6 +78,7 @@ def create(password: str) -> tuple[Organization, str]:
         for name, _, _, team_name, leads in PEOPLE:
             if team_name:
                 teams.add_to_team(places[team_name], members[name], by=BY, is_admin=leads)
+        invite(organization, INVITED, Role.MEMBER, by=BY, team=places["Support"])
         for workload in WORKLOADS:
             team = places[TEAM_OF_PROJECT[workload.project]]
             project = teams.create_project(organization, workload.project, by=BY, team=team)
