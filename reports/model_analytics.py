@@ -19,7 +19,7 @@ from metering.query.latest import latest_event_at
 from metering.query.metrics import Figures
 from metering.query.run import UsageResult, UsageRow
 from reports.page import UsagePage, sees_usage, show
-from reports.parts import measure_options
+from reports.parts import earlier_rows, measure_options
 from reports.series import MEASURES, Measure, interval_words
 from reports.stacks import make_stack, name_of, slot_of, stack_chart, stack_table, words_of
 
@@ -145,12 +145,11 @@ class Models(UsagePage, frozen=True, kw_only=True):
     def _chart(self, series: UsageResult) -> dict[str, Any]:
         chosen, measure = self.chosen, self.measure
         stack = make_stack(self, "model", series)
-        earlier = self.run(chosen.range.previous, interval=chosen.interval).rows if chosen.is_compared else []
         return {
             "id": "models-over-time",
             "title": f"{measure.label} by {interval_words(chosen.interval)} and model",
             "measure": measure_options(self),
-            "json": stack_chart(self, stack, kind="area", earlier=earlier),
+            "json": stack_chart(self, stack, kind="area", earlier=earlier_rows(self)),
             "table": stack_table(self, stack),
             "csv_url": chosen.carried_to(reverse("reports:usage-trend", args=[self.organization.slug]), by="model"),
         }

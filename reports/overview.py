@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
-from fractions import Fraction
 from typing import Any
 
 from django.conf import settings
@@ -14,14 +12,17 @@ from accounts.permissions import Right, may
 from core import figures as words
 from core.figures import share
 from metering.query.latest import latest_event_at
-from metering.query.ranges import Span, named_range
 from metering.query.run import UsageResult, UsageRow
+from reports.bounds import limit_rows, standings, urgent
 from reports.examples import CURL_EVENT, REST_OF_KEY, fill
 from reports.page import UsagePage
-from reports.parts import summary, time_series
+from reports.parts import earlier_rows, summary, time_series
+from reports.position import position
+from reports.stacks import name_of
 
 MOST_MODELS = 8
 MOST_ROWS = 5
+CHAT_RANGES = ("month", "today", "yesterday")
 BREAKDOWNS = (
     ("member", "Members", "Member"),
     ("project", "Projects", "Project"),
@@ -47,13 +48,19 @@ class Overview(UsagePage, frozen=True, kw_only=True):
         page = self.head()
         if series.totals.requests == 0:
             return {"page": page | {"has_data": False}}
+        limits = standings(self)
         return {
             "page": page | {"has_data": True},
-            "position": self._position(),
+            "notices": urgent(self, limits),
+            "position": position(self, limits),
             "summary": summary(self, series, before),
-            "chart": time_series(self, series),
+            "chart": time_series(self, series, earlier_rows(self), limits),
             "models": self._models(models),
-            "breakdowns": [self._breakdown(*each) for each in BREAKDOWNS if each[0] in self.dimensions],
+            "limits": limit_rows(self, limits),
+            "breakdowns": [
+                *(self._breakdown(*each) for each in BREAKDOWNS if each[0] in self.dimensions),
+                *self._chats(),
+            ],
             "proof": self.proof(series.totals, last_event_at),
         }
 
@@ -73,26 +80,6 @@ class Overview(UsagePage, frozen=True, kw_only=True):
             for name in ("stream", "live")
         )
         return {"stream_url": stream, "poll_url": poll}
-
-    def _position(self) -> dict[str, Any]:
-        month = named_range("month", self.chosen.zone, self.now)
-        today = named_range("today", self.chosen.zone, self.now)
-        so_far = self.run(Span(month.start, month.end))
-        before = (
-            self.run(month.previous_so_far).totals if month.previous_so_far.end > month.previous_so_far.start else None
-        )
-        today_totals = self.run(Span(today.start, today.end)).totals
-        elapsed = Fraction(max(1, (self.now - month.start) // dt.timedelta(seconds=1)), 86_400)
-        return {
-            "tokens": so_far.totals.total_tokens,
-            "cost_nanos": so_far.totals.cost_nanos,
-            "previous_cost_nanos": before.cost_nanos if before and before.requests else None,
-            "daily_tokens": round(so_far.totals.total_tokens / elapsed),
-            "daily_cost_nanos": None if so_far.totals.cost_nanos is None else round(so_far.totals.cost_nanos / elapsed),
-            "today_tokens": today_totals.total_tokens,
-            "today_cost_nanos": today_totals.cost_nanos,
-            "coverage": so_far.coverage.shares,
-        }
 
     def _models(self, models: UsageResult) -> dict[str, Any]:
         total = models.totals.total_tokens
@@ -163,6 +150,33 @@ class Overview(UsagePage, frozen=True, kw_only=True):
                 for row in found.rows
             ],
         }
+
+    def _chats(self) -> list[dict[str, Any]]:
+        """The largest chats, of ranges whose chats are few rows to read."""
+        if self.chosen.range.key not in CHAT_RANGES:
+            return []
+        # One more, for usage without a chat is none.
+        found = self.run(group_by=("chat",), limit=MOST_ROWS + 1)
+        slug = self.organization.slug
+        rows = [row for row in found.rows if row.group["chat"].key is not None][:MOST_ROWS]
+        return [
+            {
+                "id": "top-chats",
+                "title": "Chats",
+                "unit_label": "Chat",
+                "more_url": self.chosen.carried_to(reverse("reports:chats", args=[slug])),
+                "rows": [
+                    {
+                        "label": name_of(row.group["chat"], "chat"),
+                        "value": row.figures.total_tokens,
+                        "cost_nanos": row.figures.cost_nanos,
+                        "share": share(row.figures.total_tokens, found.totals.total_tokens),
+                        "url": self.chosen.carried_to(reverse("reports:chat", args=[slug, row.group["chat"].key])),
+                    }
+                    for row in rows
+                ],
+            }
+        ]
 
     def _first_use(self) -> dict[str, Any]:
         return {

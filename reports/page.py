@@ -119,6 +119,11 @@ class UsagePage(msgspec.Struct, frozen=True, kw_only=True):
         return [name for name in DIMENSIONS if name not in self.hidden and name not in self.fixed]
 
     @property
+    def is_narrowed(self) -> bool:
+        """Whether the person chose less than all they may see."""
+        return not self.chosen.filters.keys() <= self.fixed
+
+    @property
     def whose(self) -> str:
         """Said where the figures are not the whole organization's."""
         if self.team:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from django.urls import reverse
 
+from metering.limits.standing import Standing
 from metering.query.metrics import Figures
 from metering.query.ranges import Span
-from metering.query.run import UsageResult
+from metering.query.run import UsageResult, UsageRow
+from reports.bounds import pace_marks
 from reports.filters import Chosen, period_words
 from reports.page import UsagePage
 from reports.series import MEASURES, Measure, chart, interval_words, table
@@ -81,10 +83,19 @@ def measure_options(page: Measured) -> dict[str, Any]:
     }
 
 
-def time_series(page: UsagePage, series: UsageResult) -> dict[str, Any]:
+def earlier_rows(page: UsagePage) -> list[UsageRow]:
+    """The period before, for the dashed line of a chart."""
+    chosen = page.chosen
+    return page.run(chosen.range.previous, interval=chosen.interval).rows if chosen.is_compared else []
+
+
+def time_series(
+    page: UsagePage, series: UsageResult, earlier: Sequence[UsageRow], limits: Sequence[Standing]
+) -> dict[str, Any]:
+    """`limits` whose daily pace is drawn where it is of what the chart shows."""
     chosen, measure = page.chosen, MEASURES[page.chosen.measure]
-    earlier = page.run(chosen.range.previous, interval=chosen.interval).rows if chosen.is_compared else []
     past = [row for row in series.rows if row.start <= page.now]
+    highest = max((measure.lines[0].value(row.figures) for row in past), default=0)
     total = measure.text(measure.lines[0].value(series.totals))
     period = period_words(Span(chosen.range.start, chosen.range.end), chosen.zone)
     return {
@@ -92,7 +103,8 @@ def time_series(page: UsagePage, series: UsageResult) -> dict[str, Any]:
         "title": f"{measure.label} by {interval_words(chosen.interval)}",
         "description": f"{measure.label} of {period}: {total}",
         "measure": measure_options(page),
-        "json": chart(measure, chosen.interval, chosen.zone, page.now, series.rows, earlier),
+        "json": chart(measure, chosen.interval, chosen.zone, page.now, series.rows, earlier)
+        | {"marks": pace_marks(page, limits, measure, highest)},
         "table": table(measure, chosen.interval, chosen.zone, past, series.totals),
         "csv_url": chosen.carried_to(reverse("reports:series", args=[page.organization.slug]), measure=chosen.measure),
     }

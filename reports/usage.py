@@ -14,11 +14,12 @@ from core.periods import Interval
 from metering.query.export import FORMATS, TIMESTAMP, make_export
 from metering.query.export_api import stream
 from metering.query.latest import latest_event_at
-from metering.query.run import UsageResult
+from metering.query.run import UsageResult, UsageRow
+from reports.bounds import standings
 from reports.breakdown import PARAMETERS, ROW_ONLY, Breakdown
 from reports.filters import dimension_words
 from reports.page import UsagePage, sees_usage, show
-from reports.parts import CARDS, COST, measure_options, summary, time_series
+from reports.parts import CARDS, COST, earlier_rows, measure_options, summary, time_series
 from reports.series import MEASURES, interval_words
 from reports.stacks import make_stack, stack_chart, stack_table
 
@@ -36,12 +37,13 @@ class Usage(UsagePage, frozen=True, kw_only=True):
         series = self.run(interval=self.chosen.interval)
         if series.totals.requests == 0:
             return {"page": page | {"has_data": False}}
+        earlier = earlier_rows(self)
         return {
             "page": page | {"has_data": True},
             "summary": summary(self, series, self.before(), (*CARDS, COST)),
             "coverage": series.coverage.shares,
-            "chart": time_series(self, series),
-            "stack": self._stack(breakdown, series) if breakdown.by not in ROW_ONLY else None,
+            "chart": time_series(self, series, earlier, standings(self)),
+            "stack": self._stack(breakdown, series, earlier) if breakdown.by not in ROW_ONLY else None,
             "breakdown": self.rows()
             | {"csv_url": self.chosen.url(reverse("reports:usage-breakdown", args=[self.organization.slug]))},
             "proof": self.proof(series.totals, latest_event_at(self.organization.pk)),
@@ -54,7 +56,7 @@ class Usage(UsagePage, frozen=True, kw_only=True):
         path = reverse("reports:usage-rows", args=[self.organization.slug])
         return context | {"more_rows_url": self.chosen.url(path, cursor=cursor) if cursor else None}
 
-    def _stack(self, breakdown: Breakdown, series: UsageResult) -> dict[str, Any]:
+    def _stack(self, breakdown: Breakdown, series: UsageResult, earlier: list[UsageRow]) -> dict[str, Any]:
         stack = make_stack(self, breakdown.by, series)
         measure = MEASURES[self.chosen.measure]
         title = f"{measure.label} by {interval_words(self.chosen.interval)} and {dimension_words(breakdown.by)}"
@@ -62,7 +64,7 @@ class Usage(UsagePage, frozen=True, kw_only=True):
             "id": "usage-parts",
             "title": title,
             "measure": measure_options(self),
-            "json": stack_chart(self, stack, kind="stack"),
+            "json": stack_chart(self, stack, kind="stack", earlier=earlier),
             "table": stack_table(self, stack),
             "csv_url": self.chosen.url(reverse("reports:usage-trend", args=[self.organization.slug])),
         }

@@ -80,7 +80,7 @@ def create(password: str) -> tuple[Organization, str]:
                 teams.add_to_team(places[team_name], members[name], by=BY, is_admin=leads)
         invite(organization, INVITED, Role.MEMBER, by=BY, team=places["Support"])
         for workload in WORKLOADS:
-            team = places[TEAM_OF_PROJECT[workload.project]]
+            team = places.get(TEAM_OF_PROJECT.get(workload.project, ""))
             project = teams.create_project(organization, workload.project, by=BY, team=team)
             keys.create_key(organization, workload.key, [Scope.USAGE_WRITE], by=BY, project=project)
         _, secret = keys.create_key(organization, "demo", [Scope.USAGE_WRITE, Scope.USAGE_READ, Scope.GATEWAY], by=BY)

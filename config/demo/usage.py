@@ -125,6 +125,17 @@ WORKLOADS = (
         "office",
         ((None, 0.6), ("code_interpreter", 0.4)),
     ),
+    # Nobody's: a project without a team, and calls that name no user. Its cost is shared.
+    Workload(
+        "playground",
+        "shared-playground",
+        4,
+        14,
+        ((GPT_4O, 0.3), (GPT_4O_MINI, 0.5), (EMBEDDING, 0.2)),
+        (("chat", 0.6), ("analysis", 0.4)),
+        (),
+        "even",
+    ),
 )
 
 TITLES = (
@@ -256,7 +267,7 @@ def _pick(chance: random.Random, weighted: tuple[tuple[Any, float], ...]) -> Any
 def _call(chance: random.Random, workload: Workload, hour: dt.datetime, number: int) -> dict[str, Any]:
     model: Model = _pick(chance, workload.models)
     at = hour + dt.timedelta(milliseconds=chance.randrange(3_600_000))
-    person = chance.choice(workload.people)
+    person = chance.choice(workload.people) if workload.people else None
     event: dict[str, Any] = {
         "id": f"req_{workload.project[:3]}{hour:%y%m%d%H}{number:03d}{chance.randrange(16**6):06x}",
         "occurred_at": at.isoformat(),
@@ -264,10 +275,11 @@ def _call(chance: random.Random, workload: Workload, hour: dt.datetime, number: 
         "provider": model.provider,
         "endpoint": model.endpoint,
         "project": workload.project,
-        "user": PEOPLE[person],
         "feature": _pick(chance, workload.features),
-        "tags": {"env": "prod" if workload.project != "evals" else "ci"},
+        "tags": {"env": "prod" if workload.project != "evals" else "ci", "region": "us" if number % 3 == 0 else "eu"},
     }
+    if person:
+        event["user"] = PEOPLE[person]
     tool = _pick(chance, workload.tools)
     if tool:
         event["tool"] = tool
@@ -275,10 +287,10 @@ def _call(chance: random.Random, workload: Workload, hour: dt.datetime, number: 
         event["integration"] = workload.integration
     if workload.rhythm == "office" or (event["feature"] == "chat" and model.completion):
         # A conversation goes on for a while: calls of a few hours share a chat.
-        part, topic = hour.hour // 4, chance.randrange(2)
+        part, topic, who = hour.hour // 4, chance.randrange(2), person or "anybody"
         event["chat"] = {
-            "id": f"{workload.project}-{person}-{hour:%y%m%d}-{part}{topic}",
-            "title": TITLES[(hour.toordinal() * 3 + part + topic * 5 + len(person)) % len(TITLES)],
+            "id": f"{workload.project}-{who}-{hour:%y%m%d}-{part}{topic}",
+            "title": TITLES[(hour.toordinal() * 3 + part + topic * 5 + len(who)) % len(TITLES)],
         }
     if workload.project == "support-bot":
         event["end_user"] = f"customer-{chance.randrange(400):03d}"

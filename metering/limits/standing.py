@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import datetime as dt
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -189,10 +189,12 @@ def asked_now(organization_id: int, rules: Sequence[Rule], zone: ZoneInfo, at: d
     return [Asked(organization_id, zone, rule, span) for rule in rules if (span := rule.span(at, zone)) is not None]
 
 
-def of_organization(organization_id: int, at: dt.datetime) -> list[Standing]:
-    """How every active limit of an organization stands, unlimited ones too; on Django's connection."""
+def of_organization(
+    organization_id: int, at: dt.datetime, wanted: Callable[[Rule], bool] = lambda _: True
+) -> list[Standing]:
+    """How the active limits of an organization stand, unlimited ones too; on Django's connection."""
     with organization_scope(organization_id):
-        rules = Rules.load(organization_id).rules
+        rules = [rule for rule in Rules.load(organization_id).rules if wanted(rule)]
         while True:
             zone = Ledger.objects.values_list("timezone", flat=True).filter(organization_id=organization_id).first()
             asked = asked_now(organization_id, rules, ZoneInfo(zone or "UTC"), at)

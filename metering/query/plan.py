@@ -81,6 +81,11 @@ def _hours(start: dt.datetime, end: dt.datetime, zone: ZoneInfo) -> list[tuple[d
     return list(itertools.pairwise(edges))
 
 
+def is_answered_by_days(query: UsageQuery) -> bool:
+    """Whether whole days of it are read from the day cube, so that even years of them are few rows."""
+    return _tells(Source.DAY, query)
+
+
 def _tells(source: Source, query: UsageQuery) -> bool:
     """Whether a roll-up keeps apart every dimension the query speaks of."""
     dimensions = query.dimensions

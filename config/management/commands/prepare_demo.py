@@ -10,7 +10,7 @@ from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 from django.db import transaction
 
-from config.demo import imports, organization, upstreams
+from config.demo import imports, limits, organization, upstreams
 from config.management.commands.demo import PASSWORD
 from metering.pricing.sync import sync_prices
 
@@ -34,6 +34,7 @@ class Command(BaseCommand):
                 created, secret = organization.create(PASSWORD)
                 upstreams.create(created, options["model_port"])
                 imports.create(created)
+                limits.create(created)
                 secret_file.touch(mode=0o600)
                 secret_file.write_text(secret)
                 history_done.unlink(missing_ok=True)

@@ -1,0 +1,199 @@
+"""What a month will come to: as much as is known, and the rest by the view's own weeks.
+
+Simple on purpose, the same for the same figures, and honest about its range: docs/algorithms/projection.md has the
+rules and a worked example. Whoever needs a month's end asks `projected`; what is inside may be replaced.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Sequence
+from fractions import Fraction
+from statistics import median
+
+import msgspec
+
+from core.periods import day_start, local_day, month_start, next_month
+from metering.query.metrics import Figures
+from metering.query.plan import is_answered_by_days
+from metering.query.ranges import Span
+from reports.page import UsagePage
+
+WEEK = 7
+# Weeks that say how the days of a week differ, and those that say how much a week is.
+PATTERN_WEEKS, LEVEL_WEEKS = 8, 4
+FEWEST_WEEKS = 2
+# A range says how wrong this was before: with fewer months it would only look like one.
+FEWEST_MONTHS = 3
+HISTORY_DAYS = 400
+_LOW, _LIKELY, _HIGH = 0.1, 0.5, 0.9
+
+
+class Projection(msgspec.Struct, frozen=True):
+    """The whole month, in the unit of what was projected; `likely` None: too little history to say.
+
+    `low` and `high` hold the month's end in eight of ten cases, as the past months had it; None when too few of them
+    could be tried. `error` is the median of how far `likely` was off at this point of those `months`, as a share.
+    `ahead` is what is likely yet to come of today and of each day after it.
+    """
+
+    so_far: int = 0
+    likely: int | None = None
+    low: int | None = None
+    high: int | None = None
+    months: int = 0
+    error: Fraction | None = None
+    ahead: tuple[int, ...] = ()
+
+    @property
+    def basis(self) -> str:
+        """What it rests on, for people."""
+        if self.likely is None:
+            return "Too little history: two whole weeks are needed."
+        if self.error is None:
+            return f"From the last weeks. Too little history for a range: {FEWEST_MONTHS} whole months are needed."
+        off = f"{float(self.error):.1%}" if self.error >= Fraction(1, 1000) else "less than 0.1%"
+        return f"At this point of the last {self.months} months, it was off by {off}."
+
+    def days_until(self, amount: int) -> int | None:
+        """In how many days the month is likely to have used `amount`; None when not in this month, or already."""
+        reached = self.so_far
+        if reached >= amount:
+            return None
+        for number, value in enumerate(self.ahead):
+            reached += value
+            if reached >= amount:
+                return number
+        return None
+
+
+class Projections(msgspec.Struct, frozen=True):
+    cost: Projection
+    tokens: Projection
+
+
+def projected(page: UsagePage, now: dt.datetime) -> Projections | None:
+    """The calendar month of `now` in what the page's filters choose.
+
+    None when no roll-up by days has an answer for these filters: a year of events is too much to read for an estimate.
+    """
+    zone = page.chosen.zone
+    today = local_day(now, zone)
+    span = Span(day_start(today - dt.timedelta(days=HISTORY_DAYS), zone), day_start(next_month(today), zone))
+    query = page.chosen.query(page.organization.pk, span, interval="day")
+    if not is_answered_by_days(query):
+        return None
+    rows = page.run(span, interval="day").rows
+    days = {local_day(row.start, zone): row.figures for row in rows}
+    elapsed = (now - day_start(today, zone)) / (day_start(today + dt.timedelta(days=1), zone) - day_start(today, zone))
+
+    def of(value: Callable[[Figures], int]) -> Projection:
+        return project({day: value(figures) for day, figures in days.items()}, today, elapsed)
+
+    return Projections(of(lambda figures: figures.known_cost_nanos), of(lambda figures: figures.total_tokens))
+
+
+def project(days: dict[dt.date, int], today: dt.date, elapsed: float) -> Projection:
+    """The month of `today` from what each day had; of `today` itself the share `elapsed` is over."""
+    first = min((day for day, value in days.items() if value), default=today)
+    history = [days.get(first + dt.timedelta(days=n), 0) for n in range((today - first).days)]
+    begin = month_start(today)
+    so_far = sum(value for day, value in days.items() if begin <= day <= today)
+    left = (next_month(today) - today).days
+    expected = _expected(history, left)
+    if expected is None:
+        return Projection(so_far)
+    expected[0] *= 1 - elapsed
+    trials = _trials(history, first, today, left)
+    months = sorted({trial.month for trial in trials})
+    if len(months) < FEWEST_MONTHS:
+        ahead = tuple(map(round, expected))
+        return Projection(so_far, so_far + sum(ahead), ahead=ahead)
+    ratios = sorted(trial.ratio for trial in trials)
+    low, likely, high = (_quantile(ratios, share) for share in (_LOW, _LIKELY, _HIGH))
+    ahead = tuple(round(value * likely) for value in expected)
+    rest = sum(expected)
+    return Projection(
+        so_far,
+        so_far + sum(ahead),
+        min(so_far + round(rest * low), so_far + sum(ahead)),
+        max(so_far + round(rest * high), so_far + sum(ahead)),
+        len(months),
+        _error(trials, months, left),
+        ahead,
+    )
+
+
+def _expected(history: Sequence[int], days: int) -> list[float] | None:
+    """Each of the next days: what a week has lately, times the weekday's share of a week. None without two weeks.
+
+    Medians, so that one unusual day or week moves nothing.
+    """
+    count = min(PATTERN_WEEKS, len(history) // WEEK)
+    if count < FEWEST_WEEKS:
+        return None
+    end = len(history)
+    weeks = [history[end - WEEK * (n + 1) : end - WEEK * n] for n in range(count)]
+    level = median(sum(week) for week in weeks[:LEVEL_WEEKS])
+    used = [week for week in weeks if any(week)]
+    shares = [median(week[n] / sum(week) for week in used) if used else 0.0 for n in range(WEEK)]
+    whole = sum(shares) or 1.0
+    return [level * shares[n % WEEK] / whole for n in range(days)]
+
+
+# ── How wrong this was before ──
+
+
+class Trial(msgspec.Struct, frozen=True):
+    """The same with `left` days left of a past month, by what was known then. `ratio` is what came ÷ what was said."""
+
+    month: dt.date
+    left: int
+    before: int
+    expected: float
+    actual: int
+
+    @property
+    def ratio(self) -> float:
+        return self.actual / self.expected if self.expected else 1.0
+
+
+def _trials(history: Sequence[int], first: dt.date, today: dt.date, left: int) -> list[Trial]:
+    """Every whole month of the history, each with as many days left as there are now, and one more and one less."""
+    found = []
+    month = month_start(today)
+    while (month := month_start(month - dt.timedelta(days=1))) >= first:
+        length = (next_month(month) - month).days
+        for days in (left - 1, left, left + 1):
+            origin = (next_month(month) - first).days - days
+            if not 1 <= days <= length:
+                continue
+            expected = _expected(history[:origin], days)
+            if expected is None:
+                continue
+            before, actual = history[origin - (length - days) : origin], history[origin : origin + days]
+            if sum(expected) or not any(actual):
+                found.append(Trial(month, days, sum(before), sum(expected), sum(actual)))
+    return found
+
+
+def _error(trials: Sequence[Trial], months: Sequence[dt.date], left: int) -> Fraction:
+    """The median share by which the likely month was off, each month judged by what the others say."""
+    errors = []
+    for month in months:
+        # Months differ in length: a short one may have had no day with as many left.
+        own = min((t for t in trials if t.month == month), key=lambda t: abs(t.left - left))
+        others = sorted(trial.ratio for trial in trials if trial.month != month)
+        said = own.before + own.expected * _quantile(others, _LIKELY)
+        actual = own.before + own.actual
+        if actual:
+            errors.append(abs(Fraction(said) - actual) / actual)
+    return median(errors) if errors else Fraction(0)
+
+
+def _quantile(ordered: Sequence[float], share: float) -> float:
+    """Between the two nearest, by distance."""
+    at = (len(ordered) - 1) * share
+    below = int(at)
+    above = min(below + 1, len(ordered) - 1)
+    return ordered[below] + (ordered[above] - ordered[below]) * (at - below)
