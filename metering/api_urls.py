@@ -10,6 +10,7 @@ from metering.query.chats_api import ChatsView, ChatView
 from metering.query.costs_api import ComparisonView, CostsView
 from metering.query.events_api import EventsView, EventView, ReceiptView
 from metering.query.export_api import ExportView
+from metering.query.files_api import FilesView, FileView
 from metering.query.openapi import docs, openapi_json
 from metering.query.summary_api import HourlyView, SummaryView
 
@@ -27,6 +28,8 @@ urlpatterns = [
     path("v1/events/<path:event_id>", EventView.as_view(), name="event"),
     path("v1/chats", ChatsView.as_view(), name="chats"),
     path("v1/chats/<path:chat_id>", ChatView.as_view(), name="chat"),
+    path("v1/files", FilesView.as_view(), name="files"),
+    path("v1/files/<path:file_id>", FileView.as_view(), name="file"),
     path("v1/upstreams", UpstreamsView.as_view(), name="upstreams"),
     path("v1/upstreams/<int:upstream>", UpstreamView.as_view(), name="upstream"),
     path("v1/prices", PricesView.as_view(), name="prices"),

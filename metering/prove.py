@@ -33,6 +33,8 @@ UNION SELECT date_trunc('hour', hour) FROM metering_usage_hour WHERE organizatio
 _DAYS = """
 SELECT day FROM metering_usage_day WHERE organization_id = %(id)s GROUP BY 1
 UNION SELECT month FROM metering_usage_chat WHERE organization_id = %(id)s GROUP BY 1
+UNION SELECT month FROM metering_usage_file WHERE organization_id = %(id)s GROUP BY 1
+UNION SELECT day FROM metering_usage_latency WHERE organization_id = %(id)s GROUP BY 1
 """
 _CUBE_MONTHS = """
 SELECT date_trunc('month', day)::date FROM metering_usage_day WHERE organization_id = %(id)s AND kind = 0

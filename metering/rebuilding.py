@@ -14,7 +14,7 @@ from accounts.models import Organization
 from core.tenancy import organization_scope
 from metering.models import Ledger
 from metering.store.rebuild import ENTER_ALONE, rebuild
-from metering.store.rollups import MEASURES
+from metering.store.rollups import FILE_KEYS, FILE_VALUES, LATENCY_KEYS, LATENCY_MEASURES, MEASURES
 from metering.store.steps import Execute, Steps, run
 
 # What makes a row of each roll-up the same row.
@@ -22,11 +22,15 @@ ROLLUP_KEYS = {
     "metering_usage_hour": ("hour", "project_id", "api_key_id", "model_id", "provider_id"),
     "metering_usage_day": ("kind", "day", "ref"),
     "metering_usage_chat": ("month", "chat"),
+    "metering_usage_file": FILE_KEYS,
+    "metering_usage_latency": LATENCY_KEYS,
 }
 ROLLUP_VALUES = {
     "metering_usage_hour": tuple(MEASURES),
     "metering_usage_day": tuple(MEASURES),
     "metering_usage_chat": ("first_at", "last_at", "title", "titled_at", *MEASURES),
+    "metering_usage_file": FILE_VALUES,
+    "metering_usage_latency": LATENCY_MEASURES,
 }
 
 

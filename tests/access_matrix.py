@@ -196,6 +196,8 @@ ROWS: list[Row] = [
     Endpoint("metering-api:event-receipt", "usage:read", args={"event_id": "canary"}),
     Endpoint("metering-api:chats", "usage:read", foreign=200),
     Endpoint("metering-api:chat", "usage:read", args={"chat_id": "canary"}),
+    Endpoint("metering-api:files", "usage:read", foreign=200),
+    Endpoint("metering-api:file", "usage:read", args={"file_id": "canary/file"}),
     # What they say is the same for everybody.
     Everybody("metering-api:openapi"),
     Everybody("metering-api:docs"),

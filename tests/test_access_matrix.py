@@ -90,6 +90,7 @@ def arguments(acme: Organization, bob: User, alice: User) -> dict[str, Any]:
                 project="canary-project",
                 chat="canary",
                 chat_title=f"{CANARY} chat",
+                detail={"files": [{"id": "canary/file", "name": f"{CANARY}.pdf"}]},
             )
         ],
     )

@@ -13,6 +13,8 @@ CHECKS: dict[str, str] = {
     "hours": "metering.proofs.rollups.check_hours",
     "days": "metering.proofs.rollups.check_days",
     "chats": "metering.proofs.rollups.check_chats",
+    "files": "metering.proofs.rollups.check_files",
+    "latencies": "metering.proofs.rollups.check_latencies",
     "queries": "metering.proofs.queries.check",
     "export": "metering.proofs.exports.check",
     "api": "metering.proofs.api.check",

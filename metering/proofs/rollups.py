@@ -9,11 +9,21 @@ from django.db import connection
 
 from metering.dimensions import DIMENSIONS, HOUR_DIMENSIONS, Kind
 from metering.proofs.subject import MOST_LISTED, CheckResult, Difference, Subject
-from metering.store.rollups import MEASURES
+from metering.store.latency import BOUNDS
+from metering.store.rollups import (
+    FILE_KEYS,
+    FILE_VALUES,
+    LATENCY_KEYS,
+    LATENCY_MEASURES,
+    MEASURES,
+    sum_files,
+    sum_latencies,
+)
 
 _SUMS = ", ".join(f"sum({expression})::bigint AS {name}" for name, expression in MEASURES.items())
 _PLACED = """(
-    SELECT e.*, (%(hours)s::timestamptz[])[at] AS hour, (%(days)s::date[])[at] AS day,
+    SELECT e.*, 1 AS sign, (%(hours)s::timestamptz[])[at] AS hour, (%(days)s::date[])[at] AS day,
+        %(month)s::date AS month,
         e.detail ->> 'chat_title' AS chat_title
     FROM metering_event e, width_bucket(e.occurred_at, %(hours)s::timestamptz[]) AS at
     WHERE e.organization_id = %(organization)s AND e.occurred_at >= %(start)s AND e.occurred_at < %(end)s
@@ -37,6 +47,12 @@ SELECT chat, min(occurred_at) AS first_at, max(occurred_at) AS last_at,
     max(occurred_at) FILTER (WHERE chat_title IS NOT NULL) AS titled_at, {_SUMS}
 FROM {_PLACED} WHERE chat IS NOT NULL GROUP BY chat
 """
+_EXPECTED_FILES = (
+    f"SELECT * FROM ({sum_files(_PLACED)}) AS f (organization_id, {', '.join((*FILE_KEYS, *FILE_VALUES))})"
+)
+_EXPECTED_LATENCIES = f"""
+SELECT * FROM ({sum_latencies(_PLACED)}) AS l (organization_id, {", ".join((*LATENCY_KEYS, *LATENCY_MEASURES))})
+"""
 _FOUND_HOURS = """
 SELECT * FROM metering_usage_hour WHERE organization_id = %(organization)s AND hour >= %(start)s AND hour < %(end)s
 """
@@ -44,6 +60,12 @@ _FOUND_DAYS = """
 SELECT * FROM metering_usage_day WHERE organization_id = %(organization)s AND day >= %(month)s AND day < %(next_month)s
 """
 _FOUND_CHATS = "SELECT * FROM metering_usage_chat WHERE organization_id = %(organization)s AND month = %(month)s"
+
+_FOUND_FILES = "SELECT * FROM metering_usage_file WHERE organization_id = %(organization)s AND month = %(month)s"
+_FOUND_LATENCIES = """
+SELECT * FROM metering_usage_latency
+WHERE organization_id = %(organization)s AND day >= %(month)s AND day < %(next_month)s
+"""
 
 
 def check_hours(subject: Subject) -> CheckResult:
@@ -73,6 +95,24 @@ def check_chats(subject: Subject) -> CheckResult:
     )
 
 
+def check_files(subject: Subject) -> CheckResult:
+    return _check(
+        subject,
+        "files",
+        "File roll-up, row by row (file × chat), with names, times and shares",
+        (_EXPECTED_FILES, _FOUND_FILES, FILE_KEYS[1:], FILE_VALUES),
+    )
+
+
+def check_latencies(subject: Subject) -> CheckResult:
+    return _check(
+        subject,
+        "latencies",
+        "Latency histograms, row by row (day × integration × model × provider × bucket)",
+        (_EXPECTED_LATENCIES, _FOUND_LATENCIES, LATENCY_KEYS, LATENCY_MEASURES),
+    )
+
+
 Comparison = tuple[str, str, tuple[str, ...], tuple[str, ...]]
 
 
@@ -89,9 +129,9 @@ def _check(subject: Subject, name: str, words: str, comparison: Comparison) -> C
         where = _where(name, row[: len(keys)], names)
         is_expected, is_found, *pairs = row[len(keys) : -1]
         if not is_expected:
-            differences.append(Difference(where, "row", None, "a row of " + _requests(pairs, values, found=True)))
+            differences.append(Difference(where, "row", None, "a row of " + _size(pairs, values, found=True)))
         elif not is_found:
-            differences.append(Difference(where, "row", "a row of " + _requests(pairs, values, found=False), None))
+            differences.append(Difference(where, "row", "a row of " + _size(pairs, values, found=False), None))
         else:
             differences += [
                 Difference(where, value, str(pairs[2 * place]), str(pairs[2 * place + 1]))
@@ -102,7 +142,9 @@ def _check(subject: Subject, name: str, words: str, comparison: Comparison) -> C
     return CheckResult(name, words, rows, "rows", count, tuple(differences[:MOST_LISTED]))
 
 
-def _requests(pairs: list[Any], values: tuple[str, ...], *, found: bool) -> str:
+def _size(pairs: list[Any], values: tuple[str, ...], *, found: bool) -> str:
+    if "requests" not in values:
+        return ", ".join(f"{pairs[2 * place + found]} {name}" for place, name in enumerate(values))
     number = pairs[2 * values.index("requests") + found]
     return f"{number} request" if number == 1 else f"{number} requests"
 
@@ -121,15 +163,24 @@ ORDER BY {", ".join(keys)} LIMIT %(most)s
 
 def _names(subject: Subject, name: str, rows: list[tuple[Any, ...]]) -> dict[int, str]:
     """Words for the references in the keys of a few rows."""
-    if name == "chats":
+    if name in ("chats", "files"):
         return {}
-    places = (3, 4) if name == "hours" else (2,)
+    places = {"hours": (3, 4), "latencies": (1, 2, 3)}.get(name, (2,))
     return subject.labels({row[place] for row in rows for place in places})
 
 
 def _where(name: str, keys: tuple[Any, ...], names: dict[int, str]) -> str:
     if name == "chats":
         return f"chat {keys[0]}"
+    if name == "files":
+        file, chat = keys
+        return f"file {file or '(any)'}" + (f", chat {chat}" if chat else "")
+    if name == "latencies":
+        day, *refs, bucket = keys
+        parts = [
+            f"{LATENCY_KEYS[at].removesuffix('_id')} {names.get(ref, ref)}" for at, ref in enumerate(refs, 1) if ref
+        ]
+        return ", ".join([f"day {day}", *parts, f"from {BOUNDS[bucket - 1]} ms"])
     if name == "hours":
         hour, project, key, model, provider = keys
         parts = [f"hour {hour:%Y-%m-%dT%H:%MZ}", f"model {names.get(model, model)}"]

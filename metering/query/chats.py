@@ -15,7 +15,8 @@ from core.pagination import decode_cursor, encode_cursor
 from metering.query.labels import GroupValue, name_refs, resolve_filters
 from metering.query.metrics import METRICS, Figures
 from metering.query.spec import FilterValue, refusal
-from metering.query.sql import FILES, Filters, Statement, Wanted, event_conditions
+from metering.query.sql import Filters, Statement, Wanted, event_conditions
+from metering.store.file_shares import FILES
 from metering.store.rollups import MEASURES
 
 LONGEST_SEARCH = 200
@@ -115,7 +116,7 @@ def list_chats(
 
 def _matches(search: str) -> Statement:
     if len(search) > LONGEST_SEARCH or "\0" in search:
-        raise refusal(f"A search has at most {LONGEST_SEARCH} characters.", "search")
+        raise refusal(f"A search has at most {LONGEST_SEARCH} characters.", "q")
     escaped = search.replace("\\", r"\\").replace("%", r"\%").replace("_", r"\_")
     return Statement("(title ILIKE %s OR starts_with(chat, %s))", [f"%{escaped}%", search])
 

@@ -15,7 +15,7 @@ from core.errors import ApiError
 from core.pagination import DEFAULT_LIMIT, LARGEST_LIMIT
 from metering.query import event_schemas, params, schemas
 from metering.query.api import write_coverage
-from metering.query.chats import ChatRow, list_chats
+from metering.query.chats import ORDERS, ChatRow, list_chats
 from metering.query.metrics import METRICS, instant_text, written
 from metering.query.run import run
 from metering.query.spec import EARLIEST, LATEST, UsageQuery, refusal
@@ -32,14 +32,21 @@ class ChatsView(OrganizationAPIView):
     @extend_schema(
         summary="List chats",
         description=(
-            "Newest first. A chat's figures are those of its whole life; `from` and `to` choose chats by their last "
-            "event, filters leave out events."
+            "Newest first unless asked otherwise. A chat's figures are those of its whole life; `from` and `to` choose "
+            "chats by their last event, filters leave out events."
         ),
         operation_id="chats_list",
         parameters=[
             OpenApiParameter("from", str, description="Last event from this date or RFC 3339 time on."),
             OpenApiParameter("to", str, description="Last event until this date, or before this time."),
             schemas.PERIOD[2],
+            OpenApiParameter("q", str, description="A part of the title, or how the id begins."),
+            OpenApiParameter(
+                "order_by",
+                str,
+                enum=[f"{sign}{name}" for name in ORDERS for sign in ("", "-")],
+                description="`-` before a field puts the greatest first. Default: -last_at.",
+            ),
             OpenApiParameter("limit", int, description=f"1 to {LARGEST_LIMIT}, {DEFAULT_LIMIT} unless given."),
             schemas.PAGING[1],
             *schemas.FILTERS,
@@ -49,7 +56,7 @@ class ChatsView(OrganizationAPIView):
     )
     def get(self, request: Request) -> Response:
         given = request.query_params
-        params.refuse_unknown(given, (*params.RANGE, "limit", "cursor"))
+        params.refuse_unknown(given, (*params.RANGE, "q", "order_by", "limit", "cursor"))
         zone = params.read_zone(given, self.grant.organization_id)
         first, last = given.get("from"), given.get("to")
         start = params.read_instant(first, zone, "from") if first else EARLIEST
@@ -61,6 +68,8 @@ class ChatsView(OrganizationAPIView):
             start,
             end,
             params.read_filters(given, self.grant),
+            order_by=given.get("order_by") or "-last_at",
+            search=given.get("q", "").strip(),
             limit=params.read_whole(given, "limit", DEFAULT_LIMIT, LARGEST_LIMIT),
             cursor=given.get("cursor") or None,
         )

@@ -15,7 +15,7 @@ from metering.query.spec import TEXT_DIMENSIONS
 Schema = serializers.Serializer[Any]
 
 
-def inline(name: str, **fields: serializers.Field[Any, Any, Any, Any]) -> type[Schema]:
+def inline(name: str, /, **fields: serializers.Field[Any, Any, Any, Any]) -> type[Schema]:
     """A serializer class with these fields; written as attributes, the contract's `data` would clash."""
     return type(name, (serializers.Serializer,), dict(fields))
 

@@ -31,6 +31,7 @@ from metering.query.rate_parts import (
     time_sql,
 )
 from metering.query.spec import TAG, UsageQuery, is_text
+from metering.store.file_shares import FILES, HAS_FILES
 from metering.store.rollups import MEASURES
 
 _NAMES = tuple(MEASURES)
@@ -258,9 +259,6 @@ def _day_total(piece: Piece, query: UsageQuery, plan: Plan) -> Statement:
     return _sum("metering_usage_day", _bucket("day", "date", _day_starts(plan)), [], _NAMES, [where])
 
 
-FILES = "CASE WHEN jsonb_typeof(detail -> 'files') = 'array' THEN detail -> 'files' END"
-
-
 def _event_part(piece: Piece, query: UsageQuery, plan: Plan, filters: Filters) -> Statement:
     table = Statement("metering_event", [])
     groups = []
@@ -331,7 +329,8 @@ def event_conditions(filters: Filters) -> list[Statement]:
 def _has_text(name: str, texts: Sequence[str]) -> Statement:
     if name == "file":
         return Statement(
-            f"EXISTS (SELECT FROM jsonb_array_elements({FILES}) AS f WHERE f ->> 'id' = ANY(%s))", [list(texts)]
+            f"({HAS_FILES} AND EXISTS (SELECT FROM jsonb_array_elements({FILES}) AS f WHERE f ->> 'id' = ANY(%s)))",
+            [list(texts)],
         )
     column = _event_column(name)
     return Statement(f"{column.sql} = ANY(%s)", [*column.params, list(texts)])

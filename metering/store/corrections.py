@@ -12,7 +12,8 @@ import msgspec
 from core.periods import EPOCH_DATE, LocalClock, instant, micros, month_span
 from metering.store import unpriced
 from metering.store.base import Address, Appended, Outcome, Problem, StoredEvent
-from metering.store.rollups import roll_up_chats
+from metering.store.file_shares import ANY_FILE, FILES, HAS_FILES
+from metering.store.rollups import LATENCY_MEASURES, roll_up_chats, roll_up_files
 from metering.store.staging import ADD_EVENTS, EVENT_LIST, ROLL_UPS
 from metering.store.steps import Execute, Steps
 
@@ -49,6 +50,12 @@ _DROP_EMPTY = (
     """DELETE FROM metering_usage_day r
        USING (SELECT DISTINCT organization_id, day FROM pg_temp.staging WHERE sign < 0) s
        WHERE r.organization_id = s.organization_id AND r.day = s.day AND r.requests = 0""",
+    """DELETE FROM metering_usage_file r
+       USING (SELECT DISTINCT organization_id, month FROM pg_temp.staging WHERE sign < 0) s
+       WHERE r.organization_id = s.organization_id AND r.month = s.month AND r.requests = 0""",
+    f"""DELETE FROM metering_usage_latency r
+       USING (SELECT DISTINCT organization_id, day FROM pg_temp.staging WHERE sign < 0) s
+       WHERE r.organization_id = s.organization_id AND r.day = s.day AND {" + ".join(LATENCY_MEASURES)} = 0""",
 )
 # Titles and times cannot be subtracted: chats that a correction touched are summed up again from their events.
 _TOUCHED_CHATS = """
@@ -67,6 +74,29 @@ _REBUILD_CHATS = roll_up_chats("""(
         AND e.occurred_at >= t.starts_at AND e.occurred_at < t.ends_at
     WHERE e.superseded_by IS NULL
 ) AS events""")
+# The same of files, chat by chat. The row of any file has sums only.
+_TOUCHED_FILES = f"""
+SELECT DISTINCT organization_id, month, f ->> 'id', coalesce(chat, '')
+FROM pg_temp.staging, jsonb_array_elements({FILES}) AS f
+WHERE sign < 0 AND {HAS_FILES} AND f ->> 'id' <> '{ANY_FILE}'
+"""
+_DROP_FILES = """
+DELETE FROM metering_usage_file r
+USING unnest(%s::int[], %s::date[], %s::text[], %s::text[]) AS t (organization_id, month, file, chat)
+WHERE r.organization_id = t.organization_id AND r.month = t.month AND r.file = t.file AND r.chat = t.chat
+"""
+# Each file's own rows: the other files of its calls have theirs, which nothing has touched.
+_REBUILD_FILES = roll_up_files(
+    """(
+    SELECT e.*, 1 AS sign, t.month, t.file AS only_file
+    FROM unnest(%s::int[], %s::date[], %s::text[], %s::text[], %s::timestamptz[], %s::timestamptz[])
+        AS t (organization_id, month, file, chat, starts_at, ends_at)
+    JOIN metering_event e ON e.organization_id = t.organization_id AND e.detail ? 'files'
+        AND e.occurred_at >= t.starts_at AND e.occurred_at < t.ends_at AND coalesce(e.chat, '') = t.chat
+    WHERE e.superseded_by IS NULL
+) AS events""",
+    "file = only_file",
+)
 
 _UNKNOWN = Appended(
     Outcome.INVALID, Problem("unknown_event", "There is no event with the id that this one supersedes.", "supersedes")
@@ -174,12 +204,12 @@ def _settle(clocks: Mapping[int, LocalClock]) -> Steps[None]:
     """Roll-up rows that corrections emptied go; chats they touched are summed up again."""
     for statement in _DROP_EMPTY:
         yield Execute(statement, ())
-    touched: list[tuple[Any, ...]] = yield Execute(_TOUCHED_CHATS, ())
-    if not touched:
-        return
-    spans = [
-        (organization_id, month, chat, *month_span(month, clocks[organization_id].zone))
-        for organization_id, month, chat in touched
-    ]
-    yield Execute(_DROP_CHATS, [list(column) for column in zip(*(span[:3] for span in spans), strict=True)])
-    yield Execute(_REBUILD_CHATS, [list(column) for column in zip(*spans, strict=True)])
+    for find, drop, again in (
+        (_TOUCHED_CHATS, _DROP_CHATS, _REBUILD_CHATS),
+        (_TOUCHED_FILES, _DROP_FILES, _REBUILD_FILES),
+    ):
+        touched: list[tuple[Any, ...]] = yield Execute(find, ())
+        if touched:
+            spans = [(*row, *month_span(row[1], clocks[row[0]].zone)) for row in touched]
+            yield Execute(drop, [list(column) for column in zip(*touched, strict=True)])
+            yield Execute(again, [list(column) for column in zip(*spans, strict=True)])

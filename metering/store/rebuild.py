@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 from core.periods import buckets, local_day, month_span, month_start, next_month
 from core.tenancy import SETTING, setting_value
-from metering.store.rollups import roll_up_chats, roll_up_days, roll_up_hours
+from metering.store.rollups import roll_up_chats, roll_up_days, roll_up_files, roll_up_hours, roll_up_latencies
 from metering.store.staging import LOCK_CLASS
 from metering.store.steps import Execute, Steps
 
@@ -22,7 +22,13 @@ ON CONFLICT (organization_id) DO UPDATE SET timezone = excluded.timezone
 """
 CLEAR = tuple(
     f"DELETE FROM {table} WHERE organization_id = %s"
-    for table in ("metering_usage_hour", "metering_usage_day", "metering_usage_chat")
+    for table in (
+        "metering_usage_hour",
+        "metering_usage_day",
+        "metering_usage_chat",
+        "metering_usage_file",
+        "metering_usage_latency",
+    )
 )
 # A binary search in the hours' starts places an event, whatever the planner believes about the tables' sizes.
 _PLACED = """(
@@ -32,7 +38,9 @@ _PLACED = """(
         metering_event e, width_bucket(e.occurred_at, places.hours) AS at
     WHERE e.organization_id = %s AND e.occurred_at >= %s AND e.occurred_at < %s AND e.superseded_by IS NULL
 ) AS events"""
-ADD = tuple(statement(_PLACED) for statement in (roll_up_hours, roll_up_days, roll_up_chats))
+ADD = tuple(
+    statement(_PLACED) for statement in (roll_up_hours, roll_up_days, roll_up_chats, roll_up_files, roll_up_latencies)
+)
 
 
 def rebuild(organization_id: int, zone: ZoneInfo) -> Steps[int]:

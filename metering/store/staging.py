@@ -7,7 +7,15 @@ from __future__ import annotations
 
 from core.tenancy import SETTING
 from metering.store.base import StoredEvent
-from metering.store.rollups import roll_up_chats, roll_up_days, roll_up_hours
+from metering.store.file_shares import HAS_FILES
+from metering.store.rollups import (
+    HAS_LATENCY,
+    roll_up_chats,
+    roll_up_days,
+    roll_up_files,
+    roll_up_hours,
+    roll_up_latencies,
+)
 
 _ALL_COLUMNS = StoredEvent.__struct_fields__
 EVENT_COLUMNS = _ALL_COLUMNS[: _ALL_COLUMNS.index("hour")]
@@ -33,7 +41,19 @@ COPY_STAGING = f"COPY pg_temp.staging ({', '.join(_ALL_COLUMNS)}) FROM STDIN (FO
 # Appending shares an organization's lock; rebuilding its roll-ups takes it alone (metering/store/rebuild.py).
 LOCK_CLASS = 7_041
 ADD_EVENTS = f"INSERT INTO metering_event ({EVENT_LIST}) SELECT {EVENT_LIST} FROM pg_temp.staging WHERE sign = 1"
-ROLL_UPS = tuple(statement("pg_temp.staging") for statement in (roll_up_hours, roll_up_days, roll_up_chats))
+# Statement → the rows it is about; where a write has none of them, it is left out.
+_ABOUT = {
+    roll_up_hours: "",
+    roll_up_days: "",
+    roll_up_chats: "chat IS NOT NULL",
+    roll_up_files: HAS_FILES,
+    roll_up_latencies: HAS_LATENCY,
+}
+ROLL_UPS = tuple(statement("pg_temp.staging") for statement in _ABOUT)
+_ROLL_UP_WHAT_IS_THERE = "\n".join(
+    f"IF EXISTS (SELECT FROM pg_temp.staging WHERE {rows}) THEN {statement}; END IF;" if rows else f"{statement};"
+    for statement, rows in zip(ROLL_UPS, _ABOUT.values(), strict=True)
+)
 
 # Whether the table is there, and whether an earlier append of this transaction left rows in it.
 IS_READY = """
@@ -82,7 +102,7 @@ BEGIN
     END IF;
     {ADD_EVENTS};
     IF FOUND THEN
-        {";".join(ROLL_UPS)};
+        {_ROLL_UP_WHAT_IS_THERE}
     END IF;
 END $$
 """

@@ -120,6 +120,8 @@ ROLL_UPS = {
     "metering_usage_hour": "hour, project_id, api_key_id, model_id, provider_id",
     "metering_usage_day": "kind, day, ref",
     "metering_usage_chat": "month, chat",
+    "metering_usage_file": "month, file, chat",
+    "metering_usage_latency": "day, integration_id, model_id, provider_id, bucket",
 }
 
 

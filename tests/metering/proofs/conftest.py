@@ -47,8 +47,11 @@ def usage(acme: Organization, globex: Organization, website: Project, bob: User)
             provider="openai",
             chat=f"c{n % 3}",
             chat_title=f"Title {n}",
-            detail={"chat_title": f"Title {n}"},
+            detail={"chat_title": f"Title {n}"}
+            | ({"files": [{"id": "f1", "name": "Plan.pdf", "tokens": 40 + n}]} if n % 4 == 0 else {}),
+            integration="slack" if n % 2 else None,
             duration_ms=100,
+            time_to_first_token_ms=20 + n,
         )
         for n in range(60)
     ]

@@ -60,8 +60,11 @@ PLANTED = [
         "UPDATE metering_event SET occurred_at = occurred_at + interval '1 hour' WHERE event_id = 'e7'",
         {"keys", "hours"},
     ),
-    ("UPDATE metering_event SET superseded_by = NULL WHERE event_id = 'e1'", {"hours", "days", "chats", "queries"}),
-    ("DELETE FROM metering_event WHERE event_id = 'e7'", {"keys", "hours", "days", "chats", "queries"}),
+    (
+        "UPDATE metering_event SET superseded_by = NULL WHERE event_id = 'e1'",
+        {"hours", "days", "chats", "latencies", "queries"},
+    ),
+    ("DELETE FROM metering_event WHERE event_id = 'e7'", {"keys", "hours", "days", "chats", "latencies", "queries"}),
     ("DELETE FROM metering_event_key WHERE key = (SELECT key FROM metering_event WHERE event_id = 'e7')", {"keys"}),
     (
         "UPDATE metering_usage_hour SET output = output - 1 WHERE hour = '2026-11-01T06:00Z'",
@@ -85,6 +88,16 @@ PLANTED = [
     ("UPDATE metering_usage_chat SET title = 'Another' WHERE chat = 'c2'", {"chats"}),
     ("UPDATE metering_usage_chat SET last_at = last_at + interval '1 second' WHERE chat = 'c2'", {"chats"}),
     ("DELETE FROM metering_usage_chat WHERE chat = 'c2'", {"chats", "queries"}),
+    (
+        "UPDATE metering_usage_file SET file_cost_nanos = file_cost_nanos + 1 WHERE file = 'f1' AND chat = 'c0'",
+        {"files"},
+    ),
+    ("UPDATE metering_usage_file SET requests = requests + 1 WHERE file = ''", {"files"}),
+    ("DELETE FROM metering_usage_file WHERE file = 'f1' AND chat = 'c2'", {"files"}),
+    (
+        "DELETE FROM metering_usage_latency WHERE day = '2026-11-05' AND durations > 0 AND integration_id = 0",
+        {"latencies"},
+    ),
 ]
 
 
@@ -105,6 +118,8 @@ def test_rows_that_are_too_many_are_found(acme: Organization, usage: None) -> No
             ("metering_usage_hour", "project_id", "4711"),
             ("metering_usage_day", "ref", "4711"),
             ("metering_usage_chat", "chat", "'ghost'"),
+            ("metering_usage_file", "file", "'ghost'"),
+            ("metering_usage_latency", "bucket", "200"),
         ):
             cursor.execute(
                 "SELECT column_name FROM information_schema.columns WHERE table_name = %s ORDER BY ordinal_position",
@@ -120,7 +135,7 @@ def test_rows_that_are_too_many_are_found(acme: Organization, usage: None) -> No
             " FROM metering_event_key LIMIT 1"
         )
     found = failing(acme)
-    assert {"hours": 1, "days": 1, "chats": 1, "keys": 1}.items() <= found.items()
+    assert {"hours": 1, "days": 1, "chats": 1, "files": 1, "latencies": 1, "keys": 1}.items() <= found.items()
 
 
 def test_a_difference_says_exactly_where(acme: Organization, usage: None) -> None:
@@ -203,6 +218,8 @@ def test_a_rebuild_mends_and_says_what_it_mended(acme: Organization, usage: None
         "metering_usage_hour": (0, 0, 0),
         "metering_usage_day": (0, 0, 1),
         "metering_usage_chat": (1, 0, 0),
+        "metering_usage_file": (0, 0, 0),
+        "metering_usage_latency": (0, 0, 0),
     }
     assert failing(acme) == {}
     out = StringIO()

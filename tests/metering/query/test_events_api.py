@@ -153,6 +153,8 @@ def test_filters(acme: Organization, acme_api: Client) -> None:
         ("/v1/chats/no-such", {}, 404, None),
         ("/v1/chats/%00", {}, 404, None),
         ("/v1/chats", {"cursor": "WzEsMl0"}, 422, "cursor"),
+        ("/v1/chats", {"order_by": "title"}, 422, "order_by"),
+        ("/v1/chats", {"q": "x" * 201}, 422, "q"),
     ],
 )
 def test_refusals(acme_api: Client, path: str, given: dict[str, str], status: int, param: str | None) -> None:
@@ -200,6 +202,16 @@ def test_chats(acme: Organization, acme_api: Client) -> None:
     assert [(row["id"], row["title"], row["requests"]) for row in rows] == [("old", "Second", 2), ("other", None, 1)]
     assert rows == pages(acme_api, "/v1/chats", api_key="none")
     assert [row["id"] for row in pages(acme_api, "/v1/chats", to="2025-03-31")] == ["other"]
+    write(acme.id, [make_event("more", NOON, chat="other", usage=Usage(input=500))])
+    for given, expected in (
+        ({"order_by": "-total_tokens"}, ["other", "old"]),
+        ({"order_by": "total_tokens"}, ["old", "other"]),
+        ({"order_by": "last_at"}, ["other", "old"]),
+        ({"q": "second"}, ["old"]),
+        ({"q": "oth"}, ["other"]),
+        ({"q": "first"}, []),
+    ):
+        assert [row["id"] for row in pages(acme_api, "/v1/chats", limit=1, **given)] == expected, given
     chat = acme_api.get("/v1/chats/old").json()
     assert chat["total_tokens"] == 2 * SOME_USAGE.total_tokens
     assert [row["message"] for row in chat["messages"]] == ["m2", None]

@@ -15,7 +15,7 @@ from openapi_spec_validator import validate
 
 from metering import edge
 from metering.ingest import description as doors
-from metering.query import event_schemas, examples, openapi
+from metering.query import event_schemas, examples, file_schemas, openapi
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +38,7 @@ def test_it_has_the_edges_routes(description: dict[str, Any]) -> None:
 
 def test_reading_has_summaries_examples_and_refusals(description: dict[str, Any]) -> None:
     for path, operations in description["paths"].items():
-        if not re.match(r"/(v1/(usage|events|chats)|api/usage)", path):
+        if not re.match(r"/(v1/(usage|events|chats|files)|api/usage)", path):
             continue
         for operation in operations.values():
             assert operation["summary"], path
@@ -61,6 +61,8 @@ def test_reading_has_summaries_examples_and_refusals(description: dict[str, Any]
         ("Receipt", event_schemas.RECEIPT),
         ("ChatPage", event_schemas.CHAT_PAGE),
         ("ChatDetail", event_schemas.CHAT_DETAIL),
+        ("FilePage", file_schemas.FILE_PAGE),
+        ("FileDetail", file_schemas.FILE_DETAIL),
         ("SentEventDocument", doors.PATHS["/v1/events"]["post"]["requestBody"]["content"]["application/json"][
             "examples"]["Event"]["value"]),
         ("SentEventsAnswer", doors._STORED_EXAMPLE),
@@ -98,6 +100,8 @@ def test_answers_are_what_is_described(acme_api: Client, description: dict[str, 
         ("/v1/events/one/receipt", "Receipt"),
         ("/v1/chats", "ChatPage"),
         ("/v1/chats/c1", "ChatDetail"),
+        ("/v1/files", "FilePage"),
+        ("/v1/files/f1", "FileDetail"),
     ):
         response = acme_api.get(path)
         assert response.status_code == 200, response.content

@@ -37,6 +37,20 @@ SPOTS = [
 moments = st.builds(
     lambda spot, minutes: spot + dt.timedelta(minutes=minutes), st.sampled_from(SPOTS), st.integers(-900, 900)
 )
+files = st.lists(
+    st.builds(
+        lambda file, name, size, tokens: {
+            key: value
+            for key, value in (("id", file), ("name", name), ("size_bytes", size), ("tokens", tokens))
+            if value is not None
+        },
+        st.sampled_from(["f1", "f2", "f3"]),
+        st.sampled_from([None, "a.pdf", "b.pdf"]),
+        st.one_of(st.none(), st.integers(0, 2**40)),
+        st.one_of(st.none(), st.integers(0, 2**31 - 1)),
+    ),
+    max_size=3,
+)
 documents = st.builds(
     event,
     event_id=st.integers(0, 400).map(lambda n: f"e{n}"),
@@ -46,7 +60,11 @@ documents = st.builds(
     chat=st.sampled_from([None, {"id": "c1"}, {"id": "c1", "title": "A"}, {"id": "c1", "title": "B"}, {"id": "c2"}]),
     status=st.sampled_from(["ok", "ok", "error"]),
     usage=st.one_of(st.none(), st.builds(usage, st.integers(0, 2**30), st.integers(0, 2**30))),
+    integration=st.sampled_from([None, "slack"]),
+    files=st.one_of(st.none(), files),
+    message=st.sampled_from([None, {"input_parts": {"files": 300}}]),
     duration_ms=st.one_of(st.none(), st.integers(0, 10_000)),
+    time_to_first_token_ms=st.one_of(st.none(), st.integers(0, 2**31 - 1)),
     supersedes=st.one_of(st.none(), st.none(), st.integers(0, 400).map(lambda n: f"e{n}")),
 )
 
