@@ -6,9 +6,11 @@ from collections.abc import Callable
 from typing import Any, cast
 from urllib.parse import urlsplit
 
+from django.conf import settings
 from django.contrib.auth.views import redirect_to_login
 from django.http import Http404, HttpRequest, HttpResponseBase
 from django.template.response import SimpleTemplateResponse
+from django.utils.crypto import salted_hmac
 from django_htmx.http import HttpResponseClientRedirect
 
 from accounts.audit import Actor
@@ -56,6 +58,40 @@ class OrganizationMiddleware:
         except ApiError as refusal:
             return refused(request, refusal)
         return response
+
+
+class OwnerMiddleware:
+    """Says on each page whose it is, by a word that means nothing elsewhere.
+
+    A browser that keeps copies for when it is offline (static/js/offline/worker.js) tells by it that somebody else is
+    here now, or the same person in another organization or role, and throws the copies away. Pages of no organization
+    say nothing, unless nobody is logged in.
+    """
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        response = self.get_response(request)
+        if response.headers.get("Content-Type", "").startswith("text/html"):
+            owner = _owner(request)
+            if owner is not None:
+                response.headers["X-Tokenledger-Owner"] = owner
+        return response
+
+
+def _owner(request: HttpRequest) -> str | None:
+    membership: Membership | None = getattr(request, "membership", None)
+    if membership is not None:
+        return owner_of(membership)
+    is_somebody = settings.SESSION_COOKIE_NAME in request.COOKIES and request.user.is_authenticated
+    return None if is_somebody else "nobody"
+
+
+def owner_of(membership: Membership) -> str:
+    """The word for a person in an organization, in their present role."""
+    said = f"{membership.user_id}:{membership.organization_id}:{membership.role}"
+    return salted_hmac("tokenledger.owner", said, algorithm="sha256").hexdigest()[:32]
 
 
 def membership_in(user: User, slug: str) -> Membership | None:

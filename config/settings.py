@@ -55,6 +55,7 @@ CONTENT_SECURITY_POLICY = {
         "font-src": [SELF],
         "connect-src": [SELF],
         "manifest-src": [SELF],
+        "worker-src": [SELF],
         # Browsers hold redirects after a form to this list too, and social log-in begins with a form.
         "form-action": [SELF, *_LOGIN_ORIGINS],
         "base-uri": [NONE],
@@ -114,6 +115,7 @@ MIDDLEWARE = [
     "django_htmx.middleware.HtmxMiddleware",
     "allauth.account.middleware.AccountMiddleware",
     "allauth.usersessions.middleware.UserSessionsMiddleware",
+    "accounts.middleware.OwnerMiddleware",
     "accounts.middleware.OrganizationMiddleware",
 ]
 TEMPLATES = [

@@ -15,7 +15,7 @@ from metering.query.latest import latest_event_at
 from metering.query.run import UsageResult, UsageRow
 from reports.bounds import limit_rows, standings, urgent
 from reports.examples import CURL_EVENT, REST_OF_KEY, fill
-from reports.page import UsagePage
+from reports.live.page import LivePage
 from reports.parts import earlier_rows, summary, time_series
 from reports.position import position
 from reports.stacks import name_of
@@ -30,11 +30,12 @@ BREAKDOWNS = (
 )
 
 
-class Overview(UsagePage, frozen=True, kw_only=True):
+class Overview(LivePage, frozen=True, kw_only=True):
     """Where a person lands: on the organization's usage, or without the right to see it on their own."""
 
     url_name = "reports:overview"
     template = "reports/overview.html"
+    body_template = "reports/_overview_body.html"
     title = "Overview"
 
     def context(self) -> dict[str, Any]:
@@ -67,19 +68,8 @@ class Overview(UsagePage, frozen=True, kw_only=True):
     # ── Parts ──
 
     def head(self) -> dict[str, Any]:
-        head = super().head() | {"live": self._live()}
+        head = super().head() | {"live": self.live}
         return head if not self.fixed or self.team else head | {"title": "Your usage"}
-
-    def _live(self) -> dict[str, str] | None:
-        """Where the figures' changes come from, while there may be any."""
-        chosen = self.chosen
-        if not chosen.range.start <= self.now < chosen.range.end:
-            return None
-        stream, poll = (
-            chosen.url(reverse(f"reports:overview-{name}", args=[self.organization.slug]))
-            for name in ("stream", "live")
-        )
-        return {"stream_url": stream, "poll_url": poll}
 
     def _models(self, models: UsageResult) -> dict[str, Any]:
         total = models.totals.total_tokens

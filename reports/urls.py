@@ -1,9 +1,16 @@
 from django.urls import path
 
-from reports import calls, chats, connect, model_analytics, usage, views
+from reports import calls, chats, connect, installed, model_analytics, usage, views
 
 app_name = "reports"
 urlpatterns = [
+    path("manifest.webmanifest", installed.manifest, name="manifest"),
+    path("sw.js", installed.worker, name="worker"),
+    path("offline", installed.offline, name="offline"),
+    path("start", installed.start, name="start"),
+    path("o/<slug:organization>/quick", installed.quick, name="quick"),
+    path("o/<slug:organization>/quick/live", installed.quick_live, name="quick-live"),
+    path("o/<slug:organization>/quick/stream", installed.quick_stream, name="quick-stream"),
     path("o/<slug:organization>/overview", views.overview, name="overview"),
     path("o/<slug:organization>/overview/series.csv", views.series_csv, name="series"),
     path("o/<slug:organization>/overview/recount", views.recount, name="recount"),

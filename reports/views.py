@@ -25,6 +25,7 @@ from metering.query.spec import TEXT_DIMENSIONS
 from reports.calls import Calls
 from reports.chats import Chats
 from reports.filters import dimension_label
+from reports.installed import kept_offline
 from reports.live.reading import live_body
 from reports.model_analytics import Models
 from reports.overview import Overview
@@ -51,6 +52,7 @@ PAGES: dict[str, type[UsagePage]] = {
 
 @require_GET
 @sees_usage
+@kept_offline
 def overview(request: OrganizationRequest) -> HttpResponseBase:
     return show(request, Overview)
 

@@ -126,6 +126,14 @@ ROWS: list[Row] = [
     Page("accounts:audit", MANAGERS),
     Page("accounts:audit-export", MANAGERS),
     # ── reports: pages ──
+    # The application itself is everybody's; `start` leads on to a page that is not.
+    Everybody("reports:manifest"),
+    Everybody("reports:worker"),
+    Everybody("reports:offline"),
+    Everybody("reports:start", 302),
+    Page("reports:quick"),
+    Page("reports:quick-live"),
+    Page("reports:quick-stream", ok=204),
     Page("reports:overview"),
     Page("reports:overview-live"),
     Page("reports:overview-stream", ok=204),

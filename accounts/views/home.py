@@ -32,11 +32,10 @@ def home(request: HttpRequest) -> HttpResponse:
     """To the organization looked at last, or to the first; to the founding page without any."""
     if invitation_link.invitation_of(request) is not None:
         return redirect("accounts:invitation", request.session[invitation_link.SESSION_KEY])
-    slugs = [membership.organization.slug for membership in memberships_of(_person(request))]
-    if not slugs:
+    slug = last_organization(request)
+    if slug is None:
         return redirect("operator:overview" if _person(request).is_operator else "accounts:organization-create")
-    last = request.session.get(SESSION_KEY)
-    return redirect(overview_of(last if last in slugs else slugs[0]))
+    return redirect(overview_of(slug))
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -104,6 +103,13 @@ def memberships_of(user: User) -> QuerySet[Membership] | list[Membership]:
     with unscoped("a person's own organizations"):
         rows = Membership.objects.filter(user=user, ended_at=None).select_related("organization")
         return list(rows.order_by("organization__name", "pk"))
+
+
+def last_organization(request: HttpRequest) -> str | None:
+    """The organization looked at last, or the first; None without any."""
+    slugs = [membership.organization.slug for membership in memberships_of(_person(request))]
+    last = request.session.get(SESSION_KEY)
+    return last if last in slugs else next(iter(slugs), None)
 
 
 def overview_of(slug: str) -> str:

@@ -19,10 +19,14 @@ from accounts.sessions import person_of
 from core.errors import ApiError
 from core.tenancy import organization_scope
 from metering.query.ranges import Span, named_range
+from reports.live.page import LivePage
 from reports.overview import Overview
+from reports.quick import Quick
 
 # How often the mere passing of time is worth showing: the shortest interval of a chart.
 TICK = dt.timedelta(minutes=15)
+# Pages that move, by their word in the address.
+PLACES: dict[str, type[LivePage]] = {"overview": Overview, "quick": Quick}
 
 
 class Watch(msgspec.Struct, frozen=True):
@@ -31,6 +35,7 @@ class Watch(msgspec.Struct, frozen=True):
     `filters` are those that hold after the role had its say, `query` is the address they were chosen with.
     """
 
+    place: str
     organization_id: int
     role: Role
     filters: tuple[tuple[str, tuple[Any, ...]], ...]
@@ -54,8 +59,8 @@ class Frame(msgspec.Struct, frozen=True):
     body: bytes
 
 
-def admit(session_key: str, slug: str, query: str) -> Watcher:
-    """Who watches the overview of `query`, under the conditions of the page.
+def admit(session_key: str, slug: str, place: str, query: str) -> Watcher:
+    """Who watches the view `query` of a page, under the conditions of the page.
 
     Raises ApiError: 401 without a session, 404 for strangers, 403 without the right, 422 for what is no view.
     """
@@ -68,7 +73,8 @@ def admit(session_key: str, slug: str, query: str) -> Watcher:
     if not (may(membership.role, Right.SEE_USAGE) or may(membership.role, Right.SEE_OWN_USAGE)):
         raise ApiError(403, "forbidden", "Your role does not open this.")
     with organization_scope(membership.organization_id):
-        return Watcher(user.pk, membership, _watch_of(_page(membership, membership.organization, query), query))
+        page = _page(membership, membership.organization, place, query)
+        return Watcher(user.pk, membership, _watch_of(page, query))
 
 
 def read(watcher: Watcher, known: Frame | None) -> Frame | None:
@@ -76,7 +82,7 @@ def read(watcher: Watcher, known: Frame | None) -> Frame | None:
     watch = watcher.watch
     with organization_scope(watch.organization_id):
         organization = Organization.objects.get(pk=watch.organization_id)
-        page = _page(watcher.membership, organization, watch.query)
+        page = _page(watcher.membership, organization, watch.place, watch.query)
         if _watch_of(page, watch.query) != watch:
             raise ApiError(403, "changed", "What this person may see has changed.")
         standing = _standing(page)
@@ -85,33 +91,33 @@ def read(watcher: Watcher, known: Frame | None) -> Frame | None:
         return _frame(page, standing)
 
 
-def live_body(page: Overview) -> dict[str, str]:
+def live_body(page: LivePage) -> dict[str, str]:
     """What moves on the page, as it looks now. Empty before the first event."""
     context = page.context()
     if "empty" in context:
         return {}
-    html = render_to_string("reports/_overview_body.html", context | {"is_live": True})
+    html = render_to_string(page.body_template, context | {"is_live": True})
     return {"html": re.sub(r"\s*\n\s*", "\n", html), "subtitle": context["page"]["subtitle"]}
 
 
-def _frame(page: Overview, standing: object) -> Frame:
+def _frame(page: LivePage, standing: object) -> Frame:
     body = msgspec.json.encode(live_body(page))
     return Frame(standing, hashlib.blake2b(body, digest_size=12).hexdigest(), body)
 
 
-def _page(membership: Membership, organization: Organization, query: str) -> Overview:
+def _page(membership: Membership, organization: Organization, place: str, query: str) -> LivePage:
     request = cast("OrganizationRequest", HttpRequest())
     request.GET = QueryDict(query)
     request.organization, request.membership, request.role = organization, membership, Role(membership.role)
-    return Overview.of(request)
+    return PLACES[place].of(request)
 
 
-def _watch_of(page: Overview, query: str) -> Watch:
+def _watch_of(page: LivePage, query: str) -> Watch:
     filters = tuple(sorted(page.chosen.filters.items()))
-    return Watch(page.organization.pk, Role(page.membership.role), filters, page.fixed, query)
+    return Watch(page.place, page.organization.pk, Role(page.membership.role), filters, page.fixed, query)
 
 
-def _standing(page: Overview) -> object:
+def _standing(page: LivePage) -> object:
     """All figures of a page follow from these, as far as its own events make them; the rest is the clock's."""
     month = named_range("month", page.chosen.zone, page.now)
     tick = page.now.timestamp() // TICK.total_seconds()

@@ -27,12 +27,12 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from core.errors import ApiError, error_body
 from core.requests import request_id
 from reports.live.feeds import Feed, Feeds
-from reports.live.reading import Watcher, admit
+from reports.live.reading import PLACES, Watcher, admit
 
 logger = structlog.get_logger(__name__)
 
-# `reports:overview-stream`; where it reaches Django there is no stream.
-_ADDRESS = re.compile(r"/o/([-a-zA-Z0-9_]+)/overview/stream")
+# `reports:overview-stream` and its like; where they reach Django there is no stream.
+_ADDRESS = re.compile(rf"/o/([-a-zA-Z0-9_]+)/({'|'.join(PLACES)})/stream")
 MOST_STREAMS = 1_000
 MOST_STREAMS_OF_A_PERSON = 20
 # A proxy gives up on what says nothing for a minute.
@@ -62,48 +62,46 @@ class LiveStreams:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
             await self._live(scope, receive, send)
-        elif scope["type"] == "http" and (found := _ADDRESS.fullmatch(scope["path"])):
-            await self._answer(found[1], scope, receive, send)
+        elif scope["type"] == "http" and self.serves(scope["path"]):
+            await self._answer(scope, receive, send)
         else:
             await self._rest(scope, receive, send)
 
     # ── Streams ──
 
-    async def _answer(self, slug: str, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
         own_id = request_id(request.headers.get("x-request-id"))
         feeds = self._feeds = self._feeds or Feeds()
         try:
-            watcher = await self._admit(feeds, request, slug)
+            watcher = await self._admit(feeds, request)
         except ApiError as error:
             refusal = _refusal(error, own_id)
         except Exception:
             logger.exception("live_stream_failed", request_id=own_id)
             refusal = _refusal(ApiError(503, "storage_unavailable", "Try again shortly.", retry_after=2), own_id)
         else:
-            await self._stream(feeds, watcher, slug, request, own_id, send)
+            await self._stream(feeds, watcher, request, own_id, send)
             return
         await refusal(scope, receive, send)
 
-    async def _admit(self, feeds: Feeds, request: Request, slug: str) -> Watcher:
+    async def _admit(self, feeds: Feeds, request: Request) -> Watcher:
         if request.method != "GET":
             raise ApiError(
                 405, "method_not_allowed", "This address does not take that method.", headers={"Allow": "GET"}
             )
-        watcher = await feeds.threads.run(admit, *_asked(request, slug))
+        watcher = await feeds.threads.run(admit, *_asked(request))
         if feeds.has_ended:
             raise ApiError(503, "stopping", "This server is about to stop. Try again shortly.", retry_after=2)
         if self._open.total() >= MOST_STREAMS or self._open[watcher.user_id] >= MOST_STREAMS_OF_A_PERSON:
             raise ApiError(429, "too_many_streams", "Too many pages are open. Ask from time to time.", retry_after=30)
         return watcher
 
-    async def _stream(
-        self, feeds: Feeds, watcher: Watcher, slug: str, request: Request, own_id: str, send: Send
-    ) -> None:
+    async def _stream(self, feeds: Feeds, watcher: Watcher, request: Request, own_id: str, send: Send) -> None:
         self._open[watcher.user_id] += 1
         try:
             async with feeds.watching(watcher) as feed:
-                events = _events(feeds, feed, watcher, request, slug)
+                events = _events(feeds, feed, watcher, request)
                 response = StreamingResponse(
                     events, 200, HEADERS | {"X-Request-Id": own_id}, media_type="text/event-stream"
                 )
@@ -147,11 +145,13 @@ class LiveStreams:
             self._feeds.end()
 
 
-def _asked(request: Request, slug: str) -> tuple[str, str, str]:
-    return request.cookies.get(settings.SESSION_COOKIE_NAME, ""), slug, request.url.query
+def _asked(request: Request) -> tuple[str, str, str, str]:
+    """Session, organization, page and view: what `admit` takes."""
+    slug, place = _ADDRESS.fullmatch(request.url.path).groups()  # type: ignore[union-attr]
+    return request.cookies.get(settings.SESSION_COOKIE_NAME, ""), slug, place, request.url.query
 
 
-async def _events(feeds: Feeds, feed: Feed, watcher: Watcher, request: Request, slug: str) -> AsyncIterator[bytes]:
+async def _events(feeds: Feeds, feed: Feed, watcher: Watcher, request: Request) -> AsyncIterator[bytes]:
     """Each frame the browser does not have, a comment when there is none for long, until the person may no more."""
     yield f"retry: {RETRY_MILLISECONDS}\n\n".encode()
     number = 0
@@ -164,7 +164,7 @@ async def _events(feeds: Feeds, feed: Feed, watcher: Watcher, request: Request, 
         except TimeoutError:
             yield b": still here\n\n"
         if time.monotonic() >= check_at:
-            if not await _still_holds(feeds, watcher, request, slug):
+            if not await _still_holds(feeds, watcher, request):
                 return
             check_at = _next_check()
         if feed.number > number and feed.frame is not None and not feed.has_ended:
@@ -179,9 +179,9 @@ def _next_check() -> float:
     return time.monotonic() + CHECK_SECONDS * random.uniform(0.8, 1.0)  # noqa: S311
 
 
-async def _still_holds(feeds: Feeds, watcher: Watcher, request: Request, slug: str) -> bool:
+async def _still_holds(feeds: Feeds, watcher: Watcher, request: Request) -> bool:
     try:
-        found = await feeds.threads.run(admit, *_asked(request, slug))
+        found = await feeds.threads.run(admit, *_asked(request))
     except ApiError:
         return False
     except Exception:

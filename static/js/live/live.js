@@ -23,6 +23,7 @@
     reconnecting: ["is-stale", "Reconnecting"],
     asking: ["is-stale", "Every 10 s"],
     paused: ["is-off", "Paused"],
+    offline: ["is-off", "Offline"],
   };
   const say = (name) => {
     const [dot, word] = states[name];
@@ -40,7 +41,8 @@
     root.dispatchEvent(new CustomEvent("tl:figures", { bubbles: true }));
     // a recount reads every event: once the figures stand still, and not in all open pages at once
     clearTimeout(quiet);
-    quiet = setTimeout(() => window.htmx.trigger(".tl-proof", "quiet"), STILL * (1 + 2 * Math.random()));
+    const proof = root.querySelector(".tl-proof");
+    if (proof) quiet = setTimeout(() => window.htmx.trigger(proof, "quiet"), STILL * (1 + 2 * Math.random()));
     const words = root.querySelector("[data-live-words]")?.textContent.trim();
     if (words && Date.now() - saidAt >= SAY) {
       said.textContent = words;
@@ -88,6 +90,8 @@
     every(ASK_BESIDE, ask);
   };
   const look = () => {
+    // a copy that was kept: it is loaded anew when there is a connection (offline.js)
+    if (document.documentElement.dataset.keptAt) return say("offline");
     if (document.hidden) {
       stop();
       say("paused");
