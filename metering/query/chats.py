@@ -12,10 +12,10 @@ import msgspec
 from django.db import connection
 
 from core.pagination import decode_cursor, encode_cursor
+from metering.query.event_sql import Filters, Statement, Wanted, event_conditions
 from metering.query.labels import GroupValue, name_refs, resolve_filters
 from metering.query.metrics import METRICS, Figures
 from metering.query.spec import FilterValue, refusal
-from metering.query.sql import Filters, Statement, Wanted, event_conditions
 from metering.store.file_shares import FILES
 from metering.store.rollups import MEASURES
 

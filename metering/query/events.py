@@ -20,9 +20,9 @@ from metering.pipeline import event_key
 from metering.pricing.rate import Pricing
 from metering.pricing.receipt import RatedCall, Receipt, make_receipt
 from metering.pricing.versions import load_versions
+from metering.query.event_sql import Statement, event_conditions
 from metering.query.labels import GroupValue, name_refs, resolve_filters
 from metering.query.spec import FilterValue
-from metering.query.sql import Statement, event_conditions
 
 _REFERENCES = tuple(dimension.column for dimension in DIMENSIONS.values())
 _USAGE = (*BUCKETS, "web_searches", "images", "media_ms")

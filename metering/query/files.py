@@ -21,11 +21,11 @@ from core.money import usd_text
 from core.pagination import decode_cursor, encode_cursor
 from core.periods import day_start, local_day, month_start, next_month
 from metering.ingest.document import FUTURE_TOLERANCE
+from metering.query.event_sql import Filters, Statement, event_conditions
 from metering.query.labels import chat_titles, resolve_filters
 from metering.query.metrics import METRICS, Figures, Written, instant_text, written
 from metering.query.run import LedgerMovedError, ledger_zone
 from metering.query.spec import FilterValue, refusal
-from metering.query.sql import Filters, Statement, event_conditions
 from metering.store.file_shares import ANY_FILE
 from metering.store.rollups import FILE_KEYS, FILE_MEASURES, FILE_VALUES, MEASURES, sum_files
 
@@ -211,7 +211,7 @@ def _ask(
         uses = _uses(organization_id, start, end, resolved, ledger or ZoneInfo("UTC"))
         with connection.cursor() as database:
             database.execute(f"WITH uses AS MATERIALIZED ({uses.sql}) {asked.sql}", [*uses.params, *asked.params])
-            rows = database.fetchall()
+            rows: list[tuple[Any, ...]] = database.fetchall()
         # A rebuild in between kept the months in another zone.
         if ledger_zone(organization_id) == ledger:
             return rows
@@ -287,7 +287,8 @@ def _figures(sums: Any) -> tuple[Figures, Shares]:
 
 def _row(row: tuple[Any, ...]) -> FileRow:
     figures, shares = _figures(row[3:_FILE])
-    return FileRow(*row[_FILE:], row[2], figures, shares)
+    file, name, size_bytes, tokens, first_at, last_at = row[_FILE:]
+    return FileRow(file, name, size_bytes, tokens, first_at, last_at, row[2], figures, shares)
 
 
 def _read_text(value: Any) -> str:

@@ -15,9 +15,9 @@ from django.db.models.functions import Lower
 from accounts.models import APIKey, Department, Membership, Project, Team
 from metering.dimensions import DIMENSIONS, Kind
 from metering.models import Label
+from metering.query.event_sql import Filters, Wanted
 from metering.query.rate_parts import PRICE, RATE_PARTS
 from metering.query.spec import FilterValue, is_text, refusal
-from metering.query.sql import Filters, Wanted
 
 SLOTS = 10
 _LARGEST_ID = 2**31 - 1

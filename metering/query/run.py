@@ -16,11 +16,12 @@ from django.db import connection
 from core.errors import ApiError
 from core.pagination import decode_cursor, encode_cursor
 from core.tenancy import ScopeError, current_organization_id, organization_scope
+from metering.query.event_sql import Statement
 from metering.query.labels import GroupValue, name_refs, name_texts, resolve_filters
 from metering.query.metrics import MEASURE_FIELDS, Coverage, Figures
 from metering.query.plan import EVERY_SOURCE, Plan, Source, plan
 from metering.query.spec import UsageQuery, is_text
-from metering.query.sql import SortKey, Statement, sort_keys, ungrouped, usage_statement
+from metering.query.sql import SortKey, sort_keys, ungrouped, usage_statement
 
 _ATTEMPTS = 3
 

@@ -9,13 +9,14 @@ tables in this module and from metering/; everything a caller gave is a paramete
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 
 from core.periods import local_day, next_month
 from metering.dimensions import DIMENSIONS, Kind
+from metering.query.event_sql import Filters, Statement, by_file, event_column, event_conditions, number_of_bucket
 from metering.query.metrics import METRICS
 from metering.query.plan import Piece, Plan, Source
 from metering.query.rate_parts import (
@@ -30,27 +31,10 @@ from metering.query.rate_parts import (
     above_sql,
     time_sql,
 )
-from metering.query.spec import TAG, UsageQuery, is_text
-from metering.store.file_shares import FILES, HAS_FILES
+from metering.query.spec import UsageQuery, is_text
 from metering.store.rollups import MEASURES
 
 _NAMES = tuple(MEASURES)
-
-
-class Wanted(msgspec.Struct, frozen=True):
-    """A filter with its values resolved: references (0 is none), or texts and whether none is wanted too."""
-
-    refs: tuple[int, ...] = ()
-    texts: tuple[str, ...] = ()
-    with_none: bool = False
-
-
-Filters = Mapping[str, Wanted]
-
-
-class Statement(msgspec.Struct):
-    sql: str
-    params: list[Any]
 
 
 def usage_statement(
@@ -135,13 +119,6 @@ def _parts(piece: Piece, query: UsageQuery, plan: Plan, filters: Filters) -> lis
     return [_event_part(piece, query, plan, filters)]
 
 
-def _bucket(column: str, cast: str, starts: Sequence[Any]) -> Statement:
-    """The number of the bucket a row is in, found by binary search among boundaries made in Python."""
-    if len(starts) == 1:
-        return Statement("1", [])
-    return Statement(f"width_bucket({column}, %s::{cast}[])", [list(starts)])
-
-
 def _sum(
     table: str,
     bucket: Statement,
@@ -186,7 +163,7 @@ def _day_part(piece: Piece, query: UsageQuery, plan: Plan, filters: Filters) -> 
     if dimension and dimension in filters:
         where.append(Statement("ref = ANY(%s)", [list(filters[dimension].refs)]))
     groups = [Statement("ref", [])] if query.group_by else []
-    bucket = _bucket("day", "date", _day_starts(plan))
+    bucket = number_of_bucket("day", "date", _day_starts(plan))
     is_alone = query.interval == "day" and (bool(groups) or dimension is None)
     return _sum("metering_usage_day", bucket, groups, _NAMES, where, is_alone=is_alone)
 
@@ -198,7 +175,7 @@ def _hour_part(piece: Piece, query: UsageQuery, plan: Plan, filters: Filters) ->
         *(Statement(f"{DIMENSIONS[name].column} = ANY(%s)", [list(w.refs)]) for name, w in filters.items()),
     ]
     groups = [Statement(DIMENSIONS[name].column, []) for name in query.group_by]
-    return _sum("metering_usage_hour", _bucket("hour", "timestamptz", plan.starts), groups, _NAMES, where)
+    return _sum("metering_usage_hour", number_of_bucket("hour", "timestamptz", plan.starts), groups, _NAMES, where)
 
 
 def _by_chat(piece: Piece, query: UsageQuery, plan: Plan, filters: Filters) -> Statement:
@@ -246,7 +223,7 @@ def _chats(piece: Piece, query: UsageQuery, plan: Plan, texts: Sequence[str] | N
     where = [Statement("organization_id = %s AND month >= %s AND month < %s", [query.organization_id, first, last])]
     if texts is not None:
         where.append(Statement("chat = ANY(%s)", [list(texts)]))
-    bucket = _bucket("month", "date", _day_starts(plan))
+    bucket = number_of_bucket("month", "date", _day_starts(plan))
     groups = [Statement("chat", [])] if query.group_by else []
     is_alone = bool(groups) and (query.interval == "month" or next_month(first) == last)
     return _sum("metering_usage_chat", bucket, groups, _NAMES, where, is_alone=is_alone)
@@ -256,7 +233,7 @@ def _day_total(piece: Piece, query: UsageQuery, plan: Plan) -> Statement:
     where = Statement(
         "organization_id = %s AND kind = 0 AND day >= %s AND day < %s", [query.organization_id, *_days(piece, plan)]
     )
-    return _sum("metering_usage_day", _bucket("day", "date", _day_starts(plan)), [], _NAMES, [where])
+    return _sum("metering_usage_day", number_of_bucket("day", "date", _day_starts(plan)), [], _NAMES, [where])
 
 
 def _event_part(piece: Piece, query: UsageQuery, plan: Plan, filters: Filters) -> Statement:
@@ -264,16 +241,16 @@ def _event_part(piece: Piece, query: UsageQuery, plan: Plan, filters: Filters) -
     groups = []
     for name in query.group_by:
         if name == "file":
-            table = _by_file(filters.get("file"))
+            table = by_file(filters.get("file"))
             groups.append(Statement("file", []))
         else:
-            groups.append(_rate_column(name, query) if name in RATE_PARTS else _event_column(name))
+            groups.append(_rate_column(name, query) if name in RATE_PARTS else event_column(name))
     where = [
         Statement("organization_id = %s AND superseded_by IS NULL", [query.organization_id]),
         Statement("occurred_at >= %s AND occurred_at < %s", [piece.start, piece.end]),
         *event_conditions(filters),
     ]
-    bucket = _bucket("occurred_at", "timestamptz", plan.starts)
+    bucket = number_of_bucket("occurred_at", "timestamptz", plan.starts)
     summed = _sum(table.sql, bucket, groups, list(MEASURES.values()), where)
     before = [param for part in (bucket, *groups) for param in part.params]
     return Statement(summed.sql, before + table.params + summed.params[len(before) :])
@@ -288,59 +265,6 @@ def _rate_column(name: str, query: UsageQuery) -> Statement:
         TIME: time_sql(query.times),
     }
     return Statement(expressions[name], [])
-
-
-def _event_column(name: str) -> Statement:
-    if name.startswith(TAG):
-        return Statement("(tags ->> %s)", [name.removeprefix(TAG)])
-    return Statement(DIMENSIONS[name].column if name in DIMENSIONS else name, [])
-
-
-def _by_file(wanted: Wanted | None) -> Statement:
-    """An event counts for each of its files; one without files once, for none."""
-    only = Statement("", [])
-    if wanted is not None:
-        only = Statement(" AND f ->> 'id' = ANY(%s)", [list(wanted.texts)])
-    return Statement(
-        f"metering_event LEFT JOIN LATERAL (SELECT DISTINCT f ->> 'id' AS file FROM jsonb_array_elements({FILES}) AS f"
-        f" WHERE true{only.sql}) AS files ON true",
-        only.params,
-    )
-
-
-def event_conditions(filters: Filters) -> list[Statement]:
-    """Filters as conditions on one event."""
-    conditions = []
-    for name, wanted in filters.items():
-        if not is_text(name):
-            column = "price_version_id" if name == PRICE else DIMENSIONS[name].column
-            conditions.append(Statement(f"{column} = ANY(%s)", [list(wanted.refs)]))
-            continue
-        alternatives = []
-        if wanted.texts:
-            alternatives.append(_has_text(name, wanted.texts))
-        if wanted.with_none:
-            alternatives.append(_has_none(name))
-        sql = " OR ".join(alternative.sql for alternative in alternatives)
-        conditions.append(Statement(f"({sql})", [param for a in alternatives for param in a.params]))
-    return conditions
-
-
-def _has_text(name: str, texts: Sequence[str]) -> Statement:
-    if name == "file":
-        return Statement(
-            f"({HAS_FILES} AND EXISTS (SELECT FROM jsonb_array_elements({FILES}) AS f WHERE f ->> 'id' = ANY(%s)))",
-            [list(texts)],
-        )
-    column = _event_column(name)
-    return Statement(f"{column.sql} = ANY(%s)", [*column.params, list(texts)])
-
-
-def _has_none(name: str) -> Statement:
-    if name == "file":
-        return Statement(f"coalesce(jsonb_array_length({FILES}), 0) = 0", [])
-    column = _event_column(name)
-    return Statement(f"{column.sql} IS NULL", column.params)
 
 
 # ── Order ──
