@@ -14,6 +14,7 @@ from accounts.permissions import Right, may
 from accounts.views.home import memberships_of
 from reports.filters import carried
 from reports.operator.navigation import area_link, is_operators, operator_shell
+from reports.settings_area import settings_of
 
 
 class Place(msgspec.Struct, frozen=True):
@@ -41,6 +42,7 @@ class Place(msgspec.Struct, frozen=True):
         return any(_is_at(path, reverse(name, args=[slug])) for name in names)
 
 
+SETTINGS = "Settings"
 SEERS = (Right.SEE_USAGE, Right.SEE_OWN_USAGE)
 OVERVIEW = Place("Overview", "reports:overview", "columns-gap", SEERS, is_filtered=True)
 CHATS = Place("Chats", "reports:chats", "chat-left-text", SEERS, is_filtered=True, beside="reports:calls")
@@ -48,24 +50,13 @@ USAGE = Place("Usage", "reports:usage", "bar-chart", SEERS, is_filtered=True)
 MODELS = Place("Models", "reports:models", "cpu", SEERS, is_filtered=True)
 ESTIMATE = Place("Estimate", "metering:estimate", "calculator", (Right.SEE_OWN_USAGE,))
 CONNECT = Place("Connect", "reports:connect", "plug", SEERS)
-KEYS = Place("API keys", "accounts:keys", "key", (Right.SEE_KEYS,), "Keys")
-MEMBERS = Place("Members", "accounts:members", "people", (Right.SEE_MEMBERS,))
 GROUPS: tuple[tuple[str, tuple[Place, ...]], ...] = (
     ("", (OVERVIEW, USAGE, MODELS, CHATS, ESTIMATE)),
-    ("Control", (CONNECT, KEYS, Place("Upstreams", "metering:upstreams", "hdd-stack", (Right.MANAGE_INTEGRATIONS,)))),
-    (
-        "Organization",
-        (
-            MEMBERS,
-            Place("Teams and projects", "accounts:teams", "diagram-3", (Right.SEE_MEMBERS,)),
-            Place("Import", "metering:imports", "upload", (Right.IMPORT_USAGE,)),
-            Place("Integrity", "metering:integrity", "check2-square", (Right.SEE_USAGE,)),
-            Place("Audit log", "accounts:audit", "journal-text", (Right.SEE_AUDIT,)),
-            Place("Settings", "accounts:organization", "gear", (Right.MANAGE_ORGANIZATION,)),
-        ),
-    ),
+    ("Control", (CONNECT,)),
+    # Below its places stands Settings (settings_area.py), which is open to everybody.
+    ("Organization", ()),
 )
-TABS = (OVERVIEW, USAGE, KEYS, MEMBERS)
+TABS = (OVERVIEW, USAGE, MODELS, CHATS)
 
 
 def shell(request: HttpRequest) -> dict[str, Any]:
@@ -94,12 +85,37 @@ def shell(request: HttpRequest) -> dict[str, Any]:
     if current is not None:
         context["organization"] = current.organization
         context["role"] = Role(current.role).label
-        context["nav"] = [
-            {"label": label, "items": items} for label, places in GROUPS if (items := _items(request, current, places))
-        ]
+        settings = settings_of(request, current)
+        context["nav"] = _menu(request, current, settings)
+        context["sections"] = settings
+        context["in_settings"] = any(item["is_current"] for group in settings for item in group["items"])
         context["tabs"] = _items(request, current, TABS)
         context["docs_url"] = reverse("metering-api:docs")
     return {"shell": context}
+
+
+def destinations(request: HttpRequest, membership: Membership) -> list[tuple[str, dict[str, Any]]]:
+    """Every place and section of the settings that this person may open, each with the name of its group."""
+    found = [(label, item) for label, places in GROUPS for item in _items(request, membership, places)]
+    sections = settings_of(request, membership)
+    return found + [(SETTINGS, item) for group in sections for item in group["items"]]
+
+
+def _menu(request: HttpRequest, membership: Membership, settings: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The sidebar's groups, those without a place left out."""
+    groups: list[dict[str, Any]] = [
+        {"label": label, "items": _items(request, membership, places)} for label, places in GROUPS
+    ]
+    sections = [item for group in settings for item in group["items"]]
+    groups[-1]["items"].append(
+        {
+            "label": SETTINGS,
+            "url": sections[0]["url"],
+            "icon": "gear",
+            "is_current": any(item["is_current"] for item in sections),
+        }
+    )
+    return [group for group in groups if group["items"]]
 
 
 def _current(request: HttpRequest, memberships: list[Membership]) -> Membership | None:
@@ -138,9 +154,8 @@ def _filters(request: HttpRequest, membership: Membership) -> dict[str, list[str
 
 
 def _is_at(here: str, path: str) -> bool:
-    """At the page or below it. The settings page is above all others of the settings, but not where they are."""
-    is_above_others = path.endswith("/settings/")
-    return here == path or (not is_above_others and here.startswith(f"{path.rstrip('/')}/"))
+    """At the page or below it."""
+    return here == path or here.startswith(f"{path.rstrip('/')}/")
 
 
 def _initials(user: User) -> str:

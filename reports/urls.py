@@ -1,6 +1,7 @@
 from django.urls import path
 
 from reports import calls, chats, connect, installed, model_analytics, usage, views
+from reports.search import pages as search
 
 app_name = "reports"
 urlpatterns = [
@@ -29,6 +30,8 @@ urlpatterns = [
     path("o/<slug:organization>/usage/breakdown.csv", usage.breakdown_file, name="usage-breakdown"),
     path("o/<slug:organization>/usage/trend.csv", usage.trend_file, name="usage-trend"),
     path("o/<slug:organization>/models", model_analytics.models, name="models"),
+    path("o/<slug:organization>/search", search.search, name="search"),
+    path("o/<slug:organization>/search/options", search.options, name="search-options"),
     path("o/<slug:organization>/connect/", connect.connect, name="connect"),
     path("o/<slug:organization>/connect/live", connect.live, name="connect-live"),
 ]

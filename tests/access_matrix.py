@@ -152,6 +152,8 @@ ROWS: list[Row] = [
     Page("reports:usage-breakdown"),
     Page("reports:usage-trend"),
     Page("reports:models"),
+    Page("reports:search"),
+    Page("reports:search-options"),
     Page("reports:connect"),
     Page("reports:connect-live"),
     # ── the operator ──

@@ -45,7 +45,7 @@
   document.addEventListener("htmx:afterSettle", (event) => startToasts(event.target.parentNode ?? document));
 
   /* Where filters scroll sideways, the chosen one is in sight */
-  for (const row of document.querySelectorAll(".tl-filter, .nav-tabs")) {
+  for (const row of document.querySelectorAll(".tl-filter, .nav-tabs, .tl-sections")) {
     const chosen = row.querySelector("[aria-current]");
     if (!chosen || row.scrollWidth <= row.clientWidth) continue;
     const [outer, inner] = [row.getBoundingClientRect(), chosen.getBoundingClientRect()];
@@ -59,41 +59,4 @@
     event.preventDefault();
     notice.hidden = false;
   });
-
-  /* Jump: Ctrl K lists the pages of the menu */
-  const jump = document.getElementById("jump");
-  if (jump) {
-    const field = jump.querySelector("input");
-    const rows = [...jump.querySelectorAll("li")];
-    const links = () => rows.filter((row) => !row.hidden).map((row) => row.firstElementChild);
-    const filter = () => {
-      const words = field.value.trim().toLowerCase().split(/\s+/);
-      for (const row of rows) row.hidden = !words.every((word) => row.textContent.toLowerCase().includes(word));
-      jump.querySelector(".tl-jump-none").hidden = links().length > 0;
-    };
-    const open = () => {
-      field.value = "";
-      filter();
-      if (!jump.open) jump.showModal();
-      field.focus();
-    };
-    field.addEventListener("input", filter);
-    jump.addEventListener("click", (event) => event.target === jump && jump.close());
-    jump.addEventListener("keydown", (event) => {
-      const found = links();
-      const at = found.indexOf(document.activeElement);
-      if (event.key === "Escape") jump.close(); // a search field would keep the key to clear itself
-      if (event.key === "Enter" && at < 0 && found.length) location.assign(found[0].href);
-      if (event.key !== "ArrowDown" && event.key !== "ArrowUp") return;
-      event.preventDefault();
-      const next = at + (event.key === "ArrowDown" ? 1 : -1);
-      (found[next] ?? field).focus();
-    });
-    document.addEventListener("keydown", (event) => {
-      if (event.key.toLowerCase() !== "k" || !(event.ctrlKey || event.metaKey)) return;
-      event.preventDefault();
-      open();
-    });
-    document.addEventListener("click", (event) => event.target.closest("[data-jump]") && open());
-  }
 })();

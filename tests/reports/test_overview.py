@@ -205,7 +205,7 @@ def test_the_menu_takes_the_filters_along(alice_client: Client, usage: None) -> 
     nav = shown(alice_client, "range=7d&measure=cost&model=claude").context["shell"]["nav"]
     urls = {item["label"]: item["url"] for group in nav for item in group["items"]}
     assert urls["Overview"] == f"{URL}?range=7d&model=claude"
-    assert "?" not in urls["API keys"]
+    assert "?" not in urls["Settings"]
 
 
 def test_queries_do_not_grow_with_what_is_listed(alice_client: Client, acme: Organization, usage: None) -> None:
