@@ -64,7 +64,7 @@ def found() -> Organization | None:
 
 def create(password: str) -> tuple[Organization, str]:
     """Make the organization with people, teams, projects and keys. Returns it and the secret for live traffic."""
-    users = {name: _user(f"{name}@northbound.test", full, password) for name, full, *_ in PEOPLE}
+    users = {name: make_user(f"{name}@northbound.test", full, password) for name, full, *_ in PEOPLE}
     organization = organizations.create_organization(NAME, users["alice"], by=BY, timezone=ZONE, country="DE")
     with organization_scope(organization.pk):
         members = {"alice": Membership.objects.get(user=users["alice"])}
@@ -88,7 +88,7 @@ def create(password: str) -> tuple[Organization, str]:
     return organization, secret
 
 
-def _user(email: str, name: str, password: str) -> User:
+def make_user(email: str, name: str, password: str) -> User:
     user = User.objects.create_user(email, password, name=name)
     EmailAddress.objects.create(user=user, email=email, verified=True, primary=True)
     return user
@@ -110,14 +110,14 @@ def write_history(progress: Callable[[float], None]) -> int:
     with unscoped("the demo writes the history of its two organizations"):
         northbound, studio = Organization.objects.get(name=NAME), Organization.objects.get(name=SECOND_NAME)
     book = PriceBook.load()
-    written = _write(
+    written = write_usage(
         northbound, book, now, HISTORY_DAYS, 1.0, {w.project for w in WORKLOADS}, lambda part: progress(part * 0.9)
     )
     projects = {w.project for w in WORKLOADS[:2]}
-    return written + _write(studio, book, now, 120, 0.2, projects, lambda part: progress(0.9 + part * 0.1))
+    return written + write_usage(studio, book, now, 120, 0.2, projects, lambda part: progress(0.9 + part * 0.1))
 
 
-def _write(
+def write_usage(
     organization: Organization,
     book: PriceBook,
     now: dt.datetime,

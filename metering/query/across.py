@@ -23,7 +23,7 @@ from core.periods import UTC, buckets, day_start
 from core.tenancy import unscoped
 from metering.dimensions import DIMENSIONS, Kind
 from metering.models import Label
-from metering.query.labels import NONE, GroupValue
+from metering.query.labels import NONE, SLOTS, GroupValue
 from metering.query.metrics import Figures
 from metering.query.plan import Source
 from metering.query.run import UsageRow
@@ -252,16 +252,31 @@ def _moments(query: AcrossQuery, source: Source, zones: set[str]) -> _Part:
 def _groups(query: AcrossQuery, found: Sequence[tuple[Any, ...]]) -> dict[tuple[Any, ...], Figures]:
     """Figures by (bucket, each group's value)."""
     depth = 1 + len(query.group_by)
-    if ORGANIZATION not in query.group_by:
-        return {row[:depth]: Figures(*row[depth:]) for row in found}
-    place = 1 + query.group_by.index(ORGANIZATION)
-    names = {
-        pk: GroupValue(pk, slug, name)
-        for pk, slug, name in Organization.objects.filter(pk__in={row[place] for row in found}).values_list(
-            "pk", "slug", "name"
-        )
+    named = [
+        _organizations({row[place] for row in found})
+        if name == ORGANIZATION
+        else _texts(name, {r[place] for r in found})
+        for place, name in enumerate(query.group_by, start=1)
+    ]
+    return {
+        (row[0], *(names[value] for names, value in zip(named, row[1:depth], strict=True))): Figures(*row[depth:])
+        for row in found
     }
-    return {(*row[:place], names[row[place]], *row[place + 1 : depth]): Figures(*row[depth:]) for row in found}
+
+
+def _organizations(ids: set[int]) -> dict[Any, GroupValue]:
+    rows = Organization.objects.filter(pk__in=ids).values_list("pk", "slug", "name")
+    return {pk: GroupValue(pk, slug, name, (pk - 1) % SLOTS + 1) for pk, slug, name in rows}
+
+
+def _texts(name: str, texts: set[str | None]) -> dict[Any, GroupValue]:
+    """A text has the color that it got where it was first used."""
+    known = [text for text in texts if text is not None]
+    labels = Label.objects.filter(kind=_kind(name), text__in=known).order_by("text", "pk").distinct("text")
+    named: dict[Any, GroupValue] = {
+        text: GroupValue(text, text, text, slot) for text, slot in labels.values_list("text", "slot")
+    }
+    return named | {None: NONE}
 
 
 def _rows(query: AcrossQuery, groups: Mapping[tuple[Any, ...], Figures]) -> list[UsageRow]:
@@ -273,16 +288,10 @@ def _rows(query: AcrossQuery, groups: Mapping[tuple[Any, ...], Figures]) -> list
         ]
     ordered = sorted(groups.items(), key=lambda item: (item[0][0], -item[1].total_tokens, str(item[0][1:])))
     return [
-        UsageRow(start, end, dict(zip(query.group_by, map(_value, values), strict=True)), figures)
+        UsageRow(start, end, dict(zip(query.group_by, values, strict=True)), figures)
         for (bucket, *values), figures in ordered
         for start, end in (spans[bucket - 1],)
     ]
-
-
-def _value(value: GroupValue | str | None) -> GroupValue:
-    if isinstance(value, GroupValue):
-        return value
-    return NONE if value is None else GroupValue(value, value, value)
 
 
 def _midnight(day: dt.date) -> dt.datetime:

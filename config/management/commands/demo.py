@@ -96,6 +96,7 @@ Tokenledger is running at {url}
 
   Log in as         alice@northbound.test   owner, in two organizations
                     adam@… admin   fiona@… finance   bob@… member   vera@… viewer
+                    {OPERATOR}   runs this installation: every organization
   Password          {PASSWORD}
   API key           {secret}
 
@@ -113,6 +114,7 @@ Ctrl-C stops everything; the next start finds the data again.
 
 # Everybody's in the demo, which listens on this machine alone.
 PASSWORD = "northbound-demo"  # noqa: S105
+OPERATOR = "oscar@operator.test"
 QUESTION = '{"model": "gpt-4o", "messages": [{"role": "user", "content": "Hello"}]}'
 
 

@@ -10,8 +10,8 @@ from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 from django.db import transaction
 
-from config.demo import imports, limits, organization, upstreams
-from config.management.commands.demo import PASSWORD
+from config.demo import imports, limits, neighbors, organization, upstreams
+from config.management.commands.demo import OPERATOR, PASSWORD
 from metering.pricing.sync import sync_prices
 
 
@@ -35,6 +35,7 @@ class Command(BaseCommand):
                 upstreams.create(created, options["model_port"])
                 imports.create(created)
                 limits.create(created)
+                neighbors.create(OPERATOR, PASSWORD)
                 secret_file.touch(mode=0o600)
                 secret_file.write_text(secret)
                 history_done.unlink(missing_ok=True)
@@ -47,7 +48,8 @@ class Command(BaseCommand):
         if not history_done.exists():
             # Event ids are the same every time, so an interrupted first start is simply done again.
             started = time.monotonic()
-            written = organization.write_history(self._progress)
+            written = organization.write_history(lambda part: self._progress(part * 0.9))
+            written += neighbors.write_history(lambda part: self._progress(0.9 + part * 0.1))
             self.stdout.write(f"\rWrote {written:,} events in {time.monotonic() - started:.0f} s.          ")
             history_done.touch()
 
