@@ -57,7 +57,7 @@ class _Register(BaseHTTPRequestHandler):
 def register() -> Iterator[tuple[type[_Register], str]]:
     handler = type("Handler", (_Register,), {})
     server = HTTPServer(("127.0.0.1", 0), handler)
-    thread = threading.Thread(target=server.serve_forever)
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,))
     thread.start()
     yield handler, f"http://127.0.0.1:{server.server_port}"
     server.shutdown()

@@ -1,0 +1,1 @@
+"""Payment providers. Each is a folder that can be taken away."""
