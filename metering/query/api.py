@@ -19,9 +19,10 @@ from core.money import usd_text
 from core.periods import local_day
 from metering.limits.summary import Allowance, read_balance
 from metering.query import examples, params, schemas
+from metering.query.latency import read_latencies
 from metering.query.metrics import METRICS, Coverage, Figures, Part, credits_from_nanos, instant_text, rounded, written
 from metering.query.run import UsageRow, run
-from metering.query.spec import LARGEST_LIMIT, LONGEST, UsageQuery, refusal
+from metering.query.spec import LARGEST_LIMIT, LONGEST, PERCENTILES, UsageQuery, refusal
 
 DEFAULT_LIMIT = 1_000
 _QUERY = ("interval", "group_by", "metrics", "order_by", "limit", "cursor")
@@ -140,7 +141,14 @@ class QueryView(OrganizationAPIView):
             *schemas.PERIOD,
             schemas.INTERVAL,
             OpenApiParameter("group_by", str, description="Dimensions, with commas between; `tag.<name>` is one."),
-            OpenApiParameter("metrics", str, description=f"With commas between; default all: {', '.join(METRICS)}."),
+            OpenApiParameter(
+                "metrics",
+                str,
+                description=(
+                    f"With commas between; default: {', '.join(METRICS)}. On request also {', '.join(PERCENTILES)}, to "
+                    "within 6 %; quick by day or longer, of integrations, models and providers."
+                ),
+            ),
             OpenApiParameter(
                 "order_by", str, description="start, metrics, dimensions of group_by; with - before one: descending."
             ),
@@ -168,10 +176,17 @@ class QueryView(OrganizationAPIView):
             cursor=given.get("cursor") or None,
         )
         result = run(query)
+        summed = tuple(name for name in query.metrics if name in METRICS)
+        # Which percentiles there are decides whether histograms are read at all.
+        latencies = read_latencies(result) if len(summed) < len(query.metrics) else None
         return Response(
             {
-                "data": [write_row(row, query.metrics) for row in result.rows],
-                "totals": written(result.totals, query.metrics),
+                "data": [
+                    write_row(row, summed) | (latencies.of(row).written(query.metrics) if latencies else {})
+                    for row in result.rows
+                ],
+                "totals": written(result.totals, summed)
+                | (latencies.total.written(query.metrics) if latencies else {}),
                 "coverage": write_coverage(result.coverage),
                 "has_more": result.next_cursor is not None,
                 "next_cursor": result.next_cursor,

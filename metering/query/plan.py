@@ -81,6 +81,17 @@ def _hours(start: dt.datetime, end: dt.datetime, zone: ZoneInfo) -> list[tuple[d
     return list(itertools.pairwise(edges))
 
 
+def plan_of_days(
+    query: UsageQuery, ledger: ZoneInfo, *, is_kept: bool, sources: frozenset[Source] = EVERY_SOURCE
+) -> Plan:
+    """How to answer from a roll-up of days, where it keeps what is asked, and from events beside it."""
+    divided = tuple(_divide(query))
+    coarse = [Source.DAY] if is_kept and Source.DAY in sources else []
+    return Plan(
+        tuple(_cut(query.start, query.end, [start for start, _ in divided[1:]], coarse, ledger)), divided, ledger
+    )
+
+
 def is_answered_by_days(query: UsageQuery) -> bool:
     """Whether whole days of it are read from the day cube, so that even years of them are few rows."""
     return _tells(Source.DAY, query)

@@ -10,7 +10,7 @@ from rest_framework import serializers
 from core.periods import INTERVALS
 from metering.dimensions import DIMENSIONS
 from metering.query.metrics import METRICS
-from metering.query.spec import TEXT_DIMENSIONS
+from metering.query.spec import PERCENTILES, TEXT_DIMENSIONS
 
 Schema = serializers.Serializer[Any]
 
@@ -56,6 +56,12 @@ def metric_fields(names: tuple[str, ...] = tuple(METRICS)) -> dict[str, serializ
         else:
             fields[name] = serializers.IntegerField(required=False, help_text=description)
     return fields
+
+
+def percentile_fields() -> dict[str, serializers.Field[Any, Any, Any, Any]]:
+    """Of metrics that are there on request only."""
+    said = "Milliseconds, to within 6 %; null where no call told."
+    return {name: serializers.IntegerField(required=False, allow_null=True, help_text=said) for name in PERCENTILES}
 
 
 PartSchema = inline("CoveragePart", events=count(), tokens=count())
@@ -124,11 +130,12 @@ RowSchema = inline(
         child=serializers.CharField(allow_null=True), help_text="Dimension → the value's name."
     ),
     **metric_fields(),
+    **percentile_fields(),
 )
 QuerySchema = inline(
     "UsageQueryAnswer",
     data=RowSchema(many=True),
-    totals=inline("UsageTotals", **metric_fields())(
+    totals=inline("UsageTotals", **metric_fields(), **percentile_fields())(
         help_text="Of the whole range and all filters, whatever the page shows."
     ),
     coverage=CoverageSchema(),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping
+from typing import Literal
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -18,6 +19,15 @@ from metering.query.rate_parts import LENGTHS, PRICE, RATE_PARTS, TIER
 TEXT_DIMENSIONS = ("chat", "message", "file")
 TAG = "tag."
 LONGEST_TAG_NAME = 64
+
+# Metrics that are read from histograms, on request only (metering/query/latency.py): of what, and how many percent.
+PERCENTILES: dict[str, tuple[Literal["duration", "first_token"], int]] = {
+    "latency_p50_ms": ("duration", 50),
+    "latency_p95_ms": ("duration", 95),
+    "latency_p99_ms": ("duration", 99),
+    "first_token_p50_ms": ("first_token", 50),
+    "first_token_p95_ms": ("first_token", 95),
+}
 
 MOST_GROUPS = 6
 MOST_FILTERS = 20
@@ -77,8 +87,9 @@ class UsageQuery(msgspec.Struct, frozen=True):
                 check_dimension(name, name)
             _check_values(name, values)
         for name in self.metrics:
-            if name not in METRICS:
-                raise refusal(f"There is no metric {name!r}. Metrics: {', '.join(METRICS)}.", "metrics")
+            if name not in METRICS and name not in PERCENTILES:
+                known = ", ".join((*METRICS, *PERCENTILES))
+                raise refusal(f"There is no metric {name!r}. Metrics: {known}.", "metrics")
         for term in self.order_by:
             self._check_order(term.removeprefix("-"))
         if self.limit is not None and not 1 <= self.limit <= LARGEST_LIMIT:
@@ -87,6 +98,8 @@ class UsageQuery(msgspec.Struct, frozen=True):
     def _check_order(self, name: str) -> None:
         if name in METRICS or name in self.group_by or (name == "start" and self.interval):
             return
+        if name in PERCENTILES:
+            raise refusal("Rows cannot be put in the order of a percentile; order them when you have them.", "order_by")
         if name == "start":
             raise refusal("Without an interval there is no start to order by.", "order_by")
         raise refusal(
