@@ -61,6 +61,8 @@ def _allowance(page: UsagePage, allowance: Allowance, tokens: Projection | None,
         "share": allowance.share,
         "status": "" if allowance.status == "ok" else allowance.status,
         "is_shared": allowance.is_shared,
+        "pace_share": None,
+        "forecast_share": None,
     }
     if allowance.is_shared:
         # One's own part says nothing of how much of it is left for everybody.
