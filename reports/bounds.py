@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Sequence
 from fractions import Fraction
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 from django.core.cache import cache
@@ -253,8 +253,10 @@ def _pace(page: UsagePage, one: Standing) -> Fraction | None:
 
 
 def _names(page: UsagePage, found: Sequence[Standing]) -> dict[str, dict[int, Any]]:
-    refs = {SELECTORS[name].name: {one.rule.selection[at] for one in found} for name, at in _ENTITIES.items()}
-    return name_refs(page.organization.pk, {name: {int(ref) for ref in ids} for name, ids in refs.items()})
+    refs: dict[str, set[int]] = {
+        SELECTORS[name].name: {cast("int", one.rule.selection[at]) for one in found} for name, at in _ENTITIES.items()
+    }
+    return name_refs(page.organization.pk, refs)
 
 
 def _scope(rule: Rule, names: dict[str, dict[int, Any]]) -> list[str]:

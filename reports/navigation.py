@@ -7,11 +7,14 @@ from typing import Any
 import msgspec
 from django.http import HttpRequest
 from django.urls import reverse
+from django.utils.timezone import now
 
 from accounts.middleware import SESSION_KEY
 from accounts.models import Membership, Role, User
-from accounts.permissions import Right, may
+from accounts.permissions import Right, administered_team_ids, may
 from accounts.views.home import memberships_of
+from core.tenancy import organization_scope
+from reports.bounds import sidebar_allowance
 from reports.filters import carried
 from reports.operator.navigation import area_link, is_operators, operator_shell
 from reports.settings_area import settings_of
@@ -29,6 +32,8 @@ class Place(msgspec.Struct, frozen=True):
     is_filtered: bool = False
     # A page at another address that belongs to the place.
     beside: str = ""
+    # Open to members who administer a team, too.
+    for_team_admins: bool = False
 
     def is_open_to(self, role: Role) -> bool:
         return any(may(role, right) for right in self.rights)
@@ -49,12 +54,13 @@ CHATS = Place("Chats", "reports:chats", "chat-left-text", SEERS, is_filtered=Tru
 USAGE = Place("Usage", "reports:usage", "bar-chart", SEERS, is_filtered=True)
 MODELS = Place("Models", "reports:models", "cpu", SEERS, is_filtered=True)
 ESTIMATE = Place("Estimate", "metering:estimate", "calculator", (Right.SEE_OWN_USAGE,))
+TEAMS = Place("Teams", "reports:teams", "people", (Right.SEE_USAGE,), is_filtered=True, for_team_admins=True)
 CONNECT = Place("Connect", "reports:connect", "plug", SEERS)
 GROUPS: tuple[tuple[str, tuple[Place, ...]], ...] = (
     ("", (OVERVIEW, USAGE, MODELS, CHATS, ESTIMATE)),
     ("Control", (CONNECT,)),
     # Below its places stands Settings (settings_area.py), which is open to everybody.
-    ("Organization", ()),
+    ("Organization", (TEAMS,)),
 )
 TABS = (OVERVIEW, USAGE, MODELS, CHATS)
 
@@ -90,6 +96,7 @@ def shell(request: HttpRequest) -> dict[str, Any]:
         context["sections"] = settings
         context["in_settings"] = any(item["is_current"] for group in settings for item in group["items"])
         context["tabs"] = _items(request, current, TABS)
+        context["allowance"] = sidebar_allowance(current, now())
         context["docs_url"] = reverse("metering-api:docs")
     return {"shell": context}
 
@@ -132,7 +139,7 @@ def _items(request: HttpRequest, membership: Membership, places: tuple[Place, ..
     slug = membership.organization.slug
     items = []
     for place in places:
-        if place.is_open_to(Role(membership.role)):
+        if place.is_open_to(Role(membership.role)) or (place.for_team_admins and _administers(membership)):
             path = place.path_in(slug)
             items.append(
                 {
@@ -144,6 +151,11 @@ def _items(request: HttpRequest, membership: Membership, places: tuple[Place, ..
                 }
             )
     return items
+
+
+def _administers(membership: Membership) -> bool:
+    with organization_scope(membership.organization_id):
+        return bool(administered_team_ids(membership))
 
 
 def _filters(request: HttpRequest, membership: Membership) -> dict[str, list[str]]:

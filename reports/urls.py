@@ -1,6 +1,6 @@
 from django.urls import path
 
-from reports import calls, chats, connect, installed, model_analytics, usage, views
+from reports import calls, chats, connect, installed, model_analytics, teams, usage, views
 from reports.search import pages as search
 
 app_name = "reports"
@@ -32,6 +32,10 @@ urlpatterns = [
     path("o/<slug:organization>/models", model_analytics.models, name="models"),
     path("o/<slug:organization>/search", search.search, name="search"),
     path("o/<slug:organization>/search/options", search.options, name="search-options"),
+    path("o/<slug:organization>/teams/", teams.teams, name="teams"),
+    path("o/<slug:organization>/teams/list.csv", teams.teams_file, name="teams-csv"),
+    path("o/<slug:organization>/teams/trend.csv", teams.trend_file, name="teams-trend"),
+    path("o/<slug:organization>/teams/cost-centers.csv", teams.cost_centers, name="cost-centers"),
     path("o/<slug:organization>/connect/", connect.connect, name="connect"),
     path("o/<slug:organization>/connect/live", connect.live, name="connect-live"),
 ]

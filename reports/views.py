@@ -31,6 +31,7 @@ from reports.model_analytics import Models
 from reports.overview import Overview
 from reports.page import UsagePage, show
 from reports.series import MEASURES
+from reports.teams import Teams
 from reports.usage import Usage
 
 # A recount reads every event of the range; beyond this the integrity page does it behind the scenes.
@@ -47,6 +48,7 @@ PAGES: dict[str, type[UsagePage]] = {
     "models": Models,
     "chats": Chats,
     "calls": Calls,
+    "teams": Teams,
 }
 
 

@@ -152,6 +152,11 @@ ROWS: list[Row] = [
     Page("reports:usage-breakdown"),
     Page("reports:usage-trend"),
     Page("reports:models"),
+    # Members who administer a team are let in, too (tests/reports/test_teams.py).
+    Page("reports:teams", "viewer finance admin owner"),
+    Page("reports:teams-csv", "viewer finance admin owner"),
+    Page("reports:teams-trend", "viewer finance admin owner"),
+    Page("reports:cost-centers", "viewer finance admin owner"),
     Page("reports:search"),
     Page("reports:search-options"),
     Page("reports:connect"),
