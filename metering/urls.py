@@ -2,12 +2,13 @@
 
 from django.urls import path
 
-from metering.views import estimate, imports, integrity, upstreams
+from metering.views import estimate, imports, integrity, prices, upstreams
 
 app_name = "metering"
 
 _IMPORT = "o/<slug:organization>/settings/import/"
 _UPSTREAMS = "o/<slug:organization>/settings/upstreams/"
+_PRICES = "o/<slug:organization>/settings/prices/"
 
 urlpatterns = [
     path(_IMPORT, imports.index, name="imports"),
@@ -22,6 +23,11 @@ urlpatterns = [
     path(f"{_UPSTREAMS}<int:upstream>/delete/", upstreams.delete, name="upstream-delete"),
     path(f"{_UPSTREAMS}<int:upstream>/act/", upstreams.act, name="upstream-act"),
     path(f"{_UPSTREAMS}<int:upstream>/test/", upstreams.test, name="upstream-test"),
+    path(_PRICES, prices.index, name="prices"),
+    path(f"{_PRICES}model/", prices.model, name="price"),
+    path(f"{_PRICES}set/", prices.set_price, name="price-set"),
+    path(f"{_PRICES}<int:version>/end/", prices.end, name="price-end"),
+    path(f"{_PRICES}reprice/", prices.reprice_model, name="price-reprice"),
     path("o/<slug:organization>/estimate/", estimate.index, name="estimate"),
     path("o/<slug:organization>/integrity/", integrity.index, name="integrity"),
     path("o/<slug:organization>/integrity/prove/", integrity.prove, name="integrity-prove"),

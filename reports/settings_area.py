@@ -64,6 +64,9 @@ GROUPS: tuple[tuple[str, tuple[Section, ...]], ...] = (
             Section(
                 "Upstreams", "metering:upstreams", "hdd-stack", (Right.MANAGE_INTEGRATIONS,), ("metering:upstream",)
             ),
+            Section(
+                "Prices", "metering:prices", "tags", (Right.SEE_MONEY, Right.MANAGE_PRICES), ("metering:price",)
+            ),
             Section("Import", "metering:imports", "upload", (Right.IMPORT_USAGE,), ("metering:import",)),
             Section("Integrity", "metering:integrity", "check2-square", (Right.SEE_USAGE,), ("metering:integrity",)),
         ),

@@ -61,11 +61,11 @@ class _Window(msgspec.Struct, frozen=True):
 class Plan:
     """How one version charges a call. Immutable."""
 
-    __slots__ = ("_only", "_rule", "_tiers", "version")
+    __slots__ = ("_only", "_tiers", "rule", "version")
 
     def __init__(self, version: Version, rule: str) -> None:
         self.version = version
-        self._rule = rule[:RULE_LENGTH]
+        self.rule = rule[:RULE_LENGTH]
         tiers = {rate.service_tier for rate in version.rates} | {""}
         self._tiers = {tier: _windows(version.rates, tier) for tier in tiers}
         # Most versions charge the ordinary tier the same at every hour and length.
@@ -96,7 +96,7 @@ class Plan:
     def rate(self, usage: Usage, occurred_at: dt.datetime, service_tier: str | None, duration_ms: int | None) -> Rating:
         version = self.version
         if version.is_free:
-            return free(self._rule, version.id)
+            return free(self.rule, version.id)
         vector = self.vector(usage, occurred_at, service_tier)
         if vector is None:
             return unpriced(f"no {canonical_tier(service_tier)} rates for {version.model}")
@@ -107,7 +107,7 @@ class Plan:
             vector.prompt_femtos(usage), vector.completion_femtos(usage), vector.unit_femtos(usage, duration_ms)
         )
         marks = vector.marks(usage)
-        rule = f"{self._rule}{marks}"[:RULE_LENGTH] if marks else self._rule
+        rule = f"{self.rule}{marks}"[:RULE_LENGTH] if marks else self.rule
         return Rating(Pricing.PRICED, cost, prompt_cost, completion_cost, version.id, rule)
 
     def known_nanos(
