@@ -26,7 +26,8 @@ SHOWN_RANGES = ("today", "yesterday", "7d", "30d", "90d", "month")
 # What the API and the URL write for "without a value".
 NOTHING = "none"
 _SHARED = ("range", "from", "to", "interval", "compare")
-_OWN_PARAMETERS = (*_SHARED, "measure")
+# `view` is the saved view that the address came from (reports/saved).
+_OWN_PARAMETERS = (*_SHARED, "measure", "view")
 # Where a list goes on. Any other change of a view begins at its first row.
 CURSOR = "cursor"
 

@@ -23,7 +23,10 @@ from metering.query.metrics import Figures
 from metering.query.ranges import Span
 from metering.query.run import UsageResult, run
 from metering.query.spec import FilterValue
-from reports.filters import Chosen, dimension_label, hidden_from, period_words
+from reports.filters import Chosen, dimension_label, dimension_words, hidden_from, period_words
+from reports.models import SavedView
+from reports.saved.bar import current_view, views_menu
+from reports.saved.records import visible_views
 from reports.series import MEASURES
 
 # The same everywhere: a page with another one would show other totals for the same address.
@@ -148,6 +151,7 @@ class UsagePage(msgspec.Struct, frozen=True, kw_only=True):
             "title": self.title,
             "subtitle": " · ".join(part for part in said if part),
             "whose": self._whose(),
+            "views": views_menu(self.organization, self.membership, self.place, chosen.parameters),
             "export_url": chosen.carried_to(reverse("reports:export", args=[self.organization.slug])),
         }
 
@@ -204,13 +208,26 @@ def show(request: OrganizationRequest, kind: type[UsagePage]) -> HttpResponse:
     try:
         context = kind.of(request).context()
     except ApiError as error:
-        problem = {
-            "title": "This view does not exist",
-            "text": error.message,
-            "retry_url": kind.path_in(request.organization),
-        }
-        return render(request, kind.template, {"page": {"title": kind.title}, "error": problem}, status=error.status)
+        context = {"page": {"title": kind.title}, "error": _problem(request, kind, error)}
+        return render(request, kind.template, context, status=error.status)
     return render(request, kind.template, context)
+
+
+def _problem(request: OrganizationRequest, kind: type[UsagePage], error: ApiError) -> dict[str, Any]:
+    """What to say of an address that does not work (any more), and the same without the part that is wrong."""
+    given = request.GET.copy()
+    given.pop(error.param or "", None)
+    path = kind.path_in(request.organization)
+    is_part = error.param in request.GET
+    saved: SavedView | None = current_view(list(visible_views(request.membership)), dict(request.GET.lists()))
+    return {
+        "title": f"The view {saved.name} no longer works" if saved else "This view does not exist",
+        "text": error.message,
+        "retry_url": f"{path}?{given.urlencode()}" if is_part and given else path,
+        "retry_label": f"Open it without {dimension_words(error.param)}"
+        if is_part and error.param
+        else "Open the page",
+    }
 
 
 # ── Whose usage ──

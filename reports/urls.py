@@ -1,6 +1,7 @@
 from django.urls import path
 
 from reports import calls, chats, connect, installed, model_analytics, teams, usage, views
+from reports.saved import pages as saved
 from reports.search import pages as search
 
 app_name = "reports"
@@ -30,6 +31,13 @@ urlpatterns = [
     path("o/<slug:organization>/usage/breakdown.csv", usage.breakdown_file, name="usage-breakdown"),
     path("o/<slug:organization>/usage/trend.csv", usage.trend_file, name="usage-trend"),
     path("o/<slug:organization>/models", model_analytics.models, name="models"),
+    path("o/<slug:organization>/", saved.land, name="landing"),
+    path("o/<slug:organization>/views/", saved.index, name="views"),
+    path("o/<slug:organization>/views/new", saved.create, name="view-create"),
+    path("o/<slug:organization>/views/start", saved.start, name="view-start"),
+    path("o/<slug:organization>/views/<int:view>/", saved.change, name="view"),
+    path("o/<slug:organization>/views/<int:view>/replace", saved.replace, name="view-replace"),
+    path("o/<slug:organization>/views/<int:view>/delete", saved.delete, name="view-delete"),
     path("o/<slug:organization>/search", search.search, name="search"),
     path("o/<slug:organization>/search/options", search.options, name="search-options"),
     path("o/<slug:organization>/teams/", teams.teams, name="teams"),

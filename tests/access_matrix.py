@@ -157,6 +157,15 @@ ROWS: list[Row] = [
     Page("reports:teams-csv", "viewer finance admin owner"),
     Page("reports:teams-trend", "viewer finance admin owner"),
     Page("reports:cost-centers", "viewer finance admin owner"),
+    Page("reports:landing", ok=302),
+    Page("reports:views"),
+    # Without a page to save there is none.
+    Everybody("reports:view-create", 404, anonymous=302, foreign_key=302),
+    Page("reports:view-start", method="POST", ok=302),
+    # The one tried is shared: who may share may change it.
+    Page("reports:view", SEERS),
+    Everybody("reports:view-replace", 404, anonymous=302, viewer=403, member=403, foreign_key=302),
+    Page("reports:view-delete", SEERS),
     Page("reports:search"),
     Page("reports:search-options"),
     Page("reports:connect"),

@@ -18,6 +18,7 @@ from accounts.models import Department, Invitation, Membership, Organization, Pr
 from core.tenancy import organization_scope
 from metering.gateway.upstreams import create_upstream
 from metering.imports.records import create_import
+from reports.models import SavedView
 from tests.access_matrix import OWN_ACCOUNT, ROWS, Endpoint, Row
 from tests.cast import Key, logged_in, make_key
 from tests.metering.query.usage import make_event, write
@@ -72,6 +73,9 @@ def arguments(acme: Organization, bob: User, alice: User) -> dict[str, Any]:
             digest=members._digest(TOKEN),
             expires_at=now() + timedelta(days=1),
         )
+        view = SavedView.objects.create(
+            organization=acme, owner=bobs, name=f"{CANARY} view", page="usage", is_shared=True
+        )
         upload = create_import(acme, f"{CANARY}.csv", 1, by=Actor.of_command("test"))
         upstream = create_upstream(
             acme,
@@ -106,6 +110,7 @@ def arguments(acme: Organization, bob: User, alice: User) -> dict[str, Any]:
         "token": TOKEN,
         "record": upload.pk,
         "upstream": upstream.pk,
+        "view": view.pk,
     }
 
 

@@ -35,7 +35,7 @@ def home(request: HttpRequest) -> HttpResponse:
     slug = last_organization(request)
     if slug is None:
         return redirect("operator:overview" if _person(request).is_operator else "accounts:organization-create")
-    return redirect(overview_of(slug))
+    return redirect(landing_of(slug))
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -65,7 +65,7 @@ def create(request: HttpRequest) -> HttpResponse:
 @require_POST
 def switch(request: OrganizationRequest) -> HttpResponse:
     """The middleware has entered the organization and remembers it."""
-    return redirect(overview_of(request.organization.slug))
+    return redirect(landing_of(request.organization.slug))
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -110,6 +110,11 @@ def last_organization(request: HttpRequest) -> str | None:
     slugs = [membership.organization.slug for membership in memberships_of(_person(request))]
     last = request.session.get(SESSION_KEY)
     return last if last in slugs else next(iter(slugs), None)
+
+
+def landing_of(slug: str) -> str:
+    """Where a person comes in: a page of their choice."""
+    return reverse("reports:landing", args=[slug])
 
 
 def overview_of(slug: str) -> str:

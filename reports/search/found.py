@@ -21,6 +21,7 @@ from metering.query.finding import EVERYBODY, Whose, find_call, find_chats, find
 from metering.query.ranges import named_range
 from metering.query.run import run
 from metering.query.spec import UsageQuery
+from reports.saved.records import url_of, visible_views
 
 LONGEST = 200
 SHORTEST_PART = 2
@@ -74,6 +75,7 @@ class Searcher(msgspec.Struct, frozen=True):
             return
         finders: tuple[tuple[str, str, Callable[[], Iterable[Found]]], ...] = (
             ("calls", "Calls", self._calls),
+            ("views", "Saved views", self._views),
             ("members", "Members", self._members),
             ("teams", "Teams", self._teams),
             ("projects", "Projects", self._projects),
@@ -86,6 +88,11 @@ class Searcher(msgspec.Struct, frozen=True):
             if rows:
                 has_more = key == "chats" and len(rows) == self.most
                 yield Section(key, title, rows, self._url("reports:chats", q=self.wanted) if has_more else "")
+
+    def _views(self) -> Iterator[Found]:
+        for view in visible_views(self.membership).filter(name__icontains=self.wanted)[: self.most]:
+            said = f"shared by {view.owner.user}" if view.is_shared else ""
+            yield Found(view.name, url_of(view, self.organization.slug), "bookmark", said)
 
     # ── Calls and chats ──
 

@@ -1,0 +1,1 @@
+"""Saved views: a page with its range, filters and own parameters, under a name."""
