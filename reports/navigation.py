@@ -51,14 +51,17 @@ SETTINGS = "Settings"
 SEERS = (Right.SEE_USAGE, Right.SEE_OWN_USAGE)
 OVERVIEW = Place("Overview", "reports:overview", "columns-gap", SEERS, is_filtered=True)
 CHATS = Place("Chats", "reports:chats", "chat-left-text", SEERS, is_filtered=True, beside="reports:calls")
+FILES = Place("Files", "reports:files", "file-earmark-text", SEERS, is_filtered=True)
 USAGE = Place("Usage", "reports:usage", "bar-chart", SEERS, is_filtered=True)
 MODELS = Place("Models", "reports:models", "cpu", SEERS, is_filtered=True)
 ESTIMATE = Place("Estimate", "metering:estimate", "calculator", (Right.SEE_OWN_USAGE,))
+COSTS = Place("Costs", "reports:costs", "receipt", SEERS, is_filtered=True)
 TEAMS = Place("Teams", "reports:teams", "people", (Right.SEE_USAGE,), is_filtered=True, for_team_admins=True)
 CONNECT = Place("Connect", "reports:connect", "plug", SEERS)
 GROUPS: tuple[tuple[str, tuple[Place, ...]], ...] = (
-    ("", (OVERVIEW, USAGE, MODELS, CHATS, ESTIMATE)),
+    ("", (OVERVIEW, USAGE, MODELS, CHATS, FILES, ESTIMATE)),
     ("Control", (CONNECT,)),
+    ("Money", (COSTS,)),
     # Below its places stands Settings (settings_area.py), which is open to everybody.
     ("Organization", (TEAMS,)),
 )

@@ -1,6 +1,6 @@
 from django.urls import path
 
-from reports import calls, chats, connect, installed, model_analytics, teams, usage, views
+from reports import calls, chats, comparison, connect, costs, files, installed, model_analytics, teams, usage, views
 from reports.saved import pages as saved
 from reports.search import pages as search
 
@@ -24,12 +24,20 @@ urlpatterns = [
     path("o/<slug:organization>/chats/list.csv", chats.chats_csv, name="chats-csv"),
     # An id may be any text: below a word of its own it is taken for nothing else.
     path("o/<slug:organization>/chats/id/<path:chat_id>", chats.chat, name="chat"),
+    path("o/<slug:organization>/files/", files.files, name="files"),
+    path("o/<slug:organization>/files/list.csv", files.files_csv, name="files-csv"),
+    path("o/<slug:organization>/files/id/<path:file_id>", files.file, name="file"),
+    path("o/<slug:organization>/files/trend/<path:file_id>", files.file_csv, name="file-csv"),
     path("o/<slug:organization>/calls/", calls.calls, name="calls"),
     path("o/<slug:organization>/calls/id/<path:event_id>", calls.call, name="call"),
     path("o/<slug:organization>/usage", usage.usage, name="usage"),
     path("o/<slug:organization>/usage/rows", usage.rows, name="usage-rows"),
     path("o/<slug:organization>/usage/breakdown.csv", usage.breakdown_file, name="usage-breakdown"),
     path("o/<slug:organization>/usage/trend.csv", usage.trend_file, name="usage-trend"),
+    path("o/<slug:organization>/costs/", costs.costs, name="costs"),
+    path("o/<slug:organization>/costs/lines.csv", costs.costs_file, name="costs-file"),
+    path("o/<slug:organization>/costs/comparison", comparison.comparison, name="comparison"),
+    path("o/<slug:organization>/costs/comparison.csv", comparison.comparison_file, name="comparison-file"),
     path("o/<slug:organization>/models", model_analytics.models, name="models"),
     path("o/<slug:organization>/", saved.land, name="landing"),
     path("o/<slug:organization>/views/", saved.index, name="views"),

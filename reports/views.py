@@ -24,6 +24,9 @@ from metering.query.plan import Source
 from metering.query.spec import TEXT_DIMENSIONS
 from reports.calls import Calls
 from reports.chats import Chats
+from reports.comparison import ComparisonPage
+from reports.costs import Costs
+from reports.files import Files
 from reports.filters import dimension_label
 from reports.installed import kept_offline
 from reports.live.reading import live_body
@@ -47,6 +50,9 @@ PAGES: dict[str, type[UsagePage]] = {
     "usage": Usage,
     "models": Models,
     "chats": Chats,
+    "files": Files,
+    "costs": Costs,
+    "comparison": ComparisonPage,
     "calls": Calls,
     "teams": Teams,
 }

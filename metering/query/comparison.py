@@ -13,7 +13,7 @@ from fractions import Fraction
 
 import msgspec
 
-from core.money import NANOS_PER_USD, nanos_from_femtos
+from core.money import nanos_from_femtos
 from metering.estimate.tokenizers import maker_of
 from metering.events import Usage
 from metering.pricing.aliases import canonical_provider
@@ -21,6 +21,7 @@ from metering.pricing.book import PriceBook
 from metering.pricing.plan import Plan, Version, canonical_tier
 from metering.pricing.rate import RateVector
 from metering.query.costs import usage_of
+from metering.query.gpus import Gpus
 from metering.query.labels import GroupValue
 from metering.query.metrics import Figures
 from metering.query.rate_parts import ABOVE, BIT, KINDS, LENGTHS, PRICE, TIER, TIME
@@ -133,22 +134,6 @@ class Comparison(msgspec.Struct, frozen=True):
     gpu: Replay | None
     gpu_tokens: tuple[int, int]
     is_by_time: bool
-
-
-class Gpus(msgspec.Struct, frozen=True):
-    """`gpus` of them together read `input_rate` and write `output_rate` tokens a second; `hour_nanos` is for each."""
-
-    hour_nanos: int
-    input_rate: int
-    output_rate: int
-    gpus: int
-
-    def busy_hours(self, prompt_tokens: int, completion_tokens: int) -> Fraction:
-        seconds = Fraction(prompt_tokens, self.input_rate) + Fraction(completion_tokens, self.output_rate)
-        return seconds / 3600
-
-    def cost_femtos(self, hours: Fraction) -> int:
-        return round(hours * self.gpus * self.hour_nanos * 10**6)
 
 
 def find_target(book: PriceBook, organization_id: int, name: str, at: dt.datetime) -> Target:
@@ -302,15 +287,3 @@ def _on_gpus(rows: list[UsageRow], gpus: Gpus) -> tuple[Replay, tuple[int, int]]
         completion += figures.completion_tokens
     femtos = gpus.cost_femtos(gpus.busy_hours(prompt, completion))
     return msgspec.structs.replace(total, femtos=femtos), (prompt, completion)
-
-
-def nanos_per_hour(usd: str) -> int | None:
-    """A price of one GPU-hour as people type it; None for what is no price from 0.01 to 10,000 dollars."""
-    whole, _, cents = usd.strip().partition(".")
-    is_plain = (
-        whole.isascii() and whole.isdigit() and len(whole) <= 5 and (not cents or (cents.isascii() and cents.isdigit()))
-    )
-    if not is_plain or len(cents) > 4:
-        return None
-    nanos = int(whole) * NANOS_PER_USD + int((cents or "0").ljust(9, "0"))
-    return nanos if NANOS_PER_USD // 100 <= nanos <= 10_000 * NANOS_PER_USD else None

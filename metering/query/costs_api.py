@@ -17,16 +17,16 @@ from core.money import usd_text
 from metering.pricing.book import PriceBook
 from metering.pricing.receipt import exact_usd, quoted_rate
 from metering.query import examples_of_costs as examples
+from metering.query import gpus as gpu
 from metering.query import params, schemas
 from metering.query.api import percentage, write_coverage
-from metering.query.comparison import MOST_TARGETS, Comparison, Gpus, Replay, compare, find_target, nanos_per_hour
+from metering.query.comparison import MOST_TARGETS, Comparison, Replay, compare, find_target
 from metering.query.costs import CostAnalysis, CostLine, analyze_costs
+from metering.query.gpus import Gpus
 from metering.query.metrics import rounded
 from metering.query.spec import UsageQuery, refusal
 
-_COMPARISON = ("with", "gpu_hour_usd", "gpu_input_tokens_per_second", "gpu_output_tokens_per_second", "gpus")
-DEFAULT_INPUT_RATE, DEFAULT_OUTPUT_RATE = 8_000, 1_500
-MOST_GPUS, FASTEST = 10_000, 100_000_000
+_COMPARISON = ("with", *gpu.PARAMETERS)
 
 CostLineSchema = schemas.inline(
     "CostLine",
@@ -138,8 +138,12 @@ class ComparisonView(OrganizationAPIView):
                 description=f"At most {MOST_TARGETS} models, with commas between: provider/model, or model.",
             ),
             OpenApiParameter("gpu_hour_usd", str, description="Dollars for one GPU-hour, 0.01 to 10,000."),
-            OpenApiParameter("gpu_input_tokens_per_second", int, description=f"Default {DEFAULT_INPUT_RATE:,}."),
-            OpenApiParameter("gpu_output_tokens_per_second", int, description=f"Default {DEFAULT_OUTPUT_RATE:,}."),
+            OpenApiParameter(
+                "gpu_input_tokens_per_second", int, description=f"Default {gpu.DEFAULTS[gpu.INPUT_RATE]}."
+            ),
+            OpenApiParameter(
+                "gpu_output_tokens_per_second", int, description=f"Default {gpu.DEFAULTS[gpu.OUTPUT_RATE]}."
+            ),
             OpenApiParameter("gpus", int, description="That reach this throughput together; default 1."),
             *schemas.PERIOD,
             *schemas.FILTERS,
@@ -153,29 +157,13 @@ class ComparisonView(OrganizationAPIView):
         names = params.read_names(given, "with")
         if len(names) > MOST_TARGETS:
             raise refusal(f"with takes at most {MOST_TARGETS} models.", "with")
-        gpus = _gpus(request)
+        gpus = Gpus.read({name: given.get(name) for name in gpu.PARAMETERS}) if given.get(gpu.HOUR) else None
         if not names and gpus is None:
             raise refusal("Say what to compare with: models in with, or gpu_hour_usd.", "with")
         book, at = PriceBook.load(), now()
         targets = [find_target(book, asked.organization_id, name, at) for name in names]
         query = UsageQuery(asked.organization_id, asked.start, asked.end, asked.zone, filters=asked.filters)
         return Response(write_comparison(compare(query, targets, gpus), gpus))
-
-
-def _gpus(request: Request) -> Gpus | None:
-    given = request.query_params
-    text = given.get("gpu_hour_usd")
-    if not text:
-        return None
-    nanos = nanos_per_hour(text)
-    if nanos is None:
-        raise refusal("gpu_hour_usd is dollars from 0.01 to 10000, such as 2.50.", "gpu_hour_usd")
-    return Gpus(
-        nanos,
-        params.read_whole(given, "gpu_input_tokens_per_second", DEFAULT_INPUT_RATE, FASTEST),
-        params.read_whole(given, "gpu_output_tokens_per_second", DEFAULT_OUTPUT_RATE, FASTEST),
-        params.read_whole(given, "gpus", 1, MOST_GPUS),
-    )
 
 
 # ── Answers ──

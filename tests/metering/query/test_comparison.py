@@ -21,15 +21,8 @@ from core.tenancy import organization_scope
 from metering.events import Usage, UsageEvent
 from metering.pricing.book import PriceBook
 from metering.pricing.rate import Pricing
-from metering.query.comparison import (
-    Comparison,
-    Gpus,
-    Replay,
-    Target,
-    compare,
-    find_target,
-    nanos_per_hour,
-)
+from metering.query.comparison import Comparison, Replay, Target, compare, find_target
+from metering.query.gpus import Gpus, nanos_per_hour
 from metering.query.spec import UsageQuery
 from tests.metering.query.priced_usage import CHANGE, calls, set_prices, write_rated
 from tests.metering.query.usage import make_event
