@@ -286,6 +286,7 @@ CELERY_BEAT_SCHEDULE = {
     "forget traced calls": {"task": "metering.forget_traced_calls", "schedule": dt.timedelta(hours=1)},
     "expire holds": {"task": "metering.expire_holds", "schedule": dt.timedelta(seconds=30)},
     "follow zones": {"task": "metering.follow_zones", "schedule": dt.timedelta(hours=1)},
+    "push limits of plans": {"task": "billing.push_limits_of_all", "schedule": dt.timedelta(minutes=15)},
 }
 CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
 

@@ -10,6 +10,7 @@ urlpatterns = [
     path("", include("reports.operator.urls")),
     path("accounts/", include("allauth.urls")),
     path("v1/", include("accounts.endpoints.urls")),
+    path("v1/", include("billing.endpoints.urls")),
     path("", include("metering.api_urls")),
     path("", include("metering.urls")),
     # What no pattern above has taken: programs get JSON, whatever they ask for.

@@ -42,6 +42,22 @@ def protect_append_only(table: str) -> migrations.RunSQL:
     )
 
 
+def publish_append_only(table: str) -> migrations.RunSQL:
+    """For rows of the installation: everybody reads them, code that sees everything adds, nobody changes or removes."""
+    return migrations.RunSQL(
+        f"""
+        ALTER TABLE {table} ENABLE ROW LEVEL SECURITY;
+        CREATE POLICY everybody_reads ON {table} FOR SELECT USING (true);
+        CREATE POLICY operator_appends ON {table} FOR INSERT WITH CHECK ((SELECT tokenledger_sees_all()));
+        """,
+        f"""
+        DROP POLICY everybody_reads ON {table};
+        DROP POLICY operator_appends ON {table};
+        ALTER TABLE {table} DISABLE ROW LEVEL SECURITY;
+        """,
+    )
+
+
 def announce(table: str, channel: str, columns: str, organization: str = "organization_id") -> migrations.RunSQL:
     """NOTIFY `channel` with the organization's id whenever one of `columns` changes, whoever changes it.
 

@@ -260,6 +260,9 @@ ROWS: list[Row] = [
     Endpoint("metering-api:upstream", method="DELETE", ok=204),
     # ── metering: prices ──
     Endpoint("metering-api:prices", "billing:read", foreign=200),
+    # ── billing: API ──
+    Endpoint("billing-api:plans", "billing:read", foreign=200),
+    Endpoint("billing-api:subscription", "billing:read"),
 ]
 
 # Pages of one's own account, made by allauth: they name no organization and show nothing but request.user's.

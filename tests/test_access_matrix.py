@@ -15,6 +15,7 @@ from django.utils.timezone import now
 from accounts import members
 from accounts.audit import Actor
 from accounts.models import Department, Invitation, Membership, Organization, Project, Team, TeamMembership, User
+from billing.subscriptions import start_subscription
 from core.tenancy import organization_scope
 from metering.gateway.upstreams import create_upstream
 from metering.imports.records import create_import
@@ -84,6 +85,7 @@ def arguments(acme: Organization, bob: User, alice: User) -> dict[str, Any]:
             protocol="openai",
             base_url="https://models.invalid/v1",
         )
+    start_subscription(acme, by=Actor.of_command("test"))
     write(
         acme.id,
         [

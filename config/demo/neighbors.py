@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Callable
 
 import msgspec
@@ -24,6 +25,7 @@ class Neighbor(msgspec.Struct, frozen=True):
     domain: str
     zone: str
     country: str
+    plan: str
     scale: float
     projects: tuple[str, ...]
     people: tuple[tuple[str, str], ...]
@@ -31,15 +33,15 @@ class Neighbor(msgspec.Struct, frozen=True):
 
 NEIGHBORS = (
     Neighbor(
-        "Halvorsen Bank", "halvorsen.test", "Europe/Oslo", "NO", 0.14, ("support-bot", "doc-pipeline"),
+        "Halvorsen Bank", "halvorsen.test", "Europe/Oslo", "NO", "enterprise", 0.14, ("support-bot", "doc-pipeline"),
         (("ingrid", "Ingrid Halvorsen"), ("jonas", "Jonas Berg")),
     ),
     Neighbor(
-        "Kestrel Robotics", "kestrel.test", "America/Los_Angeles", "US", 0.09, ("search-assist",),
+        "Kestrel Robotics", "kestrel.test", "America/Los_Angeles", "US", "developer", 0.09, ("search-assist",),
         (("ruth", "Ruth Okafor"),),
     ),
     Neighbor(
-        "Tamsin Health", "tamsin.test", "Europe/London", "GB", 0.3, ("evals", "marketing-studio"),
+        "Tamsin Health", "tamsin.test", "Europe/London", "GB", "startup", 0.3, ("evals", "marketing-studio"),
         (("harriet", "Harriet Moss"), ("leo", "Leo Grant"), ("sana", "Sana Malik")),
     ),
 )  # fmt: skip
@@ -53,7 +55,13 @@ def create(operator_email: str, password: str) -> None:
     for neighbor in NEIGHBORS:
         people = [make_user(f"{short}@{neighbor.domain}", full, password) for short, full in neighbor.people]
         organization = organizations.create_organization(
-            neighbor.name, people[0], by=BY, timezone=neighbor.zone, country=neighbor.country
+            neighbor.name,
+            people[0],
+            by=BY,
+            timezone=neighbor.zone,
+            country=neighbor.country,
+            plan=neighbor.plan,
+            at=current_time() - dt.timedelta(days=HISTORY_DAYS),
         )
         with organization_scope(organization.pk):
             for person in people[1:]:

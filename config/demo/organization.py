@@ -13,7 +13,11 @@ from accounts import keys, organizations, teams
 from accounts.audit import Actor
 from accounts.members import invite
 from accounts.models import APIKey, Membership, Organization, Project, Role, Scope, Team, User
+from billing import plans, subscriptions
+from billing.allowances import push_limits
+from billing.models import Feature, Overage
 from config.demo.usage import WORKLOADS, calls_of_hour
+from core.money import NANOS_PER_USD
 from core.tenancy import organization_scope, unscoped
 from metering import pipeline
 from metering.directory import Directory
@@ -26,6 +30,11 @@ SECOND_NAME, SECOND_ZONE = "Sagarmatha Studio", "Asia/Kathmandu"
 HISTORY_DAYS = 395
 BATCH = 4_000
 BY = Actor.of_command("demo")
+SCALE = "scale"
+# The month's usage comes to a little more than it includes.
+SCALE_TERMS = plans.Terms(
+    "Scale", 6, False, 499 * NANOS_PER_USD, 22_000_000, Overage.CHARGE, 6_000, 6_000_000, (Feature.TEAM_USAGE,)
+)
 
 # e-mail name, full name, role, team, whether they lead it
 PEOPLE = (
@@ -65,7 +74,10 @@ def found() -> Organization | None:
 def create(password: str) -> tuple[Organization, str]:
     """Make the organization with people, teams, projects and keys. Returns it and the secret for live traffic."""
     users = {name: make_user(f"{name}@northbound.test", full, password) for name, full, *_ in PEOPLE}
-    organization = organizations.create_organization(NAME, users["alice"], by=BY, timezone=ZONE, country="DE")
+    organization = organizations.create_organization(
+        NAME, users["alice"], by=BY, timezone=ZONE, country="DE", plan="developer", at=_days_ago(HISTORY_DAYS)
+    )
+    _subscribe(organization)
     with organization_scope(organization.pk):
         members = {"alice": Membership.objects.get(user=users["alice"])}
         for name, _, role, *_ in PEOPLE[1:]:
@@ -94,9 +106,24 @@ def make_user(email: str, name: str, password: str) -> User:
     return user
 
 
+def _days_ago(days: int) -> dt.datetime:
+    return current_time() - dt.timedelta(days=days)
+
+
+def _subscribe(organization: Organization) -> None:
+    """Grown from plan to plan, to one agreed upon with the operator."""
+    plans.create_plan(SCALE, SCALE_TERMS, by_label=BY.label)
+    subscriptions.change_plan(organization, "startup", by=BY, at=_days_ago(300))
+    contract = subscriptions.change_plan(organization, SCALE, by=BY, is_agreed=True, at=_days_ago(150))
+    with organization_scope(organization.pk):
+        push_limits(contract)
+
+
 def _second_organization(users: dict[str, User]) -> None:
     """Somewhere else to switch to, where the clock is a quarter of an hour off."""
-    studio = organizations.create_organization(SECOND_NAME, users["priya"], by=BY, timezone=SECOND_ZONE, country="NP")
+    studio = organizations.create_organization(
+        SECOND_NAME, users["priya"], by=BY, timezone=SECOND_ZONE, country="NP", plan="startup", at=_days_ago(120)
+    )
     with organization_scope(studio.pk):
         Membership.objects.create(organization=studio, user=users["alice"], role=Role.ADMIN)
         for workload in WORKLOADS[:2]:

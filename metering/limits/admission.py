@@ -281,7 +281,7 @@ class Admission:
         """How every active limit stands now that bounds anything. Without one no database is asked."""
         for _ in range(2):
             policy = await self._recorder.keyring.about(organization_id, read_limits)
-            if not policy.caps:
+            if not policy.caps.rules:
                 return []
             directory = await self._recorder.keyring.directory(organization_id)
             bounding = [rule for rule in policy.caps.rules if rule.amount is not None]
@@ -299,7 +299,7 @@ class Admission:
         """
         try:
             policy = await self._recorder.keyring.about(organization_id, read_limits)
-            if not policy.caps:
+            if not policy.caps.rules:
                 return []
             until, standings = self._standings.get(organization_id, (0.0, []))
             if until < time.monotonic():

@@ -49,6 +49,7 @@ class Rule(msgspec.Struct, frozen=True):
     starts_on: dt.date | None
     ends_on: dt.date | None
     selection: Selection
+    is_hard: bool = True
 
     def span(self, at: dt.datetime, zone: ZoneInfo) -> Span | None:
         """The period that `at` is in, or None outside of it."""
@@ -70,13 +71,14 @@ class Rules:
         self.rules = tuple(rules)
         self._by_selectors: dict[tuple[int, ...], dict[tuple[int | str, ...], list[Rule]]] = {}
         for rule in rules:
-            if rule.amount is None:
+            if rule.amount is None or not rule.is_hard:
                 continue
             used = tuple(at for at, value in enumerate(rule.selection) if value)
             values = tuple(rule.selection[at] for at in used)
             self._by_selectors.setdefault(used, {}).setdefault(values, []).append(rule)
 
     def __bool__(self) -> bool:
+        """Whether there is one that refuses calls."""
         return bool(self._by_selectors)
 
     @classmethod
@@ -86,7 +88,7 @@ class Rules:
             return cls([_rule(limit) for limit in Limit.objects.filter(is_active=True).order_by("id")])
 
     def over(self, selection: Selection) -> list[Rule]:
-        """The limits, other than unlimited ones, that a call falls under."""
+        """The limits that a call falls under and may be refused by."""
         return [
             rule
             for used, found in self._by_selectors.items()
@@ -105,5 +107,5 @@ def _rule(limit: Limit) -> Rule:
     )  # fmt: skip
     return Rule(
         limit.pk, limit.kind, limit.label, limit.unit, limit.amount, limit.period, limit.starts_on, limit.ends_on,
-        selection,
+        selection, limit.is_hard,
     )  # fmt: skip

@@ -26,7 +26,7 @@ class LimitPeriod(models.TextChoices):
 
 
 class Limit(TenantModel):
-    """A cap that no admitted call may pass. Pushed here by whoever sells or budgets; metering asks nobody.
+    """A cap that no admitted call may pass, if it is hard. Pushed here by whoever sells or budgets; metering asks nobody.
 
     `amount` is tokens or nano-dollars: null is unlimited, 0 blocks. It counts the calls that all selectors match
     (0 and "" match any), in the calendar month or from `starts_on` until before `ends_on` (null: open end), days being
@@ -52,6 +52,8 @@ class Limit(TenantModel):
     api_key_id = models.PositiveIntegerField(default=0)
     model = models.CharField(max_length=200, blank=True, default="")
     feature = models.CharField(max_length=200, blank=True, default="")
+    # One that is not is only told of: what is beyond it is charged.
+    is_hard = models.BooleanField(default=True, db_default=True)
     is_active = models.BooleanField(default=True)
 
     class Meta:

@@ -45,7 +45,11 @@ def test_the_founder_becomes_owner(dora: User, heard: list[Any], django_capture_
     assert (organization.name, organization.slug) == ("Initech GmbH", "initech-gmbh")
     with organization_scope(organization.id):
         assert Membership.objects.get().role == Role.OWNER
-        assert sorted(AuditEntry.objects.values_list("action", flat=True)) == ["member.join", "organization.create"]
+        assert sorted(AuditEntry.objects.values_list("action", flat=True)) == [
+            "member.join",
+            "organization.create",
+            "subscription.start",
+        ]
     assert heard == [(organization_created, {"organization_id": organization.id, "plan": "startup"})]
 
 

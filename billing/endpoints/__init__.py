@@ -1,0 +1,1 @@
+"""Plans, credits and budgets as the API tells them."""
