@@ -133,7 +133,10 @@ def _context(page: Calls, event: EventRow) -> dict[str, Any]:
         "response_model": detail.get("response_model"),
         "finish_reason": detail.get("finish_reason"),
         "streamed": detail.get("streamed"),
-        "files": detail.get("files", []),
+        "files": [
+            file | {"url": page.chosen.carried_to(reverse("reports:file", args=[slug, file["id"]]))}
+            for file in detail.get("files", [])
+        ],
         "others": [(name, _plain(value)) for name, value in sorted(detail.items()) if name not in TOLD],
         "buckets": _buckets(event),
         "split_rows": _split_rows(event),

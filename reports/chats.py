@@ -17,9 +17,10 @@ from core import figures as words
 from core.csvcells import csv_text
 from core.money import NANOS_PER_USD
 from core.tenancy import organization_scope
-from metering.query.chats import ChatAbout, ChatPage, ChatRow, describe_chats, files_of_chat, list_chats
+from metering.query.chats import ChatAbout, ChatPage, ChatRow, describe_chats, list_chats
 from metering.query.events import EventRow, list_events
 from metering.query.export_api import download
+from metering.query.files import list_files
 from metering.query.labels import GroupValue
 from metering.query.metrics import instant_text, written
 from metering.query.spec import EARLIEST, LATEST, FilterValue
@@ -30,6 +31,7 @@ from reports.split import LEGEND
 PAGE_ROWS = 25
 FILE_ROWS = 500
 MOST_CALLS = 100
+MOST_FILES = 50
 NEWEST_FIRST = "-last_at"
 SORTS = {"total_tokens": "Tokens", "cost_usd": "Cost", "last_at": "Last activity"}
 # A corrected call may have been said to be a little earlier or later than the chat now is.
@@ -222,9 +224,20 @@ class OneChat(msgspec.Struct, frozen=True):
             "legend": LEGEND,
             "earlier_url": found.next_cursor and f"{here}{'&' if '?' in here else '?'}cursor={found.next_cursor}",
             "latest_url": here if cursor else None,
-            "files": files_of_chat(page.organization.pk, row, page.own),
+            "files": self._files(),
             "chart": self._running_cost(counted) if cursor is None and len(counted) > 1 else None,
         }
+
+    def _files(self) -> list[dict[str, Any]]:
+        page, row = self.page, self.row
+        filters = {**page.own, "chat": (row.chat,)}
+        end = row.last_at + row.last_at.resolution
+        found = list_files(page.organization.pk, row.first_at, end, filters, order_by="-requests", limit=MOST_FILES)
+        slug = page.organization.slug
+        return [
+            {"file": one, "url": page.chosen.carried_to(reverse("reports:file", args=[slug, one.file]))}
+            for one in found.rows
+        ]
 
     def _overview_url(self) -> str:
         """The overview of this chat, for all of its life."""

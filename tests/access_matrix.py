@@ -145,6 +145,11 @@ ROWS: list[Row] = [
     Page("reports:chats-csv"),
     # What is not there, and what another member said, is not found by anybody (tests/reports/test_chats.py).
     Everybody("reports:chat", 404, args={"chat_id": "no/such"}, anonymous=302, foreign_key=302),
+    Page("reports:files"),
+    Page("reports:files-csv"),
+    # Nor is a file that only others' calls used (tests/reports/test_files.py).
+    Everybody("reports:file", 404, args={"file_id": "no/such"}, anonymous=302, foreign_key=302),
+    Everybody("reports:file-csv", 404, args={"file_id": "no/such"}, anonymous=302, foreign_key=302),
     Page("reports:calls"),
     Everybody("reports:call", 404, args={"event_id": "no/such"}, anonymous=302, foreign_key=302),
     Page("reports:usage"),

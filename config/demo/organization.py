@@ -62,6 +62,7 @@ TEAM_OF_PROJECT = {
     "marketing-studio": "Marketing",
     "doc-pipeline": "Platform",
     "evals": "Research",
+    "voice-line": "Support",
 }
 
 

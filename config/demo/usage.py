@@ -34,6 +34,8 @@ SONNET = Model("claude-sonnet-4-5", "anthropic", "anthropic", 5200, 620, 0.55, "
 HAIKU = Model("claude-haiku-4-5", "anthropic", "anthropic", 1400, 260, 0.3, "/v1/messages")
 FLASH = Model("gemini-2.5-flash", "google", "gemini", 2600, 300, 0.1, "/v1beta/models/generateContent")
 EMBEDDING = Model("text-embedding-3-small", "openai", "embedding", 700, 0, 0.0, "/v1/embeddings")
+REALTIME = Model("gpt-realtime-mini", "openai", "realtime", 900, 260, 0.3, "/v1/realtime")
+WHISPER = Model("whisper-1", "openai", "recording", 0, 0, 0.0, "/v1/audio/transcriptions")
 OWN_RERANKER = Model("northbound-rerank-2", "northbound", "openai", 400, 8, 0.0, "/v1/rerank")
 
 
@@ -124,6 +126,20 @@ WORKLOADS = (
         ("priya",),
         "office",
         ((None, 0.6), ("code_interpreter", 0.4)),
+        "github",
+    ),
+    Workload(
+        "voice-line",
+        "voice-prod",
+        4,
+        21,
+        ((REALTIME, 0.6), (WHISPER, 0.4)),
+        (("voice", 1.0),),
+        ("mei", "alice"),
+        "office",
+        ((None, 0.85), ("ticket_lookup", 0.15)),
+        "twilio",
+        0.03,
     ),
     # Nobody's: a project without a team, and calls that name no user. Its cost is shared.
     Workload(
@@ -157,73 +173,39 @@ TITLES = (
 
 # What people attach: name, bytes, tokens. Each is a file of one project, used again in later chats.
 FILES: dict[str, tuple[tuple[str, int, int], ...]] = {
-    "support-bot": (("Refund_policy.pdf", 184_320, 2_150), ("Ticket_export.csv", 96_256, 3_480)),
+    "support-bot": (
+        ("Refund_policy.pdf", 184_320, 2_150),
+        ("Ticket_export.csv", 96_256, 3_480),
+        ("Product_manual_v4.pdf", 3_842_048, 21_400),
+        ("Known_issues.md", 22_528, 1_240),
+        ("Warranty_terms.docx", 71_680, 2_890),
+    ),
     "marketing-studio": (
         ("Annual_Report.pdf", 2_411_724, 12_500),
         ("Campaign_brief.docx", 58_880, 1_720),
         ("Q3_channels.xlsx", 141_312, 4_260),
+        ("Brand_guidelines.pdf", 5_242_880, 8_310),
+        ("Customer_interviews.txt", 260_096, 16_750),
     ),
-    "evals": (("golden_answers.jsonl", 412_672, 5_940),),
+    "evals": (("golden_answers.jsonl", 412_672, 5_940), ("red_team_prompts.jsonl", 188_416, 3_070)),
     "doc-pipeline": (
         ("Supplier_contract.pdf", 742_400, 6_830),
         ("Handbook_2026.pdf", 1_934_336, 9_410),
         ("Invoice_scan.pdf", 322_560, 880),
+        ("Delivery_notes.zip", 1_126_400, 3_640),
+        ("Safety_datasheet.pdf", 615_424, 5_120),
     ),
 }
 FILE_RATE = 0.14
 
 OFFICE = (
-    0.1,
-    0.05,
-    0.03,
-    0.03,
-    0.05,
-    0.15,
-    0.5,
-    1.4,
-    2.6,
-    3.2,
-    3.3,
-    3.0,
-    2.2,
-    2.6,
-    3.1,
-    3.0,
-    2.7,
-    2.1,
-    1.2,
-    0.8,
-    0.6,
-    0.5,
-    0.3,
-    0.2,
-)
+    0.1, 0.05, 0.03, 0.03, 0.05, 0.15, 0.5, 1.4, 2.6, 3.2, 3.3, 3.0,
+    2.2, 2.6, 3.1, 3.0, 2.7, 2.1, 1.2, 0.8, 0.6, 0.5, 0.3, 0.2,
+)  # fmt: skip
 EVEN = (
-    0.7,
-    0.6,
-    0.5,
-    0.5,
-    0.5,
-    0.6,
-    0.8,
-    1.0,
-    1.2,
-    1.3,
-    1.4,
-    1.4,
-    1.3,
-    1.3,
-    1.4,
-    1.4,
-    1.3,
-    1.2,
-    1.1,
-    1.1,
-    1.0,
-    0.9,
-    0.8,
-    0.7,
-)
+    0.7, 0.6, 0.5, 0.5, 0.5, 0.6, 0.8, 1.0, 1.2, 1.3, 1.4, 1.4,
+    1.3, 1.3, 1.4, 1.4, 1.3, 1.2, 1.1, 1.1, 1.0, 0.9, 0.8, 0.7,
+)  # fmt: skip
 NIGHTLY = (0.5, 8.0, 8.0, 6.0, 1.0, *([0.03] * 18), 0.2)
 RHYTHMS = {"office": OFFICE, "even": EVEN, "nightly": NIGHTLY}
 WEEKEND = {"office": 0.18, "even": 0.6, "nightly": 0.4}
@@ -302,13 +284,13 @@ def _call(chance: random.Random, workload: Workload, hour: dt.datetime, number: 
         }
         return event
     prompt = max(8, round(model.prompt * chance.lognormvariate(0, 0.7)))
-    attached = _file(chance, workload) if model.completion else None
+    attached = _files(chance, workload) if model.completion else []
     if attached:
-        event["files"] = [attached]
-        prompt += attached["tokens"]
+        event["files"] = attached
+        prompt += sum(file["tokens"] for file in attached)
     completion = max(1, round(model.completion * chance.lognormvariate(0, 0.6))) if model.completion else 0
     event["usage"] = _usage(chance, model, prompt, completion)
-    event["duration_ms"] = round(250 + completion * chance.uniform(6, 14))
+    event["duration_ms"] = round(250 + (completion or prompt / 9) * chance.uniform(6, 14))
     if model.completion:
         event["time_to_first_token_ms"] = round(chance.uniform(150, 700))
         event["streamed"] = workload.rhythm == "office"
@@ -318,12 +300,17 @@ def _call(chance: random.Random, workload: Workload, hour: dt.datetime, number: 
     return event
 
 
-def _file(chance: random.Random, workload: Workload) -> dict[str, Any] | None:
+def _files(chance: random.Random, workload: Workload) -> list[dict[str, Any]]:
     files = FILES.get(workload.project, ())
     if not files or chance.random() >= FILE_RATE:
-        return None
-    name, size, tokens = chance.choice(files)
-    return {"id": f"{workload.project}/{name}", "name": name, "size_bytes": size, "tokens": tokens}
+        return []
+    # The first ones are used most; now and then two are compared.
+    wanted = min(len(files), 2 if chance.random() < 0.15 else 1)
+    chosen: dict[str, dict[str, Any]] = {}
+    while len(chosen) < wanted:
+        name, size, tokens = files[min(int(chance.expovariate(0.35)), len(files) - 1)]
+        chosen[name] = {"id": f"{workload.project}/{name}", "name": name, "size_bytes": size, "tokens": tokens}
+    return list(chosen.values())
 
 
 def _message(chance: random.Random, event: dict[str, Any], prompt: int, completion: int) -> dict[str, Any]:
@@ -359,6 +346,16 @@ def _usage(chance: random.Random, model: Model, prompt: int, completion: int) ->
             "candidatesTokenCount": completion,
             "thoughtsTokenCount": thoughts,
             "totalTokenCount": prompt + completion + thoughts,
+        }
+    if model.shape == "recording":
+        return {"type": "duration", "seconds": round(chance.lognormvariate(3.4, 0.7), 1)}
+    if model.shape == "realtime":
+        return {
+            "prompt_tokens": prompt,
+            "completion_tokens": completion,
+            "total_tokens": prompt + completion,
+            "prompt_tokens_details": {"audio_tokens": round((prompt - cached) * 0.6)},
+            "completion_tokens_details": {"audio_tokens": round(completion * 0.75)},
         }
     if model.shape == "embedding":
         return {"prompt_tokens": prompt, "total_tokens": prompt}

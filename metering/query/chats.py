@@ -16,11 +16,9 @@ from metering.query.event_sql import Filters, Statement, Wanted, event_condition
 from metering.query.labels import GroupValue, name_refs, resolve_filters
 from metering.query.metrics import METRICS, Figures
 from metering.query.spec import FilterValue, refusal
-from metering.store.file_shares import FILES
 from metering.store.rollups import MEASURES
 
 LONGEST_SEARCH = 200
-MOST_FILES = 50
 # Months are the organization's own: they begin up to that much before UTC's.
 _ANY_OFFSET = dt.timedelta(days=1)
 
@@ -46,16 +44,6 @@ class ChatAbout(msgspec.Struct, frozen=True):
     users: list[GroupValue]
     projects: list[GroupValue]
     models: list[GroupValue]
-
-
-class ChatFile(msgspec.Struct, frozen=True):
-    """A file as the calls of a chat told of it; `calls` is how many did."""
-
-    file: str
-    name: str | None
-    size_bytes: int | None
-    tokens: int | None
-    calls: int
 
 
 class _Order(msgspec.Struct, frozen=True):
@@ -208,19 +196,6 @@ def describe_chats(
         row[0]: ChatAbout(row[1], named(row, "member"), named(row, "user"), named(row, "project"), named(row, "model"))
         for row in found
     }
-
-
-def files_of_chat(organization_id: int, row: ChatRow, filters: dict[str, tuple[FilterValue, ...]]) -> list[ChatFile]:
-    """The files its calls used, the most used first, MOST_FILES at most. Needs the organization's scope."""
-    where = _events_of(organization_id, [row], filters)
-    with connection.cursor() as database:
-        database.execute(
-            "SELECT f ->> 'id' AS file, max(f ->> 'name'), max((f ->> 'size_bytes')::bigint),"
-            f" max((f ->> 'tokens')::bigint), count(*) FROM metering_event, jsonb_array_elements({FILES}) AS f"
-            f" WHERE {where.sql} AND f ->> 'id' IS NOT NULL GROUP BY file ORDER BY count(*) DESC, file LIMIT %s",
-            [*where.params, MOST_FILES],
-        )
-        return [ChatFile(*found) for found in database.fetchall()]
 
 
 def _events_of(organization_id: int, rows: Sequence[ChatRow], filters: dict[str, tuple[FilterValue, ...]]) -> Statement:

@@ -76,10 +76,8 @@ def event_conditions(filters: Filters) -> list[Statement]:
 
 def _has_text(name: str, texts: Sequence[str]) -> Statement:
     if name == "file":
-        return Statement(
-            f"({HAS_FILES} AND EXISTS (SELECT FROM jsonb_array_elements({FILES}) AS f WHERE f ->> 'id' = ANY(%s)))",
-            [list(texts)],
-        )
+        wanted = [msgspec.json.encode({"files": [{"id": text}]}).decode() for text in texts]
+        return Statement(f"({HAS_FILES} AND detail @> ANY(%s::jsonb[]))", [wanted])
     column = event_column(name)
     return Statement(f"{column.sql} = ANY(%s)", [*column.params, list(texts)])
 

@@ -9,7 +9,7 @@ have files. docs/algorithms/files.md says what a share is.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -21,11 +21,11 @@ from core.money import usd_text
 from core.pagination import decode_cursor, encode_cursor
 from core.periods import day_start, local_day, month_start, next_month
 from metering.ingest.document import FUTURE_TOLERANCE
-from metering.query.event_sql import Filters, Statement, event_conditions
+from metering.query.event_sql import Filters, Statement, event_conditions, number_of_bucket
 from metering.query.labels import chat_titles, resolve_filters
 from metering.query.metrics import METRICS, Figures, Written, instant_text, written
 from metering.query.run import LedgerMovedError, ledger_zone
-from metering.query.spec import FilterValue, refusal
+from metering.query.spec import EARLIEST, LATEST, FilterValue, refusal
 from metering.store.file_shares import ANY_FILE
 from metering.store.rollups import FILE_KEYS, FILE_MEASURES, FILE_VALUES, MEASURES, sum_files
 
@@ -162,6 +162,30 @@ def chats_of_file(
     return [FileChat(row[0] or None, titles.get(row[0]), row[1], *_figures(row[2 : 2 + len(_SUMMED)])) for row in found]
 
 
+def trend_of_file(
+    organization_id: int, file: str, starts: Sequence[dt.datetime], end: dt.datetime, filters: FilterMap
+) -> list[tuple[Figures, Shares]]:
+    """Its use in each of the buckets that begin at `starts`, the last up to `end`. Needs the organization's scope."""
+    resolved = resolve_filters(organization_id, {**filters, "file": (file,)})
+    bucket = number_of_bucket("occurred_at", "timestamptz", starts)
+    uses = _from_events(organization_id, starts[0], end, resolved, [file], bucket)
+    sums = ", ".join(f"sum({name})::bigint" for name in _SUMMED)
+    with connection.cursor() as database:
+        database.execute(
+            f"SELECT month, {sums} FROM ({uses.sql}) AS uses WHERE file <> '{ANY_FILE}' GROUP BY month", uses.params
+        )
+        found = {row[0]: _figures(row[1:]) for row in database.fetchall()}
+    return [found.get(number, (Figures(), Shares())) for number in range(1, len(starts) + 1)]
+
+
+def months_of_file(organization_id: int, file: str) -> dict[dt.date, tuple[Figures, Shares]]:
+    """Its use in each month of its life, by the month's first day. Needs the organization's scope."""
+    sums = ", ".join(f"sum({name})::bigint" for name in _SUMMED)
+    asked = Statement(f"SELECT month, {sums} FROM uses WHERE file <> '{ANY_FILE}' GROUP BY month", [])
+    found = _ask(organization_id, EARLIEST, LATEST, {"file": (file,)}, asked)
+    return {row[0]: _figures(row[1:]) for row in found}
+
+
 def write_file(row: FileRow, metrics: tuple[str, ...] = tuple(METRICS)) -> dict[str, Written]:
     """As the API and files have it."""
     return {
@@ -254,20 +278,29 @@ def _from_rollup(organization_id: int, first: dt.date, last: dt.date, files: lis
     return Statement(f"{one.sql} UNION ALL {of_any}", [*one.params, *one.params])
 
 
+_NO_MONTH = Statement("NULL::date", [])
+
+
 def _from_events(
-    organization_id: int, start: dt.datetime, end: dt.datetime, filters: Filters, files: list[str] | None
+    organization_id: int,
+    start: dt.datetime,
+    end: dt.datetime,
+    filters: Filters,
+    files: list[str] | None,
+    month: Statement = _NO_MONTH,
 ) -> Statement:
+    """`month` is what stands in that column: nothing, or the number of a bucket."""
     where = [
         Statement("organization_id = %s AND superseded_by IS NULL AND detail ? 'files'", [organization_id]),
         Statement("occurred_at >= %s AND occurred_at < %s", [start, end]),
         *event_conditions(filters),
     ]
-    events = f"SELECT *, 1 AS sign, NULL::date AS month FROM metering_event WHERE {' AND '.join(w.sql for w in where)}"
+    events = f"SELECT *, 1 AS sign, {month.sql} AS month FROM metering_event WHERE {' AND '.join(w.sql for w in where)}"
     only = "true" if files is None else f"(file = '{ANY_FILE}' OR file = ANY(%s))"
     sums = sum_files(f"({events}) AS events", only)
     return Statement(
         f"SELECT {_COLUMNS} FROM ({sums}) AS sums (organization_id, {_COLUMNS})",
-        [param for part in where for param in part.params] + ([] if files is None else [files]),
+        [param for part in (month, *where) for param in part.params] + ([] if files is None else [files]),
     )
 
 

@@ -53,7 +53,7 @@ def test_buckets_are_as_narrow_as_is_said() -> None:
     """docs/algorithms/latency.md."""
     assert len(BOUNDS) == 232
     for number, (first, after) in enumerate(itertools.pairwise(BOUNDS), 1):
-        room = 0.045 if first >= 100 else ROOM
+        room = 0.05 if first >= 100 else ROOM
         assert all(abs(milliseconds(number) - value) <= value * room for value in (first, after - 1))
     assert [milliseconds(bucket(value)) for value in range(16)] == list(range(16))
 
