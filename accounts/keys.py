@@ -60,6 +60,15 @@ class KeyGrant(msgspec.Struct, frozen=True):
         return str(scope) in self.scopes or str(Scope.ADMIN) in self.scopes
 
 
+class EndedKeyError(ApiError):
+    """The whole secret of a key that does not work any more was sent: somebody still uses it."""
+
+    def __init__(self, ended: ApiError, key: APIKey) -> None:
+        super().__init__(ended.status, ended.code, ended.message)
+        self.organization_id: int = key.organization_id
+        self.key_id: int = key.pk
+
+
 # ── Secrets ──
 
 
@@ -83,12 +92,15 @@ def is_secret_of(secret: str, digest: str) -> bool:
 
 
 def authenticate(secret: str) -> KeyGrant:
-    """The grant behind a secret. Raises ApiError 401: invalid_api_key, revoked_api_key or expired_api_key."""
+    """The grant behind a secret. Raises ApiError 401: invalid_api_key, or EndedKeyError."""
     with unscoped("a key says which organization's it is"):
         key = APIKey.objects.filter(prefix=prefix_of(secret)).first() if looks_like_secret(secret) else None
         if key is None or not is_secret_of(secret, key.digest):
             raise ApiError(401, "invalid_api_key", "This API key is not one of ours.")
-        refuse_ended(key.revoked_at, key.expires_at)
+        try:
+            refuse_ended(key.revoked_at, key.expires_at)
+        except ApiError as ended:
+            raise EndedKeyError(ended, key) from None
         _touch(key)
     return grant_of(key)
 

@@ -284,6 +284,7 @@ CELERY_TIMEZONE = "UTC"
 CELERY_BEAT_SCHEDULE = {
     "resume imports": {"task": "metering.resume_imports", "schedule": dt.timedelta(minutes=1)},
     "forget traced calls": {"task": "metering.forget_traced_calls", "schedule": dt.timedelta(hours=1)},
+    "forget refusals": {"task": "metering.forget_refusals", "schedule": dt.timedelta(days=1)},
     "expire holds": {"task": "metering.expire_holds", "schedule": dt.timedelta(seconds=30)},
     "follow zones": {"task": "metering.follow_zones", "schedule": dt.timedelta(hours=1)},
     "push limits of plans": {"task": "billing.push_limits_of_all", "schedule": dt.timedelta(minutes=15)},

@@ -27,7 +27,7 @@ from starlette.types import Scope as ASGIScope
 from core.errors import ApiError, error_body
 from core.requests import request_id
 from metering import telemetry
-from metering.door import json_response
+from metering.door import json_response, note_refusal
 from metering.estimate import api as estimates
 from metering.gateway import endpoints as gateway_endpoints
 from metering.gateway.gateway import Gateway
@@ -63,6 +63,7 @@ def _guarded(endpoint: Endpoint) -> Endpoint:
         try:
             response = await endpoint(request)
         except ApiError as error:
+            note_refusal(request, error)
             response = _refusal(error, own_id)
         except ClientDisconnect:
             return Response(status_code=499)

@@ -25,6 +25,7 @@ from metering.ingest.bodies import Intake
 from metering.keyring import Keyring
 from metering.limits.rates import Rates
 from metering.pipeline import Rated, Sender
+from metering.refused import Refused
 from metering.store.postgres import StaleClockError
 from metering.store.staging import IS_READY, MAKE_READY
 from metering.store.steps import Steps, transact
@@ -59,12 +60,14 @@ class Recorder:
         self.commits = GroupCommit(self.pool)
         self.keyring = Keyring(conninfo)
         self.intake = Intake()
+        self.refused = Refused(self.run)
         self.rates = Rates(settings.REDIS_URL)
 
     async def start(self) -> None:
         self.pool.open(wait=False)
         self.commits.start()
         self.keyring.start()
+        self.refused.start()
         await self.rates.start()
 
     async def stop(self) -> None:
@@ -74,6 +77,7 @@ class Recorder:
                 await self.commits.stop()
         except TimeoutError:
             logger.exception("edge_stopped_while_writing")
+        await self.refused.stop()
         await self.keyring.stop()
         await self.rates.stop()
         await asyncio.to_thread(self.pool.close)

@@ -8,6 +8,7 @@ from typing import Any
 import structlog
 from celery import Task, shared_task
 from django.db import transaction
+from django.utils.timezone import now
 from kombu.exceptions import OperationalError
 
 from accounts.models import Organization
@@ -16,7 +17,8 @@ from metering import prove, rebuilding
 from metering.imports import course
 from metering.ingest.otlp import memory
 from metering.limits import expiry
-from metering.models import ImportStatus, Ledger
+from metering.models import ImportStatus, Ledger, Refusal
+from metering.refused import KEPT_DAYS
 
 logger = structlog.get_logger(__name__)
 
@@ -85,6 +87,13 @@ def prove_months(organization_id: int, by: str, month: str | None = None) -> Non
 def forget_traced_calls() -> None:
     """Beat: spans of one call come close together; what was reported long ago need not be remembered."""
     memory.forget_old(dt.datetime.now(dt.UTC))
+
+
+@shared_task(name="metering.forget_refusals")
+def forget_refusals() -> None:
+    """Beat: nobody looks for usage that was refused a season ago."""
+    with unscoped("beat clears every organization's refusals"):
+        Refusal.objects.filter(day__lt=now().date() - dt.timedelta(days=KEPT_DAYS)).delete()
 
 
 @shared_task(name="metering.expire_holds")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import datetime as dt
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -49,6 +50,7 @@ async def events(request: Request) -> Response:
             rated,
             with_results=query.get("results") != "none",
             request_id=request.state.id,
+            on_wrong=partial(ledger.refused.note, grant.organization_id, grant.key_id),
             limits_exceeded=await admission(request).exceeded(grant.organization_id, grant.project_id),
         )
 
@@ -95,15 +97,22 @@ def answer(
     *,
     with_results: bool,
     request_id: str,
+    on_wrong: Callable[[str, str], None],
     limits_exceeded: Sequence[str] = (),
 ) -> Response:
-    """200 when all are fine, 207 when some are not, 422 when none is. What has happened is not refused for a limit."""
+    """200 when all are fine, 207 when some are not, 422 when none is. What has happened is not refused for a limit.
+
+    `on_wrong` is told the code and the message of each that is invalid or contradicts what is stored.
+    """
     outcomes = iter(rated)
     results = [
         _result(index, one, next(outcomes) if one.event is not None else None) for index, one in enumerate(parsed)
     ]
     counts = Counter(one.status for one in results)
     count_unreadable(len(parsed) - len(rated) - counts[Outcome.IGNORED])
+    for one in results:
+        if one.status in (Outcome.INVALID, Outcome.CONFLICT) and isinstance(one.error, Problem):
+            on_wrong(one.error.code, one.error.message)
     wrong = counts[Outcome.INVALID] + counts[Outcome.CONFLICT]
     body: dict[str, Any] = {
         "created": counts[Outcome.CREATED],

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Container, Mapping
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -75,6 +76,7 @@ async def callback(request: Request) -> Response:
             rated,
             with_results=request.query_params.get("results") != "none",
             request_id=request.state.id,
+            on_wrong=partial(ledger.refused.note, grant.organization_id, grant.key_id),
             limits_exceeded=await admission(request).exceeded(grant.organization_id),
         )
 

@@ -3,6 +3,7 @@ from metering.models.ledger import Label, Ledger
 from metering.models.limits import Hold, HoldSource, Limit, LimitKind, LimitPeriod, LimitUnit, RateLimit, UnpricedCall
 from metering.models.prices import PRICED_BUCKETS, PRICED_UNITS, PriceAlias, PriceKind, PriceRate, PriceVersion
 from metering.models.proofs import Proof
+from metering.models.refusals import Refusal
 from metering.models.tracing import TracedCall, TracedCallState
 from metering.models.upstreams import Protocol, Upstream
 
@@ -27,6 +28,7 @@ __all__ = [
     "Proof",
     "Protocol",
     "RateLimit",
+    "Refusal",
     "TracedCall",
     "TracedCallState",
     "UnpricedCall",
