@@ -9,7 +9,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ("accounts", "0003_idempotent_answers"),
-        ("metering", "0011_find_chats"),
+        ("metering", "0012_soft_limits"),
     ]
 
     operations = [
