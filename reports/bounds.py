@@ -15,6 +15,7 @@ from accounts.models import Membership
 from accounts.permissions import Right, may
 from core import figures as words
 from core.periods import day_start
+from metering.dimensions import Dimension
 from metering.limits.rules import SELECTORS, Rule
 from metering.limits.standing import Standing, of_organization
 from metering.models import LimitKind, LimitPeriod, LimitUnit
@@ -259,15 +260,18 @@ def _names(page: UsagePage, found: Sequence[Standing]) -> dict[str, dict[int, An
     return name_refs(page.organization.pk, refs)
 
 
+def _selected(rule: Rule) -> list[tuple[Dimension, int | str]]:
+    """What a limit is about, and which of it."""
+    pairs = zip(SELECTORS.values(), cast("tuple[int | str, ...]", rule.selection), strict=True)
+    return [(dimension, value) for dimension, value in pairs if value]
+
+
 def _scope(rule: Rule, names: dict[str, dict[int, Any]]) -> list[str]:
     """What a limit is about, by name."""
     said = []
-    for value, dimension in zip(rule.selection, SELECTORS.values(), strict=True):
-        if value and dimension.is_label:
-            said.append(str(value))
-        elif value:
-            group = names[dimension.name][int(value)]
-            said.append(group.label or group.key)
+    for dimension, value in _selected(rule):
+        group = None if dimension.is_label else names[dimension.name][int(value)]
+        said.append(str(value) if group is None else group.label or group.key)
     return said
 
 
@@ -282,11 +286,8 @@ def _usage_url(page: UsagePage, one: Standing, names: dict[str, dict[int, Any]])
         until = page.now if ends is None else day_start(ends, chosen.zone)
         given = {"from": one.span.starts_at, "to": until}
         changes |= {name: at.astimezone(chosen.zone).strftime("%Y-%m-%dT%H:%M") for name, at in given.items()}
-    for value, dimension in zip(one.rule.selection, SELECTORS.values(), strict=True):
-        if value:
-            changes[dimension.name] = (
-                str(value) if dimension.is_label else names[dimension.name][int(value)].key or NOTHING
-            )
+    for dimension, value in _selected(one.rule):
+        changes[dimension.name] = str(value) if dimension.is_label else names[dimension.name][int(value)].key or NOTHING
     return chosen.url(reverse("reports:usage", args=[page.organization.slug]), **changes)
 
 

@@ -190,7 +190,12 @@ class Teams(UsagePage, frozen=True, kw_only=True):
                     "url": self.chosen.carried_to(usage, by="team", department=group.key or "none"),
                 }
             )
-        return {"rows": rows, "totals": _facts(found.totals), "csv_url": self._csv_url("cost-centers")}
+        return {
+            "rows": rows,
+            "totals": _facts(found.totals),
+            "csv_url": self._csv_url("cost-centers"),
+            "shared_url": self.chosen.carried_to(reverse("reports:shared-costs", args=[slug])),
+        }
 
     def _members(self) -> dict[str, Any]:
         found = self.run(group_by=("member",), limit=MOST_MEMBERS)
@@ -208,6 +213,7 @@ class Teams(UsagePage, frozen=True, kw_only=True):
                 for row in found.rows
             ],
             "totals": _facts(found.totals),
+            "is_compared": bool(earlier),
             "more_url": self.chosen.carried_to(usage, by="member") if found.next_cursor else None,
             "csv_url": self.chosen.carried_to(
                 reverse("reports:usage-breakdown", args=[self.organization.slug]), by="member"

@@ -1,6 +1,19 @@
 from django.urls import path
 
-from reports import calls, chats, comparison, connect, costs, files, installed, model_analytics, teams, usage, views
+from reports import (
+    calls,
+    chats,
+    comparison,
+    connect,
+    costs,
+    files,
+    installed,
+    model_analytics,
+    shared_costs,
+    teams,
+    usage,
+    views,
+)
 from reports.saved import pages as saved
 from reports.search import pages as search
 
@@ -48,6 +61,8 @@ urlpatterns = [
     path("o/<slug:organization>/views/<int:view>/delete", saved.delete, name="view-delete"),
     path("o/<slug:organization>/search", search.search, name="search"),
     path("o/<slug:organization>/search/options", search.options, name="search-options"),
+    path("o/<slug:organization>/costs/shared", shared_costs.shared_costs, name="shared-costs"),
+    path("o/<slug:organization>/costs/shared.csv", shared_costs.shared_costs_file, name="shared-costs-csv"),
     path("o/<slug:organization>/teams/", teams.teams, name="teams"),
     path("o/<slug:organization>/teams/list.csv", teams.teams_file, name="teams-csv"),
     path("o/<slug:organization>/teams/trend.csv", teams.trend_file, name="teams-trend"),

@@ -34,6 +34,7 @@ from reports.model_analytics import Models
 from reports.overview import Overview
 from reports.page import UsagePage, show
 from reports.series import MEASURES
+from reports.shared_costs import SharedCosts
 from reports.teams import Teams
 from reports.usage import Usage
 
@@ -55,6 +56,7 @@ PAGES: dict[str, type[UsagePage]] = {
     "comparison": ComparisonPage,
     "calls": Calls,
     "teams": Teams,
+    "shared-costs": SharedCosts,
 }
 
 

@@ -166,6 +166,8 @@ ROWS: list[Row] = [
     Page("reports:teams-csv", "viewer finance admin owner"),
     Page("reports:teams-trend", "viewer finance admin owner"),
     Page("reports:cost-centers", "viewer finance admin owner"),
+    Page("reports:shared-costs", "viewer finance admin owner"),
+    Page("reports:shared-costs-csv", "viewer finance admin owner"),
     Page("reports:landing", ok=302),
     Page("reports:views"),
     # Without a page to save there is none.
