@@ -75,12 +75,12 @@ def connect(database: str | None = None) -> psycopg.Connection[Any]:
 # ── Names ──
 
 
-def prepare() -> Dataset:
+def prepare(organizations: int = ORGANIZATIONS) -> Dataset:
     """Migrate and found the organizations; what is there already is left alone."""
     call_command("migrate", verbosity=0)
     with unscoped("every organization is the benchmark's"):
         if not Organization.objects.exists():
-            _found_organizations()
+            _found_organizations(organizations)
         rows = Organization.objects.order_by("pk").values_list("pk", "slug", "timezone")
         places = tuple(Place(pk, slug, ZoneInfo(zone)) for pk, slug, zone in rows)
     # The same hour of the day whenever this runs: what "today" holds should not depend on it.
@@ -98,10 +98,10 @@ def prepare() -> Dataset:
     return Dataset(places, ends_at)
 
 
-def _found_organizations() -> None:
+def _found_organizations(number: int) -> None:
     organizations = Organization.objects.bulk_create(
         Organization(name=f"Bench {n:02d}", slug=f"bench-{n:02d}", timezone=ZONES[n % len(ZONES)])
-        for n in range(ORGANIZATIONS)
+        for n in range(number)
     )
     per_org = list(enumerate(organizations))
     users = User.objects.bulk_create(
@@ -187,6 +187,12 @@ _RAW_USAGE = (
 # Chats of an organization that are open at the same time, and the events each gets.
 _OPEN_CHATS, _EVENTS_OF_A_CHAT, _CHAT_SHARE = 20, 8, 0.6
 
+# Calls a file is attached to. Which of an organization's files it is, and so its size, follows from the chat.
+_FILE_SHARE = 0.06
+_FILES = """jsonb_build_object('files', jsonb_build_array(jsonb_build_object('id', 'file-' || mod(chat, 300),
+    'name', 'Document ' || mod(chat, 300) || '.pdf', 'size_bytes', 20000 + 9000 * mod(chat, 300),
+    'tokens', prompt / 2)))"""
+
 # Powers of a random number make the first of a list the most used. A key is used with four models, and an organization
 # with fewer events has fewer customers.
 _DRAWS = """
@@ -260,7 +266,8 @@ def _insert_events(first: dict[str, int]) -> str:
         "message": f"CASE WHEN {has_chat} THEN 'msg_' || lpad(number::text, 20, '0') END",
         "tags": """CASE WHEN chance < 0.2 THEN '{"env": "prod", "region": "eu"}'::jsonb END""",
         "raw_usage": f"'{_RAW_USAGE}'::jsonb",
-        "detail": f"CASE WHEN {has_chat} AND chance < 0.3 THEN jsonb_build_object('chat_title', 'Chat ' || chat) END",
+        "detail": f"CASE WHEN {has_chat} AND chance < 0.3 THEN jsonb_build_object('chat_title', 'Chat ' || chat)"
+        f" WHEN chance > {1 - _FILE_SHARE} THEN {_FILES} END",
     }
     nullable = {"service_tier"}
     listed = ", ".join(values.get(name) or ("NULL" if name in nullable else "0") for name in EVENT_COLUMNS)

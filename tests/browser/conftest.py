@@ -7,11 +7,15 @@ import shutil
 from collections.abc import Iterator
 from urllib.parse import quote
 
+import httpx
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
 from pytest_django.live_server_helper import LiveServer
 
+from tests.browser.every_page import Traffic
+from tests.browser.pages import NAMES, addresses
 from tests.cast import PASSWORD
+from tests.demo import OPERATOR, ORGANIZATION, Demo, directory_of_a_demo, html_at
 
 CHROMIUM = next(
     (path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None
@@ -29,8 +33,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if "tests/browser/" in item.nodeid:
             item.add_marker(pytest.mark.browser)
-            # One browser is enough, and one test at a time leaves the other core to the server.
-            item.add_marker(pytest.mark.xdist_group("browser"))
+            # Those that share the demo share its process; the others go one at a time.
+            needs_demo = "demo" in getattr(item, "fixturenames", ())
+            item.add_marker(pytest.mark.xdist_group("demo" if needs_demo else "browser"))
 
 
 # Not for the session: while it lives its loop runs in this thread, where other tests want one of their own.
@@ -87,3 +92,74 @@ def visitor(chromium: Browser, live_server: LiveServer, transactional_db: None) 
     yield visitor
     context.close()
     assert visitor.complaints == []
+
+
+# ── The demo ──
+
+# Who has which role in the demo; pages are looked at as the first whom they are open to.
+PEOPLE = {
+    "alice@northbound.test": "owner",
+    OPERATOR: "operator",
+    "adam@northbound.test": "admin",
+    "fiona@northbound.test": "finance",
+    "bob@northbound.test": "team-admin",
+    "erik@northbound.test": "member",
+    "vera@northbound.test": "viewer",
+}
+NOBODY = "nobody"
+
+
+def start_of(person: str) -> str:
+    """Where they land after logging in."""
+    return "/operator/" if PEOPLE[person] == "operator" else f"/o/{ORGANIZATION}/overview"
+
+
+@pytest.fixture(scope="session")
+def demo() -> Iterator[Demo]:
+    with directory_of_a_demo() as directory, Demo(directory, "--no-traffic") as demo:
+        yield demo
+
+
+@pytest.fixture(scope="session")
+def people(demo: Demo) -> Iterator[dict[str, httpx.Client]]:
+    """Everybody of the demo, logged in, and nobody."""
+    browsers = {email: demo.log_in(email) for email in PEOPLE}
+    browsers[NOBODY] = httpx.Client(base_url=demo.url, timeout=30)
+    yield browsers
+    for browser in browsers.values():
+        browser.close()
+
+
+@pytest.fixture(scope="session")
+def places(people: dict[str, httpx.Client]) -> dict[str, tuple[str, str]]:
+    """Every page's name, with the first of the demo's people who can reach it, and its address."""
+    found: dict[str, tuple[str, str]] = {}
+    for person in PEOPLE:
+        reached = addresses(lambda path, browser=people[person]: html_at(browser, path), start_of(person))
+        found = {name: (person, path) for name, path in reached.items()} | found
+        if set(NAMES) <= set(found):
+            break
+    return found
+
+
+class Window(Visitor):
+    """A window of the demo in which somebody is logged in; `asks` is the same person without a browser."""
+
+    def __init__(self, page: Page, base_url: str, asks: httpx.Client) -> None:
+        super().__init__(page, base_url)
+        self.asks = asks
+        self.traffic = Traffic(page)
+
+
+@pytest.fixture(scope="module")
+def windows(chromium: Browser, demo: Demo, people: dict[str, httpx.Client]) -> Iterator[dict[str, Window]]:
+    """A window for each of the demo's people, and one for nobody."""
+    contexts = {}
+    for name, browser in people.items():
+        contexts[name] = chromium.new_context(viewport={"width": 1440, "height": 900}, reduced_motion="reduce")
+        contexts[name].add_cookies(
+            [{"name": c.name, "value": c.value or "", "url": demo.url} for c in browser.cookies.jar]
+        )
+    yield {name: Window(context.new_page(), demo.url, people[name]) for name, context in contexts.items()}
+    for context in contexts.values():
+        context.close()

@@ -1,0 +1,78 @@
+"""Every page of the demo in a browser, as somebody it is open to. A new page is here as soon as it has an address."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from playwright.sync_api import Page
+
+from tests.browser.conftest import NOBODY, Window
+from tests.browser.every_page import MOST_BYTES, Traffic, findings, is_page, settle, sticks_out
+from tests.browser.pages import ENTRANCE, NAMES
+from tests.demo import ORGANIZATION, Demo
+
+REDUCED = "reduce"
+# Without the secret of its address there is nothing to see; with one, test_invitation has it.
+SECRET = frozenset({"accounts:invitation"})
+# Swagger UI brings its own looks, and more bytes than all of ours.
+NOT_OURS = frozenset({"metering-api:docs"})
+
+
+def test_every_page_is_found(places: dict[str, tuple[str, str]]) -> None:
+    missing = sorted(set(NAMES) - set(places))
+    assert not missing, "link these from a page, or give them an address in tests/browser/pages.py"
+
+
+@pytest.mark.parametrize("name", sorted(set(NAMES) - SECRET))
+def test_page(name: str, places: dict[str, tuple[str, str]], windows: dict[str, Window]) -> None:
+    person, path = places[name]
+    window = windows[person]
+    answer = window.asks.get(path)
+    assert answer.status_code in (200, 302), answer.text[:500]
+    if is_page(answer):
+        assert not (wrong := wrong_with(window, path, is_ours=name not in NOT_OURS)), "\n".join(wrong)
+
+
+@pytest.mark.parametrize("path", ENTRANCE)
+def test_page_before_logging_in(path: str, windows: dict[str, Window]) -> None:
+    assert not (wrong := wrong_with(windows[NOBODY], path)), "\n".join(wrong)
+
+
+def test_invitation(demo: Demo, windows: dict[str, Window]) -> None:
+    """By the link of the e-mail, which the demo prints."""
+    alice = windows["alice@northbound.test"].asks
+    form = {"email": "nora@northbound.test", "role": "member", "csrfmiddlewaretoken": alice.cookies["csrftoken"]}
+    answer = alice.post(f"/o/{ORGANIZATION}/settings/members/invite/", data=form, headers={"Referer": demo.url})
+    assert answer.status_code == 302
+    link = re.search(r"/invitations/[\w-]+/", demo.log.read_text())
+    assert link
+    assert not (wrong := wrong_with(windows[NOBODY], link[0])), "\n".join(wrong)
+
+
+def wrong_with(window: Window, path: str, *, is_ours: bool = True) -> list[str]:
+    """Everything that is wrong with a page; in light and dark, on a desktop and on a phone."""
+    page, traffic, complaints = window.page, window.traffic, window.complaints
+    page.goto("about:blank")  # what the page before still waits for is none of this one's
+    traffic.forget()
+    complaints.clear()
+    page.set_viewport_size({"width": 1440, "height": 900})
+    page.emulate_media(color_scheme="light", reduced_motion=REDUCED)
+    page.goto(window.base_url + path)
+    settle(page)
+    found = looks_wrong(page, traffic) if is_ours else []
+    return [*found, *complaints, *traffic.failed, *traffic.of_other_hosts(window.base_url)]
+
+
+def looks_wrong(page: Page, traffic: Traffic) -> list[str]:
+    found = [f"light: {finding}" for finding in findings(page)]
+    page.emulate_media(color_scheme="dark", reduced_motion=REDUCED)
+    found += [f"dark: {finding}" for finding in findings(page, "color-contrast", "link-in-text-block")]
+    found += [f"1440 px: {part}" for part in sticks_out(page)]
+    page.set_viewport_size({"width": 360, "height": 740})
+    found += [f"360 px: {part}" for part in sticks_out(page)]
+    if (headings := page.locator("h1").count()) != 1:
+        found.append(f"{headings} h1")
+    if (weight := traffic.compressed_bytes()) >= MOST_BYTES:
+        found.append(f"{weight:,} bytes")
+    return found
