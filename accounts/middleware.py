@@ -88,6 +88,12 @@ def _owner(request: HttpRequest) -> str | None:
     return None if is_somebody else "nobody"
 
 
+def author_of(membership: Membership) -> str:
+    """As `owner_of`, whatever the role: whose unsent notes a browser holds does not change with it."""
+    said = f"{membership.user_id}:{membership.organization_id}"
+    return salted_hmac("tokenledger.author", said, algorithm="sha256").hexdigest()[:32]
+
+
 def owner_of(membership: Membership) -> str:
     """The word for a person in an organization, in their present role."""
     said = f"{membership.user_id}:{membership.organization_id}:{membership.role}"

@@ -35,6 +35,8 @@ class Right(enum.StrEnum):
     SEE_MEMBERS = "see_members"
     SEE_AUDIT = "see_audit"
     IMPORT_USAGE = "import_usage"
+    # Write down a call of one's own that nothing else reports.
+    NOTE_USAGE = "note_usage"
     # Keys that act for oneself; everybody's keys are MANAGE_KEYS.
     MANAGE_OWN_KEYS = "manage_own_keys"
     MANAGE_KEYS = "manage_keys"
@@ -53,8 +55,9 @@ class Right(enum.StrEnum):
 
 
 _VIEWER = frozenset({Right.SEE_OWN_USAGE, Right.SEE_USAGE})
-_MEMBER = frozenset({Right.SEE_OWN_USAGE, Right.SEE_KEYS, Right.MANAGE_OWN_KEYS})
+_MEMBER = frozenset({Right.SEE_OWN_USAGE, Right.NOTE_USAGE, Right.SEE_KEYS, Right.MANAGE_OWN_KEYS})
 _FINANCE = _VIEWER | {
+    Right.NOTE_USAGE,
     Right.SEE_MONEY,
     Right.SEE_KEYS,
     Right.SEE_MEMBERS,

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import re
 import secrets
 from collections.abc import Callable
+from typing import Any, TypeVar, cast
 
 import structlog
 from django.conf import settings
@@ -30,6 +32,21 @@ class RequestIdMiddleware:
             response = self.get_response(request)
         response.headers["x-request-id"] = request.id  # type: ignore[attr-defined]
         return response
+
+
+_View = TypeVar("_View", bound=Callable[..., HttpResponseBase])
+
+
+def kept_offline(view: _View) -> _View:
+    """The service worker may keep the newest copy of this page, for its owner alone (accounts/middleware.py)."""
+
+    @functools.wraps(view)
+    def marked(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        response = view(request, *args, **kwargs)
+        response.headers["X-Tokenledger-Keep"] = "1"
+        return response
+
+    return cast("_View", marked)
 
 
 class PrivateAnswersMiddleware:

@@ -2,15 +2,18 @@
 
 from django.urls import path
 
-from metering.views import estimate, imports, integrity, prices, upstreams
+from metering.views import estimate, imports, integrity, notes, prices, upstreams
 
 app_name = "metering"
 
 _IMPORT = "o/<slug:organization>/settings/import/"
+_NOTES = "o/<slug:organization>/usage/notes/"
 _UPSTREAMS = "o/<slug:organization>/settings/upstreams/"
 _PRICES = "o/<slug:organization>/settings/prices/"
 
 urlpatterns = [
+    path(_NOTES, notes.index, name="notes"),
+    path(f"{_NOTES}state", notes.state, name="notes-state"),
     path(_IMPORT, imports.index, name="imports"),
     path(f"{_IMPORT}<int:record>/", imports.detail, name="import"),
     path(f"{_IMPORT}<int:record>/start/", imports.start, name="import-start"),

@@ -8,9 +8,8 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, TypeVar, cast
 
 from django.conf import settings
 from django.contrib.auth.decorators import login_required
@@ -24,31 +23,18 @@ from django.views.decorators.http import require_GET
 
 from accounts.requests import OrganizationRequest
 from accounts.views.home import last_organization
+from core.requests import kept_offline
 from reports.live.reading import live_body
 from reports.page import sees_usage, show
 from reports.quick import Quick
 
-WORKER = "js/offline/worker.js"
+# What the worker is made of, in this order.
+SCRIPTS = ("js/notes/queue.js", "js/offline/worker.js")
 # Everything that pages load. Fonts for print and the licenses of fonts are not among it.
 ASSETS = {"css": ".css", "js": ".js", "vendor": (".css", ".js"), "fonts": "latin.woff2", "app": "icon-192.png"}
 SINGLE_ASSETS = ("icons.svg", "mark.svg", "fonts/plex-mono-latin-400.woff2", "fonts/plex-mono-latin-500.woff2")
 # As the light theme has them; the pages' own meta elements follow the theme.
 BACKGROUND, THEME = "#f6f8f6", "#f6f8f6"
-
-_View = TypeVar("_View", bound=Callable[..., HttpResponseBase])
-
-
-def kept_offline(view: _View) -> _View:
-    """The service worker may keep the newest copy of this page, for its owner alone (accounts.middleware)."""
-
-    @functools.wraps(view)
-    def marked(request: OrganizationRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        response = view(request, *args, **kwargs)
-        response.headers["X-Tokenledger-Keep"] = "1"
-        return response
-
-    return cast("_View", marked)
-
 
 # ── The application ──
 
@@ -121,7 +107,7 @@ def worker(_request: HttpRequest) -> HttpResponse:
         "start": reverse("reports:start"),
         "home": reverse("accounts:home"),
     }
-    scripts = ", ".join(json.dumps(static(name)) for name in (WORKER,))
+    scripts = ", ".join(json.dumps(static(name)) for name in SCRIPTS)
     body = f"const RELEASE = {json.dumps(release)};\nimportScripts({scripts});\n"
     return HttpResponse(body, content_type="text/javascript; charset=utf-8")
 

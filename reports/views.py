@@ -15,6 +15,7 @@ from django.views.decorators.http import require_GET
 
 from accounts.permissions import Right, require
 from accounts.requests import OrganizationRequest
+from core.requests import kept_offline
 from metering.dimensions import DIMENSIONS
 from metering.query import run as asking
 from metering.query.export import FORMATS, make_export
@@ -28,7 +29,6 @@ from reports.comparison import ComparisonPage
 from reports.costs import Costs
 from reports.files import Files
 from reports.filters import dimension_label
-from reports.installed import kept_offline
 from reports.live.reading import live_body
 from reports.model_analytics import Models
 from reports.overview import Overview

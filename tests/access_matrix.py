@@ -212,6 +212,8 @@ ROWS: list[Row] = [
         finance=403,
         foreign_key=302,
     ),
+    Page("metering:notes", KEY_PEOPLE),
+    Page("metering:notes-state", KEY_PEOPLE),
     Page("metering:estimate"),
     Page("metering:integrity", "viewer finance admin owner"),
     Page("metering:integrity-prove", SEERS, method="POST", ok=302),

@@ -1,6 +1,7 @@
 from metering.models.imports import ImportChunk, ImportProblem, ImportStatus, UsageImport
 from metering.models.ledger import Label, Ledger
 from metering.models.limits import Hold, HoldSource, Limit, LimitKind, LimitPeriod, LimitUnit, RateLimit, UnpricedCall
+from metering.models.notes import UsageNote
 from metering.models.prices import PRICED_BUCKETS, PRICED_UNITS, PriceAlias, PriceKind, PriceRate, PriceVersion
 from metering.models.proofs import Proof
 from metering.models.refusals import Refusal
@@ -34,4 +35,5 @@ __all__ = [
     "UnpricedCall",
     "Upstream",
     "UsageImport",
+    "UsageNote",
 ]

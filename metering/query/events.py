@@ -130,6 +130,24 @@ def find_event(organization_id: int, event_id: str, filters: dict[str, tuple[Fil
     return row
 
 
+def events_by_id(organization_id: int, event_ids: Sequence[str]) -> dict[str, EventRow]:
+    """Those of the events that there are, by their ids. Needs the organization's scope."""
+    if not event_ids:
+        return {}
+    keys = [uuid.UUID(bytes=event_key(event_id)) for event_id in event_ids]
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT DISTINCT occurred_at FROM metering_event_key WHERE organization_id = %s AND key = ANY(%s)",
+            [organization_id, keys],
+        )
+        times = [at for (at,) in cursor.fetchall()]
+    where = [
+        Statement("organization_id = %s AND occurred_at = ANY(%s)", [organization_id, times]),
+        Statement("key = ANY(%s)", [keys]),
+    ]
+    return {row.event_id: row for row in _select(organization_id, where, len(keys))}
+
+
 def receipt_of(row: EventRow) -> Receipt:
     """How the event came to its cost, from the very version it was rated at."""
     return make_receipt(

@@ -42,14 +42,14 @@ class Line(msgspec.Struct, frozen=True):
 @require_http_methods(["GET", "HEAD", "POST"])
 @require(Right.SEE_OWN_USAGE)
 def index(request: OrganizationRequest) -> HttpResponse:
-    used = _used_models(request)
+    used = used_models(request.membership)
     if request.method == "POST":
         form = EstimateForm(request.POST, request.FILES)
     else:
         others = dict.fromkeys([*used[:COMPARED_OWN], *COMMON_MODELS])
         model = request.GET.get("model") or (used[0] if used else COMMON_MODELS[0])
         form = EstimateForm(initial={"model": model, "others": ", ".join(others)})
-    context = {"page": {"title": "Estimate"}, "form": form, "models": _known_models(used)}
+    context = {"page": {"title": "Estimate"}, "form": form, "models": known_models(used)}
     if form.is_bound and form.is_valid():
         context |= _estimated(request, form)
     return render(request, "metering/estimate.html", context, status=422 if form.errors else 200)
@@ -93,35 +93,3 @@ def why(count: Count) -> str:
         f"Texts are counted with {count.tokenizer}; what the provider puts around messages, tools and pictures is "
         "an estimate."
     )
-
-
-def _used_models(request: OrganizationRequest) -> list[str]:
-    """The models the viewer may know to be in use, the most used first."""
-    organization = request.organization
-    at = now()
-    query = UsageQuery(
-        organization_id=organization.pk,
-        start=at - RECENT,
-        end=at,
-        zone=organization.zone,
-        group_by=("model", "provider"),
-        filters={} if may(request.role, Right.SEE_USAGE) else {"member": (request.membership.pk,)},
-        metrics=("requests",),
-        order_by=("-requests",),
-        limit=OWN_MODELS,
-    )
-    rows = run(query).rows
-    return list(dict.fromkeys(_name(row.group["provider"].label, row.group["model"].label or "") for row in rows))
-
-
-def _name(provider: str | None, model: str) -> str:
-    """How the form takes a model of a provider: together, where the price book reads it so."""
-    together = f"{provider}/{model}"
-    return together if provider and provider_in_name(together) else model
-
-
-def _known_models(used: list[str]) -> list[str]:
-    """Names for the list below the field: those in use, then every model with a price today."""
-    priced = effective_prices(now()).prefetch_related(None)
-    rows = priced.order_by("provider", "model").values_list("provider", "model")
-    return list(dict.fromkeys([*used, *(f"{provider}/{model}" if provider else model for provider, model in rows)]))

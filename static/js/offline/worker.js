@@ -120,6 +120,11 @@
     else if (request.mode === "navigate" && !PROGRAMS.test(url.pathname)) event.respondWith(page(event, url));
   });
 
+  /* Notes written without a connection (notes/queue.js): the browser says when there is one */
+  self.addEventListener("sync", (event) => {
+    if (event.tag === TlNotes.TAG) event.waitUntil(TlNotes.send());
+  });
+
   self.addEventListener("message", (event) => {
     if (event.data.keep) event.waitUntil(refresh(event.data.keep).catch(() => null));
   });
