@@ -15,7 +15,7 @@ from accounts.models import Project
 from core.money import nanos_from_usd
 from metering.events import MAX_COUNT
 from metering.ingest.document import LONGEST_NAME
-from metering.models import UsageNote
+from metering.models.notes import LONGEST_TEXT
 from metering.notes import NoteDraft
 
 _TIME = "%Y-%m-%dT%H:%M"
@@ -62,7 +62,7 @@ class NoteForm(forms.Form):
     text = forms.CharField(
         label="Note",
         required=False,
-        max_length=UsageNote._meta.get_field("text").max_length,
+        max_length=LONGEST_TEXT,
         widget=forms.Textarea({"rows": 2}),
     )
 

@@ -47,7 +47,7 @@ class NoteDraft(msgspec.Struct, frozen=True, kw_only=True):
         """The event's document, as a program would send it."""
         is_known = self.prompt_tokens is not None and self.completion_tokens is not None
         usage = {"prompt_tokens": self.prompt_tokens, "completion_tokens": self.completion_tokens} if is_known else None
-        document = {
+        document: dict[str, object] = {
             "id": f"{EVENT_PREFIX}{self.note_id}",
             "model": self.model,
             "occurred_at": self.occurred_at.isoformat(),

@@ -8,6 +8,7 @@ from typing import Any
 
 from django.urls import reverse
 
+from accounts.permissions import Right, may
 from core.periods import day_start, local_day
 from metering.limits.summary import Allowance, read_balance
 from metering.query.latest import latest_event_at
@@ -54,6 +55,7 @@ class Quick(LivePage, frozen=True, kw_only=True):
             "live": self.live,
             "overview_url": self.chosen.carried_to(self._url("reports:overview")),
             "usage_url": self.chosen.carried_to(self._url("reports:usage")),
+            "note_url": self._url("metering:notes") if may(self.membership.role, Right.NOTE_USAGE) else None,
         }
 
     def _month(self, month: UsageResult) -> dict[str, Any]:

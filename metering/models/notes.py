@@ -11,6 +11,7 @@ from accounts.models import Membership, Organization
 from core.tenancy import TenantModel
 
 EVENT_PREFIX = "note_"
+LONGEST_TEXT = 1000
 
 
 class UsageNote(TenantModel):
@@ -20,7 +21,7 @@ class UsageNote(TenantModel):
     membership = models.ForeignKey(Membership, models.CASCADE, related_name="+")
     # Made where the note was written: with it a note counts once, however often it is sent.
     note_id = models.UUIDField(default=uuid.uuid4)
-    text = models.CharField(max_length=1000, blank=True)
+    text = models.CharField(max_length=LONGEST_TEXT, blank=True)
     # What its author says the call cost. Never part of a total: costs follow from prices.
     stated_cost_nanos = models.BigIntegerField(null=True)
     created_at = models.DateTimeField(default=now)

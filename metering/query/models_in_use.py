@@ -9,12 +9,12 @@ from django.utils.timezone import now
 from accounts.models import Membership
 from accounts.permissions import Right, may
 from metering.pricing.aliases import provider_in_name
-from metering.pricing.book import effective_prices
+from metering.pricing.api import effective_prices
 from metering.query.run import run
 from metering.query.spec import UsageQuery
 
 RECENT = dt.timedelta(days=90)
-MOST_USED = 50
+MOST_USED = 12
 
 
 def used_models(membership: Membership) -> list[str]:

@@ -2,33 +2,26 @@
 
 from __future__ import annotations
 
-import datetime as dt
-
 import msgspec
 from django.http import HttpResponse
 from django.shortcuts import render
 from django.utils.timezone import now
 from django.views.decorators.http import require_http_methods
 
-from accounts.permissions import Right, may, require
+from accounts.permissions import Right, require
 from accounts.requests import OrganizationRequest
 from metering.estimate.count import Count, Prompt
 from metering.estimate.forms import EstimateForm
 from metering.estimate.quote import Quote, quote
-from metering.pricing.aliases import provider_in_name
-from metering.pricing.api import effective_prices
 from metering.pricing.book import PriceBook
-from metering.query.run import run
-from metering.query.spec import UsageQuery
+from metering.query.models_in_use import known_models, used_models
 
 # What most people choose between, where the organization's own usage does not say.
 COMMON_MODELS = (
     "gpt-5", "gpt-5-mini", "gpt-4o-mini", "claude-sonnet-4-5", "claude-haiku-4-5",
     "gemini-2.5-pro", "gemini-2.5-flash", "deepseek-chat", "mistral-large-latest",
 )  # fmt: skip
-OWN_MODELS = 12
 COMPARED_OWN = 4
-RECENT = dt.timedelta(days=90)
 
 
 class Line(msgspec.Struct, frozen=True):

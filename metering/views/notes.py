@@ -60,7 +60,7 @@ def _write(request: OrganizationRequest, form: NoteForm) -> Outcome | None:
 
 def _told(form: NoteForm, outcome: Outcome | None) -> JsonResponse:
     if outcome is None:
-        errors = {name: [str(message) for message in messages] for name, messages in form.errors.items()}
+        errors = {name: [str(word) for word in said] for name, said in form.errors.items()}
         return JsonResponse({"errors": errors}, status=422)
     return JsonResponse({"status": outcome})
 

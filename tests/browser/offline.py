@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Literal
 
 from playwright.sync_api import Browser, ConsoleMessage, Page
 
 from tests.browser.conftest import Visitor
+from tests.cast import PASSWORD
 
 PATIENCE = 20_000
 READY = """
@@ -35,8 +37,16 @@ class Phone(Visitor):
     """What cannot be loaded without a connection is no complaint."""
 
     def _heard(self, message: ConsoleMessage) -> None:
-        if "net::ERR_" not in message.text:
+        if "net::ERR_" not in message.text and "blocked by Playwright" not in message.text:
             super()._heard(message)
+
+    def log_in(self, email: str, then: str = "") -> None:
+        """Without waiting for a quiet network: the worker may be at work behind the page."""
+        self.page.goto(f"{self.base_url}/accounts/login/?next={then}")
+        self.page.fill("input[name=login]", email)
+        self.page.fill("input[name=password]", PASSWORD)
+        self.page.click("main button[type=submit]")
+        self.page.wait_for_url(lambda url: "/accounts/login/" not in url)
 
     def ready(self) -> Page:
         """Once the worker is there and has seen a page."""
@@ -56,9 +66,14 @@ class Phone(Visitor):
 
 
 @contextmanager
-def phone_at(chromium: Browser, url: str) -> Iterator[Phone]:
+def phone_at(chromium: Browser, url: str, service_workers: Literal["allow", "block"] = "allow") -> Iterator[Phone]:
+    """Blocked, the worker is not there, and requests can be tampered with."""
     context = chromium.new_context(
-        viewport={"width": 360, "height": 740}, has_touch=True, is_mobile=True, reduced_motion="reduce"
+        viewport={"width": 360, "height": 740},
+        has_touch=True,
+        is_mobile=True,
+        reduced_motion="reduce",
+        service_workers=service_workers,
     )
     phone = Phone(context.new_page(), url)
     phone.page.set_default_timeout(PATIENCE)

@@ -131,5 +131,7 @@
   TlNotes.news.addEventListener("message", show);
   addEventListener("online", send);
   document.addEventListener("visibilitychange", () => document.hidden || send());
+  // a copy of the page that was kept has an old moment and an id that may be taken
+  if (!form.querySelector(".is-invalid")) begin();
   show().then(send);
 })();
