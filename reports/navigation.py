@@ -49,6 +49,7 @@ class Place(msgspec.Struct, frozen=True):
 
 SETTINGS = "Settings"
 SEERS = (Right.SEE_USAGE, Right.SEE_OWN_USAGE)
+QUICK = Place("Quick overview", "reports:quick", "speedometer2", SEERS, "Quick")
 OVERVIEW = Place("Overview", "reports:overview", "columns-gap", SEERS, is_filtered=True)
 CHATS = Place("Chats", "reports:chats", "chat-left-text", SEERS, is_filtered=True, beside="reports:calls")
 FILES = Place("Files", "reports:files", "file-earmark-text", SEERS, is_filtered=True)
@@ -65,7 +66,7 @@ GROUPS: tuple[tuple[str, tuple[Place, ...]], ...] = (
     # Below its places stands Settings (settings_area.py), which is open to everybody.
     ("Organization", (TEAMS,)),
 )
-TABS = (OVERVIEW, USAGE, MODELS, CHATS)
+TABS = (QUICK, OVERVIEW, USAGE, CHATS)
 
 
 def shell(request: HttpRequest) -> dict[str, Any]:
