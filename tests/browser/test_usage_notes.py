@@ -102,7 +102,7 @@ def test_an_answer_that_was_lost_does_not_count_twice(
         expect(page.locator("[data-note-said]")).to_contain_text("Kept on this device")
         expect(page.locator("[data-note-queue]")).to_contain_text("in a tunnel")
         assert lost == [200]
-        page.evaluate("TlNotes.send()")
+        page.evaluate("dispatchEvent(new Event('online'))")
         expect(page.locator("[data-note-queue]")).to_be_hidden()
     assert acme_key.client.get("/v1/usage").json()["total_requests"] == 1
 

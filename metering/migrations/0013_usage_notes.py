@@ -11,7 +11,8 @@ from core.row_security import protect
 class Migration(migrations.Migration):
     dependencies = [
         ("accounts", "0003_idempotent_answers"),
-        ("metering", "0011_find_chats"),
+        ("metering", "0012_refusals"),
+        ("metering", "0012_soft_limits"),
     ]
 
     operations = [
