@@ -11,8 +11,7 @@ from core.row_security import protect
 class Migration(migrations.Migration):
     dependencies = [
         ("accounts", "0003_idempotent_answers"),
-        ("metering", "0012_refusals"),
-        ("metering", "0012_soft_limits"),
+        ("metering", "0013_refusals"),
     ]
 
     operations = [
