@@ -1,4 +1,4 @@
-"""Money is integers; the only two roundings of the product live here.
+"""Money is integers; the roundings of the product live here: of an event's cost, of an invoice line, of parts of a sum.
 
 Units: a *nano* is 10⁻⁹ of a dollar (costs); a *femto* is 10⁻¹⁵ of a dollar (rates per single token, which
 may be far below a nano). A price list's "dollars per million tokens" with nine decimals is a whole number
@@ -7,6 +7,7 @@ of femtos per token.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from decimal import ROUND_HALF_EVEN, Context, Decimal
 
 NANOS_PER_USD = 10**9
@@ -33,6 +34,24 @@ def nanos_from_femtos(femtos: int) -> int:
 def minor_units_from_nanos(nanos: int, decimals: int = 2) -> int:
     """The rounding of an invoice line: once per line, half to even, to the currency's minor unit."""
     return divide_half_even(nanos, 10 ** (9 - decimals))
+
+
+def apportion(amount: int, weights: Sequence[int]) -> list[int]:
+    """An amount in whole parts, in proportion to weights, that sum to it: largest remainders first, ties to the first.
+
+    No part is larger than its weight while the amount is at most the weights' sum. Raises ValueError for an amount
+    other than 0 of no weight.
+    """
+    whole = sum(weights)
+    if not whole:
+        if amount:
+            raise ValueError("nothing to apportion to")
+        return [0] * len(weights)
+    parts = [amount * weight // whole for weight in weights]
+    by_remainder = sorted(range(len(weights)), key=lambda at: -(amount * weights[at] % whole))
+    for at in by_remainder[: amount - sum(parts)]:
+        parts[at] += 1
+    return parts
 
 
 def femtos_per_unit(usd: Decimal) -> int:

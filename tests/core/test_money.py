@@ -1,4 +1,4 @@
-"""The two roundings, held against exact fractions."""
+"""The roundings, held against exact fractions."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from core.money import (
     FEMTOS_PER_NANO,
     FEMTOS_PER_USD,
     NANOS_PER_USD,
+    apportion,
     divide_half_even,
     femtos_per_unit,
     minor_units_from_nanos,
@@ -81,3 +82,19 @@ def test_what_integers_cannot_hold_is_refused() -> None:
     assert nanos_from_usd(Decimal("-0.000000001")) == -1
     with pytest.raises(ValueError, match="9 decimals"):
         nanos_from_usd(Decimal("0.0000000001"))
+
+
+@given(st.lists(st.integers(0, 10**15), min_size=1, max_size=10).filter(any), st.data())
+def test_parts_sum_to_the_whole_and_are_in_proportion(weights: list[int], data: st.DataObject) -> None:
+    amount = data.draw(st.integers(0, sum(weights)))
+    parts = apportion(amount, weights)
+    assert sum(parts) == amount
+    for part, weight in zip(parts, weights, strict=True):
+        assert abs(part - Fraction(amount * weight, sum(weights))) < 1
+        assert 0 <= part <= weight
+
+
+def test_nothing_is_apportioned_to_nothing() -> None:
+    assert apportion(0, [0, 0]) == [0, 0]
+    with pytest.raises(ValueError, match="nothing"):
+        apportion(1, [0])
