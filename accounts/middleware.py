@@ -1,4 +1,4 @@
-"""Pages of an organization: found, opened to its members, and run inside its scope."""
+"""Pages of an organization: found, opened to its members, and run inside its scope; and who stands in whose place."""
 
 from __future__ import annotations
 
@@ -8,20 +8,80 @@ from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.contrib.auth.views import redirect_to_login
+from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponseBase
+from django.shortcuts import redirect
 from django.template.response import SimpleTemplateResponse
 from django.utils.crypto import salted_hmac
 from django_htmx.http import HttpResponseClientRedirect
 
+from accounts import impersonation
 from accounts.audit import Actor
-from accounts.models import Membership, Role, User
+from accounts.models import Impersonation, Membership, Role, User
 from accounts.requests import OrganizationRequest
-from core.error_answers import refused
+from core.error_answers import is_for_programs, refused
 from core.errors import ApiError
 from core.tenancy import organization_scope, unscoped
 
 URL_KWARG = "organization"
 SESSION_KEY = "organization"
+
+
+# Whatever somebody may do in a member's place.
+ALWAYS = ("operator:impersonation-end", "account_logout")
+# What would outlast the half hour, or is the member's alone to do.
+NEVER = (
+    "accounts:key-create",
+    "accounts:key-rotate",
+    "accounts:member-invite",
+    "accounts:invitation-renew",
+    "accounts:leave",
+)
+SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
+
+
+class ImpersonationMiddleware:
+    """Puts the member in the operator's place on the request, while the session's impersonation runs.
+
+    `impersonation` and `operator` are on the request then. One organization is open, the member's own account is not,
+    and read-only lets nothing through but looking.
+    """
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        if impersonation.SESSION_KEY in request.session and isinstance(request.user, User):
+            operator = request.user
+            row = impersonation.current(request, operator)
+            if row is not None:
+                entered = cast("OrganizationRequest", request)
+                entered.impersonation, entered.operator, entered.user = row, operator, row.membership.user
+        return self.get_response(request)
+
+    def process_view(
+        self,
+        request: HttpRequest,
+        view: Callable[..., HttpResponseBase],  # noqa: ARG002
+        args: list[Any],  # noqa: ARG002
+        kwargs: dict[str, Any],
+    ) -> HttpResponseBase | None:
+        row: Impersonation | None = getattr(request, "impersonation", None)
+        name = request.resolver_match.view_name if request.resolver_match else ""
+        if row is None or name in ALWAYS or is_for_programs(request):
+            return None
+        slug = row.membership.organization.slug
+        if name == "accounts:home":
+            return redirect("reports:overview", slug)
+        if URL_KWARG not in kwargs:
+            raise PermissionDenied("In a member's place only the pages of their organization are open.")
+        if kwargs[URL_KWARG] != slug:
+            raise Http404("another organization than the one entered")
+        if name in NEVER:
+            raise PermissionDenied("This would outlast your time in the member's place, so it is theirs to do.")
+        if request.method not in SAFE_METHODS and not row.is_full:
+            raise PermissionDenied("You look on read-only; nothing is changed.")
+        return None
 
 
 class OrganizationMiddleware:
@@ -114,7 +174,12 @@ def enter(request: HttpRequest, membership: Membership) -> OrganizationRequest:
     entered.organization = membership.organization
     entered.membership = membership
     entered.role = Role(membership.role)
-    entered.actor = Actor.of_person(membership.user, request, entered.role)
+    row: Impersonation | None = getattr(request, "impersonation", None)
+    entered.actor = (
+        Actor.of_person(membership.user, request, entered.role)
+        if row is None
+        else impersonation.actor_of(row, entered.operator, request, entered.role)
+    )
     if request.session.get(SESSION_KEY) != membership.organization.slug:
         request.session[SESSION_KEY] = membership.organization.slug
     return entered

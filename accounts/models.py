@@ -278,6 +278,28 @@ class AuditEntry(TenantModel):
         return f"{self.action} {self.target_label}"
 
 
+class Impersonation(TenantModel):
+    """An operator in a member's place, from `begun_at` until `expires_at` or `ended_at` (impersonation.py)."""
+
+    organization = models.ForeignKey(Organization, models.CASCADE, related_name="+")
+    membership = models.ForeignKey(Membership, models.CASCADE, related_name="+")
+    operator = models.ForeignKey(User, models.CASCADE, related_name="+")
+    # May do what the member may; otherwise only look.
+    is_full = models.BooleanField(default=False)
+    reason = models.CharField(max_length=200)
+    begun_at = models.DateTimeField(default=now)
+    expires_at = models.DateTimeField()
+    ended_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["expires_at"], condition=models.Q(ended_at=None), name="impersonation_open")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.operator} as {self.membership}"
+
+
 class IdempotentAnswer(TenantModel):
     """The answer to a POST that carried an Idempotency-Key, for when it is sent again (idempotency.py)."""
 

@@ -6,7 +6,7 @@ from django.http import HttpRequest
 from django_htmx.middleware import HtmxDetails
 
 from accounts.audit import Actor
-from accounts.models import Membership, Organization, Role, User
+from accounts.models import Impersonation, Membership, Organization, Role, User
 
 
 class OrganizationRequest(HttpRequest):
@@ -19,3 +19,6 @@ class OrganizationRequest(HttpRequest):
     membership: Membership
     role: Role
     actor: Actor
+    # Only while an operator is in a member's place (accounts/impersonation.py).
+    impersonation: Impersonation
+    operator: User

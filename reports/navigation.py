@@ -16,7 +16,7 @@ from accounts.views.home import memberships_of
 from core.tenancy import organization_scope
 from reports.bounds import sidebar_allowance
 from reports.filters import carried
-from reports.operator.navigation import area_link, is_operators, operator_shell
+from reports.operator.navigation import area_link, impersonation_banner, is_operators, operator_shell
 from reports.settings_area import settings_of
 
 
@@ -89,6 +89,7 @@ def shell(request: HttpRequest) -> dict[str, Any]:
         "nav": [],
         "tabs": [],
         "beside": area_link(user),
+        "impersonation": impersonation_banner(request),
     }
     if user.is_operator and is_operators(request.path):
         return {"shell": context | operator_shell(request.path, context["organizations"])}

@@ -5,14 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from django.http import HttpRequest
 from django.urls import reverse
 
-from accounts.models import User
+from accounts.models import Impersonation, User
 
 HOME = "operator:overview"
 # label, address, icon, what the phone's bar calls it
 Item = tuple[str, str, str, str]
-GROUPS: tuple[tuple[str, tuple[Item, ...]], ...] = (("", (("Overview", HOME, "columns-gap", ""),)),)
+GROUPS: tuple[tuple[str, tuple[Item, ...]], ...] = (
+    ("", (("Overview", HOME, "columns-gap", ""),)),
+    ("Tenants", (("Organizations", "operator:organizations", "building", "Tenants"),)),
+)
 TABS = tuple(item for _, items in GROUPS for item in items)[:4]
 
 
@@ -28,6 +32,21 @@ def operator_shell(path: str, organizations: Sequence[Mapping[str, str]]) -> dic
         "nav": [{"label": label, "items": [_item(item, path) for item in items]} for label, items in GROUPS],
         "tabs": [_item(item, path) for item in TABS],
         "docs_url": reverse("metering-api:docs"),
+    }
+
+
+def impersonation_banner(request: HttpRequest) -> dict[str, Any] | None:
+    """Who stands in whose place, until when; on every page while it lasts."""
+    row: Impersonation | None = getattr(request, "impersonation", None)
+    if row is None:
+        return None
+    return {
+        "member": row.membership.user.email,
+        "organization": row.membership.organization,
+        "operator": row.operator.email,
+        "until": row.expires_at,
+        "is_full": row.is_full,
+        "end_url": reverse("operator:impersonation-end"),
     }
 
 

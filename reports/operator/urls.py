@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from reports.operator import overview
+from reports.operator import impersonation, organizations, overview
 
 app_name = "operator"
 urlpatterns = [
@@ -11,4 +11,12 @@ urlpatterns = [
     path("operator/recount", overview.recount, name="recount"),
     path("operator/by/<slug:dimension>", overview.by, name="by"),
     path("operator/by/<slug:dimension>.csv", overview.by_csv, name="by-csv"),
+    path("operator/organizations/", organizations.index, name="organizations"),
+    path("operator/organizations/<slug:slug>/", organizations.detail, name="organization"),
+    path(
+        "operator/organizations/<slug:slug>/members/<int:member>/place/",
+        impersonation.begin,
+        name="impersonation-begin",
+    ),
+    path("operator/place/end/", impersonation.end, name="impersonation-end"),
 ]
