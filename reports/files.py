@@ -42,7 +42,7 @@ from reports.stacks import name_of
 
 PAGE_ROWS = 25
 FILE_ROWS = 500
-MOST_CALLS, MOST_CHATS, MOST_PEOPLE = 25, 50, 20
+MOST_CALLS, MOST_CHATS, MOST_PEOPLE = 10, 10, 10
 COSTLIEST_FIRST = "-processing_cost_usd"
 SORTS = {
     "name": "File",
@@ -218,6 +218,7 @@ class OneFile(msgspec.Struct, frozen=True):
             "list_url": page.chosen.carried_to(page.path_in(page.organization)),
             "usage_url": self._of_its_life("reports:usage"),
             "calls_url": self._of_its_life("reports:calls"),
+            "chats_url": self._of_its_life("reports:chats"),
             "chart": self._chart(self.trend()),
             "chats": [{"use": chat, "url": chat.chat and self._chat_url(chat)} for chat in chats if chat.chat],
             "more_chats": row.chats - sum(chat.chat is not None for chat in chats),

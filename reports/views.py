@@ -27,6 +27,7 @@ from reports.calls import Calls
 from reports.chats import Chats
 from reports.comparison import ComparisonPage
 from reports.costs import Costs
+from reports.features import Features
 from reports.files import Files
 from reports.filters import dimension_label
 from reports.live.reading import live_body
@@ -52,6 +53,7 @@ PAGES: dict[str, type[UsagePage]] = {
     "models": Models,
     "chats": Chats,
     "files": Files,
+    "features": Features,
     "costs": Costs,
     "comparison": ComparisonPage,
     "calls": Calls,

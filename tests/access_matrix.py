@@ -153,6 +153,7 @@ ROWS: list[Row] = [
     Page("reports:calls"),
     Everybody("reports:call", 404, args={"event_id": "no/such"}, anonymous=302, foreign_key=302),
     Page("reports:usage"),
+    Page("reports:features"),
     Page("reports:usage-rows"),
     Page("reports:usage-breakdown"),
     Page("reports:usage-trend"),
