@@ -16,7 +16,7 @@ from accounts.permissions import Right, may
 from core import figures as words
 from core.periods import day_start
 from metering.dimensions import Dimension
-from metering.limits.rules import SELECTORS, Rule
+from metering.limits.rules import SELECTORS, Rule, Span
 from metering.limits.standing import Standing, of_organization
 from metering.models import LimitKind, LimitPeriod, LimitUnit
 from metering.query.labels import name_refs
@@ -68,21 +68,14 @@ class Whose(msgspec.Struct, frozen=True):
 
 
 class Allowance(msgspec.Struct, frozen=True):
-    """Tokens that may be used in a month. `is_shared`: the organization's, where one's own usage is a part of it."""
+    """Tokens that may be used in a period. `is_shared`: everybody's, of which the view's usage is only a part."""
 
     label: str
     limit: int
-    used: int
-    renews_on: dt.date | None
-    is_shared: bool = False
-
-    @property
-    def share(self) -> Fraction | None:
-        return words.share(self.used, self.limit)
-
-    @property
-    def status(self) -> str:
-        return state_of(self.share)
+    span: Span
+    is_hard: bool
+    is_charged_beyond: bool
+    is_shared: bool
 
 
 def state_of(share: Fraction | None) -> str:
@@ -105,20 +98,19 @@ def standings(page: UsagePage) -> list[Standing]:
     return sorted(found, key=lambda one: _share(one) or Fraction(0), reverse=True)
 
 
-def allowance_of(page: UsagePage, found: Sequence[Standing], tokens: int) -> Allowance | None:
-    """What the month's `tokens` are a part of: a cap of exactly these, else the organization's allowance.
+def allowance_of(page: UsagePage, found: Sequence[Standing]) -> Allowance | None:
+    """What a person's tokens are measured by: a cap of exactly these, else the organization's allowance.
 
     None is unlimited.
     """
-    whose = Whose.of(page)
-    own = _tightest([one for one in found if one.rule.selection == whose.selection])
-    if own is not None:
-        used = tokens if own.rule.period == LimitPeriod.MONTH else own.used
-        return Allowance(own.rule.label, own.amount or 0, used, own.span.ends_on)
-    shared = _tightest([one for one in found if _is_plain_allowance(one.rule)])
-    if shared is None:
+    own = _tightest([one for one in found if one.rule.selection == Whose.of(page).selection])
+    one = own or _tightest([one for one in found if _is_plain_allowance(one.rule)])
+    if one is None or one.amount is None:
         return None
-    return Allowance(shared.rule.label, shared.amount or 0, tokens, shared.span.ends_on, is_shared=True)
+    is_plan = one.rule.kind == LimitKind.ALLOWANCE
+    return Allowance(
+        one.rule.label, one.amount, one.span, one.rule.is_hard, is_plan and not one.rule.is_hard, is_shared=own is None
+    )
 
 
 def sidebar_allowance(membership: Membership, now: dt.datetime) -> dict[str, Any] | None:

@@ -8,12 +8,14 @@ from fractions import Fraction
 from typing import Any
 
 from core.figures import share
-from core.periods import local_day, next_month
+from core.periods import local_day, month_start, next_month
 from metering.limits.standing import Standing
-from metering.query.ranges import Range, Span, named_range
-from reports.bounds import Allowance, allowance_of
+from metering.query.ranges import Span, named_range
+from reports.bounds import Allowance, allowance_of, state_of
 from reports.page import UsagePage
-from reports.projection import Projection, projected
+from reports.projection import Outlook, Projection, projected
+
+_SECOND = dt.timedelta(seconds=1)
 
 
 def position(page: UsagePage, limits: Sequence[Standing]) -> dict[str, Any]:
@@ -23,10 +25,10 @@ def position(page: UsagePage, limits: Sequence[Standing]) -> dict[str, Any]:
     so_far = page.run(Span(month.start, month.end))
     before = page.run(month.previous_so_far).totals if month.previous_so_far.end > month.previous_so_far.start else None
     today_totals = page.run(Span(today.start, today.end)).totals
-    elapsed = Fraction(max(1, (page.now - month.start) // dt.timedelta(seconds=1)), 86_400)
+    elapsed = Fraction(max(1, (page.now - month.start) // _SECOND), 86_400)
     tokens, cost = so_far.totals.total_tokens, so_far.totals.cost_nanos
-    ahead = projected(page, page.now)
-    allowance = None if page.is_narrowed else allowance_of(page, limits, tokens)
+    outlook = projected(page, page.now)
+    allowance = None if page.is_narrowed else allowance_of(page, limits)
     return {
         "tokens": tokens,
         "cost_nanos": cost,
@@ -36,10 +38,10 @@ def position(page: UsagePage, limits: Sequence[Standing]) -> dict[str, Any]:
         "today_tokens": today_totals.total_tokens,
         "today_cost_nanos": today_totals.cost_nanos,
         "coverage": so_far.coverage.shares,
-        "allowance": _allowance(page, allowance, ahead.tokens if ahead else None, month) if allowance else None,
+        "allowance": _allowance(page, allowance, outlook, tokens) if allowance else None,
         "is_unlimited": allowance is None and not page.is_narrowed,
         # Of usage nobody knows the cost of, nobody knows what it will come to.
-        "projected": _bill(page, ahead.cost) if ahead and cost is not None else None,
+        "projected": _bill(page, outlook.cost) if outlook and cost is not None else None,
     }
 
 
@@ -53,38 +55,51 @@ def _bill(page: UsagePage, cost: Projection) -> dict[str, Any]:
     }
 
 
-def _allowance(page: UsagePage, allowance: Allowance, tokens: Projection | None, month: Range) -> dict[str, Any]:
+# ── The allowance ──
+
+
+def _allowance(page: UsagePage, allowance: Allowance, outlook: Outlook | None, month_tokens: int) -> dict[str, Any]:
+    """Its own period may be another than the month: its use is that of its period then."""
+    span, today = allowance.span, local_day(page.now, page.chosen.zone)
+    is_month = (span.starts_on, span.ends_on) == (month_start(today), next_month(today))
+    ends_at = span.ends_at or page.now + dt.timedelta(days=1)
+    used = month_tokens if is_month else page.run(Span(span.starts_at, ends_at)).totals.total_tokens
+    part = share(used, allowance.limit) if allowance.limit else Fraction(1)
+    state = "ok" if allowance.is_shared else state_of(part)
     shown = {
         "label": allowance.label,
         "limit": allowance.limit,
-        "used": allowance.used,
-        "share": allowance.share,
-        "status": "" if allowance.status == "ok" else allowance.status,
-        "is_shared": allowance.is_shared,
-        "pace_share": None,
-        "forecast_share": None,
+        "used": used,
+        "share": part,
+        "status": "" if state == "ok" else state,
+        "since": None if is_month else span.starts_on,
     }
     if allowance.is_shared:
         # One's own part says nothing of how much of it is left for everybody.
-        return shown | {"sentence": "It is included for the whole organization."}
-    is_month = allowance.renews_on == next_month(local_day(page.now, page.chosen.zone))
-    second = dt.timedelta(seconds=1)
-    pace = Fraction((page.now - month.start) // second, (month.end - month.start) // second)
+        return shown | {"pace_share": None, "forecast_share": None, "sentence": "It is everybody's together."}
+    ahead = outlook.tokens(span.starts_on, span.ends_on) if outlook and span.ends_on else None
     return shown | {
-        "pace_share": pace if is_month else None,
-        "forecast_share": share(tokens.likely, allowance.limit) if tokens and is_month else None,
-        "sentence": _sentence(page, allowance, tokens if is_month else None),
+        "pace_share": Fraction((page.now - span.starts_at) // _SECOND, (ends_at - span.starts_at) // _SECOND)
+        if span.ends_on
+        else None,
+        "forecast_share": share(ahead.likely, allowance.limit) if ahead and allowance.limit else None,
+        "sentence": _sentence(allowance, used, ahead, today),
     }
 
 
-def _sentence(page: UsagePage, allowance: Allowance, tokens: Projection | None) -> str:
-    """When it is used up, or when it begins anew."""
-    if allowance.used >= allowance.limit:
-        return "It is used up."
-    days = tokens.days_until(allowance.limit) if tokens else None
+def _sentence(allowance: Allowance, used: int, ahead: Projection | None, today: dt.date) -> str:
+    """When it is used up and what then, or when it begins anew."""
+    if used >= allowance.limit:
+        return f"It is used up; {_beyond(allowance)}."
+    days = ahead.days_until(allowance.limit) if ahead else None
     if days is not None:
-        day = local_day(page.now, page.chosen.zone) + dt.timedelta(days=days)
-        return f"At this rate it runs out about {day:%a} {day.day} {day:%b}."
-    if allowance.renews_on:
-        return f"It begins anew on {allowance.renews_on.day} {allowance.renews_on:%b}."
-    return ""
+        day = today + dt.timedelta(days=days)
+        return f"At this rate it runs out about {day:%a} {day.day} {day:%b}; then {_beyond(allowance)}."
+    renews = allowance.span.ends_on
+    return f"It begins anew on {renews.day} {renews:%b}." if renews else ""
+
+
+def _beyond(allowance: Allowance) -> str:
+    if allowance.is_charged_beyond:
+        return "further tokens are charged"
+    return "calls are refused" if allowance.is_hard else "calls still go through"

@@ -30,9 +30,9 @@ _LOW, _LIKELY, _HIGH = 0.1, 0.5, 0.9
 
 
 class Projection(msgspec.Struct, frozen=True):
-    """The whole month, in the unit of what was projected; `likely` None: too little history to say.
+    """The whole period, in the unit of what was projected; `likely` None: too little history to say.
 
-    `low` and `high` hold the month's end in eight of ten cases, as the past months had it; None when too few of them
+    `low` and `high` hold its end in eight of ten cases, as the past months had it; None when too few of them
     could be tried. `error` is the median of how far `likely` was off at this point of those `months`, as a share.
     `ahead` is what is likely yet to come of today and of each day after it.
     """
@@ -56,7 +56,7 @@ class Projection(msgspec.Struct, frozen=True):
         return f"At this point of the last {self.months} months, it was off by {off}."
 
     def days_until(self, amount: int) -> int | None:
-        """In how many days the month is likely to have used `amount`; None when not in this month, or already."""
+        """In how many days `amount` is likely to be reached; None when not in this period, or already."""
         reached = self.so_far
         if reached >= amount:
             return None
@@ -67,39 +67,47 @@ class Projection(msgspec.Struct, frozen=True):
         return None
 
 
-class Projections(msgspec.Struct, frozen=True):
-    cost: Projection
-    tokens: Projection
+class Outlook(msgspec.Struct, frozen=True):
+    """What each day of about a year had in a view, for projecting any sum of it. `elapsed` is the share of today."""
+
+    days: dict[dt.date, Figures]
+    today: dt.date
+    elapsed: float
+
+    @property
+    def cost(self) -> Projection:
+        """This month's, in nano-dollars, of what has a price."""
+        return self._of(lambda figures: figures.known_cost_nanos, month_start(self.today), next_month(self.today))
+
+    def tokens(self, begin: dt.date, end: dt.date) -> Projection:
+        """Of the period [begin, end) that today is in."""
+        return self._of(lambda figures: figures.total_tokens, begin, end)
+
+    def _of(self, value: Callable[[Figures], int], begin: dt.date, end: dt.date) -> Projection:
+        return project({day: value(one) for day, one in self.days.items()}, self.today, self.elapsed, begin, end)
 
 
-def projected(page: UsagePage, now: dt.datetime) -> Projections | None:
-    """The calendar month of `now` in what the page's filters choose.
+def projected(page: UsagePage, now: dt.datetime) -> Outlook | None:
+    """What the page's filters choose, as it goes on.
 
     None when no roll-up by days has an answer for these filters: a year of events is too much to read for an estimate.
     """
     zone = page.chosen.zone
     today = local_day(now, zone)
-    span = Span(day_start(today - dt.timedelta(days=HISTORY_DAYS), zone), day_start(next_month(today), zone))
-    query = page.chosen.query(page.organization.pk, span, interval="day")
-    if not is_answered_by_days(query):
+    begins, ends = day_start(today, zone), day_start(today + dt.timedelta(days=1), zone)
+    span = Span(day_start(today - dt.timedelta(days=HISTORY_DAYS), zone), ends)
+    if not is_answered_by_days(page.chosen.query(page.organization.pk, span, interval="day")):
         return None
     rows = page.run(span, interval="day").rows
-    days = {local_day(row.start, zone): row.figures for row in rows}
-    elapsed = (now - day_start(today, zone)) / (day_start(today + dt.timedelta(days=1), zone) - day_start(today, zone))
-
-    def of(value: Callable[[Figures], int]) -> Projection:
-        return project({day: value(figures) for day, figures in days.items()}, today, elapsed)
-
-    return Projections(of(lambda figures: figures.known_cost_nanos), of(lambda figures: figures.total_tokens))
+    return Outlook({local_day(row.start, zone): row.figures for row in rows}, today, (now - begins) / (ends - begins))
 
 
-def project(days: dict[dt.date, int], today: dt.date, elapsed: float) -> Projection:
-    """The month of `today` from what each day had; of `today` itself the share `elapsed` is over."""
+def project(days: dict[dt.date, int], today: dt.date, elapsed: float, begin: dt.date, end: dt.date) -> Projection:
+    """The period [begin, end) from what each day had; of `today`, which is in it, the share `elapsed` is over."""
     first = min((day for day, value in days.items() if value), default=today)
     history = [days.get(first + dt.timedelta(days=n), 0) for n in range((today - first).days)]
-    begin = month_start(today)
     so_far = sum(value for day, value in days.items() if begin <= day <= today)
-    left = (next_month(today) - today).days
+    left = (end - today).days
     expected = _expected(history, left)
     if expected is None:
         return Projection(so_far)
@@ -112,12 +120,13 @@ def project(days: dict[dt.date, int], today: dt.date, elapsed: float) -> Project
     ratios = sorted(trial.ratio for trial in trials)
     low, likely, high = (_quantile(ratios, share) for share in (_LOW, _LIKELY, _HIGH))
     ahead = tuple(round(value * likely) for value in expected)
-    rest = sum(expected)
+    rest, whole = sum(expected), so_far + sum(ahead)
     return Projection(
         so_far,
-        so_far + sum(ahead),
-        min(so_far + round(rest * low), so_far + sum(ahead)),
-        max(so_far + round(rest * high), so_far + sum(ahead)),
+        whole,
+        # Each day was rounded by itself.
+        min(so_far + round(rest * low), whole),
+        max(so_far + round(rest * high), whole),
         len(months),
         _error(trials, months, left),
         ahead,
@@ -159,7 +168,10 @@ class Trial(msgspec.Struct, frozen=True):
 
 
 def _trials(history: Sequence[int], first: dt.date, today: dt.date, left: int) -> list[Trial]:
-    """Every whole month of the history, each with as many days left as there are now, and one more and one less."""
+    """Every whole month of the history, each with as many days left as there are now, and one more and one less.
+
+    A period that is longer than a month has no such trial, unless its end is near.
+    """
     found = []
     month = month_start(today)
     while (month := month_start(month - dt.timedelta(days=1))) >= first:

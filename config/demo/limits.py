@@ -1,4 +1,4 @@
-"""What the demo may use: limits as a plan and budgets write them."""
+"""What the demo's people may use beside the plan's allowance: limits as budgets write them."""
 
 from __future__ import annotations
 
@@ -9,20 +9,17 @@ from core.money import nanos_from_usd
 from core.tenancy import organization_scope
 from metering.models import Limit, LimitKind, LimitUnit
 
-ALLOWANCE_TOKENS = 25_000_000
 # Budgets of a month, in dollars: a team's slug → amount.
 TEAM_BUDGETS = {"search": Decimal(18), "support": Decimal("9.5"), "marketing": Decimal(6)}
 BOBS_TOKENS = 4_500_000
 
 
 def create(organization: Organization) -> None:
-    """The allowance of everybody, a budget for some teams, and a cap for one member."""
+    """A budget for some teams, and a cap for one member."""
     with organization_scope(organization.pk):
         team_ids = dict(Team.objects.values_list("slug", "pk"))
         bob = Membership.objects.get(user__email="bob@northbound.test")
         limits = [
-            Limit(kind=LimitKind.ALLOWANCE, source="plan", label="Allowance", unit=LimitUnit.TOKENS,
-                  amount=ALLOWANCE_TOKENS),
             *(
                 Limit(kind=LimitKind.BUDGET, source=f"budget:team:{slug}", label=f"Budget of {slug.capitalize()}",
                       unit=LimitUnit.COST, amount=nanos_from_usd(dollars), team_id=team_ids[slug])

@@ -9,9 +9,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reports.projection import Projection, project
+from reports import projection
+from reports.projection import Projection
 
 TODAY = dt.date(2026, 11, 22)
+
+
+def project(days: dict[dt.date, int], today: dt.date, elapsed: float) -> Projection:
+    """The calendar month of today."""
+    first = today.replace(day=1)
+    return projection.project(days, today, elapsed, first, (first + dt.timedelta(days=32)).replace(day=1))
+
+
 # Monday to Sunday.
 WEEK = (100, 110, 120, 115, 105, 20, 10)
 
@@ -42,6 +51,12 @@ def test_of_today_only_the_rest_is_yet_to_come() -> None:
     found = project(history(365) | {TODAY: 5}, TODAY, 0.5)
     assert found.likely == month_of(TODAY)
     assert found.ahead[0] == 5
+
+
+def test_a_period_may_begin_on_any_day() -> None:
+    found = projection.project(history(365), TODAY, 0.0, dt.date(2026, 11, 10), dt.date(2026, 12, 10))
+    assert found.likely == sum(WEEK[(dt.date(2026, 11, 10) + dt.timedelta(days=n)).weekday()] for n in range(30))
+    assert found.so_far == sum(WEEK[dt.date(2026, 11, day).weekday()] for day in range(10, 22))
 
 
 @pytest.mark.parametrize("days", [0, 1, 13])
