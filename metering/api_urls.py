@@ -11,6 +11,7 @@ from metering.query.costs_api import ComparisonView, CostsView
 from metering.query.events_api import EventsView, EventView, ReceiptView
 from metering.query.export_api import ExportView
 from metering.query.files_api import FilesView, FileView
+from metering.query.insights_api import EfficiencyView, PatternsView
 from metering.query.openapi import docs, openapi_json
 from metering.query.summary_api import HourlyView, SummaryView
 
@@ -20,6 +21,8 @@ urlpatterns = [
     path("v1/usage/models", ModelsView.as_view(), name="usage-models"),
     path("v1/usage/query", QueryView.as_view(), name="usage-query"),
     path("v1/usage/costs", CostsView.as_view(), name="usage-costs"),
+    path("v1/usage/efficiency", EfficiencyView.as_view(), name="usage-efficiency"),
+    path("v1/usage/patterns", PatternsView.as_view(), name="usage-patterns"),
     path("v1/usage/comparison", ComparisonView.as_view(), name="usage-comparison"),
     path("v1/usage/export", ExportView.as_view(), name="usage-export"),
     path("v1/events", EventsView.as_view(), name="events"),

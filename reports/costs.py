@@ -19,7 +19,7 @@ from metering.query.costs import CostAnalysis, CostLine, ModelCosts, analyze_cos
 from metering.query.costs_api import write_line
 from metering.query.latest import latest_event_at
 from metering.query.metrics import Figures
-from metering.query.ranges import named_range
+from metering.query.ranges import Span, named_range
 from metering.query.run import UsageResult
 from reports.filters import value_text
 from reports.page import UsagePage, sees_usage, show
@@ -105,9 +105,10 @@ class Costs(UsagePage, frozen=True, kw_only=True):
             card("Tools and units", "unit_cost_nanos"),
         ]
         if self.chosen.range.key != "month":
-            month = self.run(named_range("month", self.organization.zone, self.now))
+            month = named_range("month", self.organization.zone, self.now)
+            so_far = self.run(Span(month.start, month.end)).totals
             cards.append(
-                {"label": "This month so far", "value": month.totals.cost_nanos, "format": "money", "previous": None}
+                {"label": "This month so far", "value": so_far.cost_nanos, "format": "money", "previous": None}
             )
         return cards
 

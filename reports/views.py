@@ -27,6 +27,7 @@ from reports.calls import Calls
 from reports.chats import Chats
 from reports.comparison import ComparisonPage
 from reports.costs import Costs
+from reports.efficiency import EfficiencyPage
 from reports.features import Features
 from reports.files import Files
 from reports.filters import dimension_label
@@ -34,9 +35,11 @@ from reports.live.reading import live_body
 from reports.model_analytics import Models
 from reports.overview import Overview
 from reports.page import UsagePage, show
+from reports.patterns import Patterns
 from reports.series import MEASURES
 from reports.shared_costs import SharedCosts
 from reports.teams import Teams
+from reports.tokens import Tokens
 from reports.usage import Usage
 
 # A recount reads every event of the range; beyond this the integrity page does it behind the scenes.
@@ -56,6 +59,9 @@ PAGES: dict[str, type[UsagePage]] = {
     "features": Features,
     "costs": Costs,
     "comparison": ComparisonPage,
+    "patterns": Patterns,
+    "efficiency": EfficiencyPage,
+    "tokens": Tokens,
     "calls": Calls,
     "teams": Teams,
     "shared-costs": SharedCosts,

@@ -75,7 +75,7 @@
         color: token("--tl-axis"),
         maxTicksLimit: spec.yTicks ?? 6,
         stepSize: spec.yStep,
-        precision: spec.unit === "usd" || spec.unit === "percent" ? undefined : 0,
+        precision: ["usd", "percent", "ratio"].includes(spec.unit) ? undefined : 0,
         padding: 8,
         callback: looks.ticks[spec.unit],
       },

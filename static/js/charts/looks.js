@@ -21,6 +21,7 @@
     tokens: short,
     count: short,
     percent: (v) => `${trim(v * 100, 1)}%`,
+    ratio: (v) => `${trim(v, 2)}×`,
     usd: (v) => {
       if (v >= 1e6) return `$${trim(v / 1e6, 1)}M`;
       return v >= 1e3 ? `$${trim(v / 1e3, 1)}K` : `$${trim(v, v < 0.01 ? 5 : 2)}`;
