@@ -9,6 +9,8 @@ from config import embedded
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 embedded.provide()
 
+from core import task_queue  # noqa: E402, F401  (it notes failures and signs of life)
+
 app = Celery("tokenledger")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()

@@ -287,6 +287,7 @@ CELERY_BEAT_SCHEDULE = {
     "forget traced calls": {"task": "metering.forget_traced_calls", "schedule": dt.timedelta(hours=1)},
     "forget refusals": {"task": "metering.forget_refusals", "schedule": dt.timedelta(days=1)},
     "expire holds": {"task": "metering.expire_holds", "schedule": dt.timedelta(seconds=30)},
+    "heartbeat": {"task": "core.heartbeat", "schedule": dt.timedelta(seconds=30)},
     "end impersonations": {"task": "accounts.end_impersonations", "schedule": dt.timedelta(minutes=1)},
     "follow zones": {"task": "metering.follow_zones", "schedule": dt.timedelta(hours=1)},
     "push limits of plans": {"task": "billing.push_limits_of_all", "schedule": dt.timedelta(minutes=15)},

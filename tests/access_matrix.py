@@ -191,7 +191,7 @@ ROWS: list[Row] = [
     # ── the operator ──
     *(Operators(f"operator:{name}") for name in ("overview", "series", "recount")),
     *(Operators(f"operator:{name}", args={"dimension": "model"}) for name in ("by", "by-csv")),
-    *(Operators(f"operator:{name}") for name in ("organizations",)),
+    *(Operators(f"operator:{name}") for name in ("organizations", "health", "queue")),
     *(
         Operators(f"operator:{name}", args={"slug": "acme", "member": 1})
         for name in ("organization", "impersonation-begin")

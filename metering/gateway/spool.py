@@ -12,6 +12,7 @@ of a dead process's journal is kept aside, for people.
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
 import fcntl
 import math
 import os
@@ -319,3 +320,47 @@ def _record(data: bytes, at: int) -> bytes | None:
     length, checksum = _HEAD.unpack_from(data, at)
     record = data[at + _HEAD.size : at + _HEAD.size + length]
     return record if len(record) == length and zlib.crc32(record) == checksum else None
+
+
+# ── Looked at from outside ──
+
+
+class Backlog(msgspec.Struct, frozen=True):
+    """What the journals of this machine owe, those of living processes too..
+
+    `waiting` are answered and not stored, the oldest of `oldest_at`; `under_way` were about to be made when last heard
+    of. `unreadable` are journals that were put aside for people.
+    """
+
+    waiting: int
+    under_way: int
+    oldest_at: dt.datetime | None
+    unreadable: int
+
+
+def read_backlog(root: Path) -> Backlog:
+    """Raises OSError where the disk refuses."""
+    debts = [debt for path in sorted(root.glob(f"*/*{_SUFFIX}")) for debt in _owed_in(path)]
+    waiting = [debt.event.occurred_at for debt in debts if not debt.is_open]
+    return Backlog(
+        len(waiting), len(debts) - len(waiting), min(waiting, default=None), len(list(root.glob(f"*/*{_ASIDE}")))
+    )
+
+
+def _owed_in(path: Path) -> Iterable[Debt]:
+    """A journal's debts. It may be growing: a record that is not whole yet is nobody's mistake."""
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        return ()  # its process has just settled everything
+    owed: dict[str, Debt] = {}
+    at = 0
+    while (record := _record(data, at)) is not None:
+        with suppress(msgspec.DecodeError, UnicodeDecodeError):
+            found = _DECODER.decode(record)
+            if isinstance(found, Debt):
+                owed[found.event.event_id] = found
+            else:
+                owed.pop(found.event_id, None)
+        at += _HEAD.size + len(record)
+    return owed.values()

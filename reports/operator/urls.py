@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from reports.operator import impersonation, organizations, overview
+from reports.operator import health, impersonation, organizations, overview
 
 app_name = "operator"
 urlpatterns = [
@@ -18,5 +18,7 @@ urlpatterns = [
         impersonation.begin,
         name="impersonation-begin",
     ),
+    path("operator/health/", health.health, name="health"),
+    path("operator/queue/", health.tasks, name="queue"),
     path("operator/place/end/", impersonation.end, name="impersonation-end"),
 ]
