@@ -156,7 +156,7 @@ class Breakdown(msgspec.Struct, frozen=True):
         }
 
     def _dimensions(self) -> list[str]:
-        shown = [*self.page.dimensions, *TEXTS]
+        shown = [*self.page.dimensions, *TEXTS, *self.page.tags]
         return shown + [name for name in (self.by, self.then) if name and name not in shown]
 
     def _option(self, param: str, name: str, current: str | None) -> dict[str, Any]:

@@ -189,8 +189,10 @@ def _address(path: str, parameters: Mapping[str, Sequence[str]]) -> str:
 
 
 def dimension_label(name: str) -> str:
+    if name.startswith(TAG):
+        return f"Tag {name.removeprefix(TAG)}"
     words = {"api_key": "API key", "end_user": "End user", "user": "User as sent"}
-    return words.get(name, name.removeprefix("tag.").replace("_", " ").capitalize())
+    return words.get(name, name.replace("_", " ").capitalize())
 
 
 def dimension_words(name: str) -> str:

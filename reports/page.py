@@ -9,6 +9,7 @@ import datetime as dt
 from typing import Any, ClassVar, Self
 
 import msgspec
+from django.core.cache import cache
 from django.http import HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
@@ -22,7 +23,8 @@ from metering.dimensions import DIMENSIONS
 from metering.query.metrics import Figures
 from metering.query.ranges import Span
 from metering.query.run import UsageResult, run
-from metering.query.spec import FilterValue
+from metering.query.spec import TAG, FilterValue
+from metering.query.tags import tag_names
 from reports.filters import Chosen, dimension_label, dimension_words, hidden_from, period_words
 from reports.models import SavedView
 from reports.saved.bar import current_view, views_menu
@@ -31,6 +33,7 @@ from reports.series import MEASURES
 
 # The same everywhere: a page with another one would show other totals for the same address.
 DEFAULT_RANGE = "month"
+TAGS_KEPT_SECONDS = 300
 
 sees_usage = require(Right.SEE_USAGE, Right.SEE_OWN_USAGE)
 
@@ -122,6 +125,18 @@ class UsagePage(msgspec.Struct, frozen=True, kw_only=True):
         return [name for name in DIMENSIONS if name not in self.hidden and name not in self.fixed]
 
     @property
+    def tags(self) -> list[str]:
+        """The tags in use, as dimensions: of what this person may see, as they were some minutes ago."""
+        own = {name: values for name, values in self.chosen.filters.items() if name in self.fixed}
+        said = ";".join(f"{name}={','.join(map(str, values))}" for name, values in sorted(own.items()))
+        key = f"tag-names:{self.organization.pk}:{said}"
+        names = cache.get(key)
+        if names is None:
+            names = tag_names(self.organization.pk, self.now, own)
+            cache.set(key, names, TAGS_KEPT_SECONDS)
+        return [f"{TAG}{name}" for name in names]
+
+    @property
     def is_narrowed(self) -> bool:
         """Whether the person chose less than all they may see."""
         return not self.chosen.filters.keys() <= self.fixed
@@ -144,7 +159,7 @@ class UsagePage(msgspec.Struct, frozen=True, kw_only=True):
                 "label": dimension_label(name),
                 "url": chosen.url(reverse("reports:choose", args=[self.organization.slug, self.place, name])),
             }
-            for name in self.dimensions
+            for name in (*self.dimensions, *self.tags)
             if name not in chosen.filters
         ]
         return bar | {

@@ -36,7 +36,7 @@ urlpatterns = [
     path("o/<slug:organization>/overview/live", views.overview_live, name="overview-live"),
     path("o/<slug:organization>/overview/stream", views.overview_stream, name="overview-stream"),
     path("o/<slug:organization>/overview/usage.csv", views.export, name="export"),
-    path("o/<slug:organization>/<slug:page>/choose/<str:dimension>", views.choose, name="choose"),
+    path("o/<slug:organization>/<slug:page>/choose/<path:dimension>", views.choose, name="choose"),
     path("o/<slug:organization>/chats/", chats.chats, name="chats"),
     path("o/<slug:organization>/chats/list.csv", chats.chats_csv, name="chats-csv"),
     # An id may be any text: below a word of its own it is taken for nothing else.

@@ -22,7 +22,7 @@ from metering.query.export import FORMATS, make_export
 from metering.query.export_api import stream
 from metering.query.latest import latest_event_at
 from metering.query.plan import Source
-from metering.query.spec import TEXT_DIMENSIONS
+from metering.query.spec import TAG, TEXT_DIMENSIONS
 from reports.calls import Calls
 from reports.chats import Chats
 from reports.comparison import ComparisonPage
@@ -147,7 +147,7 @@ def choose(request: OrganizationRequest, page: str, dimension: str) -> HttpRespo
     if page not in PAGES:
         raise Http404("no such page")
     view = PAGES[page].of(request)
-    is_known = dimension in DIMENSIONS or dimension in TEXT_DIMENSIONS
+    is_known = dimension in DIMENSIONS or dimension in TEXT_DIMENSIONS or dimension.startswith(TAG)
     if not is_known or dimension in view.hidden:
         raise Http404("no such dimension")
     found = view.run(group_by=(dimension,), limit=MOST_CHOICES)

@@ -10,7 +10,7 @@ from core.tenancy import organization_scope
 from metering.models import Limit, LimitKind, LimitUnit
 
 # Budgets of a month, in dollars: a team's slug → amount.
-TEAM_BUDGETS = {"search": Decimal(18), "support": Decimal("9.5"), "marketing": Decimal(6)}
+TEAM_BUDGETS = {"search": Decimal(18), "support": Decimal(13), "marketing": Decimal(6)}
 BOBS_TOKENS = 4_500_000
 
 

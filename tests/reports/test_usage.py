@@ -236,3 +236,32 @@ def test_queries_do_not_grow_with_rows(alice_client: Client, acme: Organization,
     few = count()
     write(acme.pk, [make_event(f"e{n}", at, f"model-{n % 20}", chat=f"chat-{n}") for n in range(60)])
     assert count() == few
+
+
+def test_tags_in_use_are_offered_and_chosen(
+    alice_client: Client, bob_client: Client, acme: Organization, bob: User
+) -> None:
+    at = now() - dt.timedelta(seconds=30)
+    write(
+        acme.pk,
+        [
+            make_event("t1", at, tags={"env": "prod", "app/tier": "gold"}),
+            make_event("t2", at, usage=Usage(input=7, output=0), user=bob.email, tags={"env": "ci"}),
+            make_event("t3", at),
+        ],
+    )
+    context = shown(alice_client, "range=today").context
+    assert {"Tag env", "Tag app/tier"} <= {option["label"] for option in context["page"]["add_filter"]}
+    assert {"Tag env", "Tag app/tier"} <= {option["label"] for option in context["breakdown"]["by_options"]}
+    own = shown(bob_client, "range=today").context
+    assert "Tag env" in {option["label"] for option in own["page"]["add_filter"]}
+    assert "Tag app/tier" not in {option["label"] for option in own["page"]["add_filter"]}
+    url = next(option["url"] for option in context["page"]["add_filter"] if option["label"] == "Tag app/tier")
+    page = alice_client.get(url)
+    assert page.status_code == 200
+    assert {row["label"] for row in page.context["rows"]} == {"gold", "none"}
+    narrowed = shown(alice_client, "range=today&tag.env=ci").context
+    assert narrowed["summary"][0]["value"] == 7
+    assert [(chip["label"], chip["value"]) for chip in narrowed["page"]["filters"]] == [("Tag env", "ci")]
+    rows = shown(alice_client, "range=today&by=tag.env").context["breakdown"]["rows"]
+    assert {row["label"] for row in rows} == {"prod", "ci", "No tag env"}
