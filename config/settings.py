@@ -285,6 +285,7 @@ CELERY_TIMEZONE = "UTC"
 CELERY_BEAT_SCHEDULE = {
     "resume imports": {"task": "metering.resume_imports", "schedule": dt.timedelta(minutes=1)},
     "forget traced calls": {"task": "metering.forget_traced_calls", "schedule": dt.timedelta(hours=1)},
+    "forget diagnoses": {"task": "reports.forget_diagnoses", "schedule": dt.timedelta(days=1)},
     "forget refusals": {"task": "metering.forget_refusals", "schedule": dt.timedelta(days=1)},
     "expire holds": {"task": "metering.expire_holds", "schedule": dt.timedelta(seconds=30)},
     "heartbeat": {"task": "core.heartbeat", "schedule": dt.timedelta(seconds=30)},

@@ -64,10 +64,15 @@ GROUPS: tuple[tuple[str, tuple[Section, ...]], ...] = (
             Section(
                 "Upstreams", "metering:upstreams", "hdd-stack", (Right.MANAGE_INTEGRATIONS,), ("metering:upstream",)
             ),
-            Section(
-                "Prices", "metering:prices", "tags", (Right.SEE_MONEY, Right.MANAGE_PRICES), ("metering:price",)
-            ),
+            Section("Prices", "metering:prices", "tags", (Right.SEE_MONEY, Right.MANAGE_PRICES), ("metering:price",)),
             Section("Import", "metering:imports", "upload", (Right.IMPORT_USAGE,), ("metering:import",)),
+            Section(
+                "Diagnosis",
+                "reports:diagnosis",
+                "heart-pulse",
+                (Right.SEE_USAGE, Right.SEE_OWN_USAGE),
+                ("reports:diagnosis",),
+            ),
             Section("Integrity", "metering:integrity", "check2-square", (Right.SEE_USAGE,), ("metering:integrity",)),
         ),
     ),

@@ -18,6 +18,7 @@ from reports import (
     usage,
     views,
 )
+from reports.diagnosis import pages as diagnosis
 from reports.saved import pages as saved
 from reports.search import pages as search
 
@@ -70,6 +71,8 @@ urlpatterns = [
     path("o/<slug:organization>/views/<int:view>/", saved.change, name="view"),
     path("o/<slug:organization>/views/<int:view>/replace", saved.replace, name="view-replace"),
     path("o/<slug:organization>/views/<int:view>/delete", saved.delete, name="view-delete"),
+    path("o/<slug:organization>/diagnosis/", diagnosis.index, name="diagnosis"),
+    path("o/<slug:organization>/diagnosis/<int:diagnosis>", diagnosis.report, name="diagnosis-report"),
     path("o/<slug:organization>/search", search.search, name="search"),
     path("o/<slug:organization>/search/options", search.options, name="search-options"),
     path("o/<slug:organization>/costs/shared", shared_costs.shared_costs, name="shared-costs"),

@@ -184,6 +184,9 @@ ROWS: list[Row] = [
     Page("reports:view", SEERS),
     Everybody("reports:view-replace", 404, anonymous=302, viewer=403, member=403, foreign_key=302),
     Page("reports:view-delete", SEERS),
+    Page("reports:diagnosis"),
+    # A member reads their own alone (tests/reports/diagnosis/test_pages.py).
+    Everybody("reports:diagnosis-report", anonymous=302, stranger=404, member=404, foreign_key=302),
     Page("reports:search"),
     Page("reports:search-options"),
     Page("reports:connect"),

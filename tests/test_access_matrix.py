@@ -19,7 +19,7 @@ from billing.subscriptions import start_subscription
 from core.tenancy import organization_scope
 from metering.gateway.upstreams import create_upstream
 from metering.imports.records import create_import
-from reports.models import SavedView
+from reports.models import Diagnosis, SavedView, Symptom
 from tests.access_matrix import OWN_ACCOUNT, ROWS, Endpoint, Row
 from tests.cast import Key, logged_in, make_key
 from tests.metering.query.usage import make_event, write
@@ -77,6 +77,10 @@ def arguments(acme: Organization, bob: User, alice: User) -> dict[str, Any]:
         view = SavedView.objects.create(
             organization=acme, owner=bobs, name=f"{CANARY} view", page="usage", is_shared=True
         )
+        diagnosis = Diagnosis.objects.create(
+            organization=acme, asked_by=Membership.objects.get(user=alice), symptom=Symptom.COST,
+            starts_at=now() - timedelta(days=1), ends_at=now(), filters={"model": [f"{CANARY}-model"]},
+        )  # fmt: skip
         upload = create_import(acme, f"{CANARY}.csv", 1, by=Actor.of_command("test"))
         upstream = create_upstream(
             acme,
@@ -113,6 +117,7 @@ def arguments(acme: Organization, bob: User, alice: User) -> dict[str, Any]:
         "record": upload.pk,
         "upstream": upstream.pk,
         "view": view.pk,
+        "diagnosis": diagnosis.pk,
     }
 
 
