@@ -319,6 +319,8 @@ SPECTACULAR_SETTINGS = {
 }
 # Whether organizations may point the gateway at this network's own addresses (localhost, 10.0.0.0/8, …).
 GATEWAY_ALLOW_PRIVATE_UPSTREAMS = env.bool("GATEWAY_ALLOW_PRIVATE_UPSTREAMS", default=False)
+# The same for push services that people's browsers name: only where an installation runs its own, in a closed network.
+PUSH_ALLOW_PRIVATE_SERVICES = env.bool("PUSH_ALLOW_PRIVATE_SERVICES", default=False)
 CREDITS_PER_USD = env.int("CREDITS_PER_USD", default=10_000)
 
 # ── Logs ──

@@ -1,6 +1,6 @@
 """The application as phones and desktops install it: manifest, service worker, start page, and what is there offline.
 
-docs/decisions/0009-offline.md has the reasons; what the worker does is in static/js/offline/worker.js.
+docs/decisions/0010-offline.md has the reasons; what the worker does is in static/js/offline/worker.js.
 """
 
 from __future__ import annotations
@@ -31,7 +31,13 @@ from reports.quick import Quick
 # What the worker is made of, in this order.
 SCRIPTS = ("js/notes/queue.js", "js/offline/worker.js")
 # Everything that pages load. Fonts for print and the licenses of fonts are not among it.
-ASSETS = {"css": ".css", "js": ".js", "vendor": (".css", ".js"), "fonts": "latin.woff2", "app": "icon-192.png"}
+ASSETS = {
+    "css": ".css",
+    "js": ".js",
+    "vendor": (".css", ".js"),
+    "fonts": "latin.woff2",
+    "app": ("icon-192.png", "badge-96.png"),
+}
 SINGLE_ASSETS = ("icons.svg", "mark.svg", "fonts/plex-mono-latin-400.woff2", "fonts/plex-mono-latin-500.woff2")
 # As the light theme has them; the pages' own meta elements follow the theme.
 BACKGROUND, THEME = "#f6f8f6", "#f6f8f6"
@@ -106,6 +112,9 @@ def worker(_request: HttpRequest) -> HttpResponse:
         "offline": reverse("reports:offline"),
         "start": reverse("reports:start"),
         "home": reverse("accounts:home"),
+        "logout": reverse("account_logout"),
+        "icon": static("app/icon-192.png"),
+        "badge": static("app/badge-96.png"),
     }
     scripts = ", ".join(json.dumps(static(name)) for name in SCRIPTS)
     body = f"const RELEASE = {json.dumps(release)};\nimportScripts({scripts});\n"

@@ -80,6 +80,7 @@ GROUPS: tuple[tuple[str, tuple[Section, ...]], ...] = (
         "You",
         (
             Section("My account", "account_email", "person", (), ("account_email", "socialaccount_")),
+            Section("Notifications", "alerts:devices", "bell", (), ("alerts:device",)),
             Section("Security", "mfa_index", "shield-lock", (), ("account_", "mfa_", "usersessions_")),
         ),
     ),

@@ -200,6 +200,13 @@ ROWS: list[Row] = [
         for name in ("organization", "impersonation-begin")
     ),
     Operators("operator:impersonation-end", method="POST"),
+    # ── alerts: one's own devices ──
+    Everybody("alerts:devices", anonymous=302, foreign_key=302),
+    Everybody("alerts:device-subscribe", 422, method="POST", anonymous=302, foreign_key=302),
+    *(
+        Everybody(name, 404, method="POST", args={"device": 2**31 - 1}, anonymous=302, foreign_key=302)
+        for name in ("alerts:device-remove", "alerts:device-test")
+    ),
     # ── metering: pages ──
     Page("metering:imports", MANAGERS),
     Page("metering:import", MANAGERS),

@@ -14,6 +14,7 @@ from typing import Any
 import aiohttp
 import msgspec
 
+from core.outbound import RefusedAddressError
 from metering.gateway import upstream
 from metering.gateway.upstreams import Route, serves_model
 from metering.models import Protocol
@@ -128,7 +129,7 @@ def _hint(status: int) -> str:
 
 
 def _words_of(error: BaseException) -> str:
-    if isinstance(cause := error.__cause__ or error, upstream.RefusedAddressError):
+    if isinstance(cause := error.__cause__ or error, RefusedAddressError):
         return f"{cause}."
     if isinstance(error, aiohttp.ClientConnectorDNSError):
         return f"Its name, {error.host}, is not known."

@@ -7,23 +7,22 @@ from __future__ import annotations
 
 import asyncio
 import io
-import ipaddress
 import socket
 import time
 from collections.abc import Sequence
 from functools import lru_cache
-from urllib.parse import urlsplit
 
 import aiohttp
 import msgspec
 import structlog
-from aiohttp.abc import AbstractResolver, ResolveResult
 from django.conf import settings
 from multidict import CIMultiDict
 from starlette.datastructures import Headers
 
+from core import outbound
 from core.errors import ApiError
 from core.net import is_public
+from core.outbound import PublicResolver, RefusedAddressError
 from metering.gateway.calls import HEADER, Call, decoded
 from metering.gateway.upstreams import Route
 from metering.models.upstreams import Protocol
@@ -54,29 +53,6 @@ _UNREACHABLE = (aiohttp.ClientError, OSError, ValueError)
 BROKEN = (aiohttp.ClientError, OSError, TimeoutError)
 
 
-class RefusedAddressError(OSError):
-    """A name leads to an address that this installation must not be sent to."""
-
-
-class PublicResolver(AbstractResolver):
-    """Resolves names to public addresses. What is connected to is what was judged: no second look-up in between."""
-
-    def __init__(self) -> None:
-        self._resolver = aiohttp.ThreadedResolver()
-
-    async def resolve(
-        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
-    ) -> list[ResolveResult]:
-        found = await self._resolver.resolve(host, port, family)
-        allowed = [each for each in found if is_allowed(each["host"])]
-        if not allowed:
-            raise RefusedAddressError(f"{host} leads to no public address")
-        return allowed
-
-    async def close(self) -> None:
-        await self._resolver.close()
-
-
 def is_allowed(address: str) -> bool:
     return settings.GATEWAY_ALLOW_PRIVATE_UPSTREAMS or is_public(address)
 
@@ -87,7 +63,7 @@ def new_session() -> aiohttp.ClientSession:
         limit=0,
         keepalive_timeout=KEEP_ALIVE_SECONDS,
         ttl_dns_cache=DNS_SECONDS,
-        resolver=PublicResolver(),
+        resolver=PublicResolver(is_allowed),
         family=socket.AF_UNSPEC,
     )
     return aiohttp.ClientSession(
@@ -185,20 +161,8 @@ def timeout_of(seconds: float) -> aiohttp.ClientTimeout:
 
 
 def check_literal(base_url: str) -> None:
-    """Addresses written as numbers pass no resolver."""
-    address = _literal(base_url)
-    if address is not None and not is_allowed(address):
-        raise RefusedAddressError(f"{address} is no public address")
-
-
-@lru_cache(maxsize=10_000)
-def _literal(base_url: str) -> str | None:
-    host = urlsplit(base_url).hostname or ""
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return None
-    return host
+    """Raises RefusedAddressError for an address written as a number that is not allowed."""
+    outbound.check_literal(base_url, is_allowed)
 
 
 def credential_headers(route: Route) -> dict[str, str]:

@@ -63,7 +63,8 @@ class Visitor:
         page.on("pageerror", lambda error: self.complaints.append(str(error)))
 
     def _heard(self, message: ConsoleMessage) -> None:
-        if message.type in ("error", "warning"):
+        is_ours = "Service Worker registration blocked by Playwright" not in message.text
+        if message.type in ("error", "warning") and is_ours:
             self.complaints.append(f"{message.text} ({self.page.url})")
 
     def open(self, path: str) -> Page:
@@ -87,7 +88,10 @@ class Visitor:
 
 @pytest.fixture
 def visitor(chromium: Browser, live_server: LiveServer, transactional_db: None) -> Iterator[Visitor]:
-    context = chromium.new_context(viewport={"width": 1440, "height": 900}, reduced_motion="reduce")
+    # What is kept for when there is no connection is tried in test_offline.py, and would only slow the others down.
+    context = chromium.new_context(
+        viewport={"width": 1440, "height": 900}, reduced_motion="reduce", service_workers="block"
+    )
     visitor = Visitor(context.new_page(), live_server.url)
     yield visitor
     context.close()

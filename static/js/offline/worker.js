@@ -1,5 +1,5 @@
 /* The service worker, brought in by /sw.js with the release it belongs to:
-     RELEASE = {version, static, assets, offline, start, home}
+     RELEASE = {version, static, assets, offline, start, home, logout, icon, badge}
    Files with a hash in their name are taken from the cache, pages from the network. A copy of a page is kept only
    where the server says so, under the name of its owner (a person in an organization), and goes as soon as anybody
    else is seen: at log-out, log-in, and the switch to another organization. Programs' answers are never touched. */
@@ -116,6 +116,7 @@
     if (url.origin !== location.origin) return;
     if (request.method !== "GET") {
       if (LEAVES.test(url.pathname)) event.waitUntil(forget());
+      if (url.pathname === RELEASE.logout) event.waitUntil(silence());
     } else if (url.pathname.startsWith(RELEASE.static)) event.respondWith(asset(request));
     else if (request.mode === "navigate" && !PROGRAMS.test(url.pathname)) event.respondWith(page(event, url));
   });
@@ -123,6 +124,27 @@
   /* Notes written without a connection (notes/queue.js): the browser says when there is one */
   self.addEventListener("sync", (event) => {
     if (event.tag === TlNotes.TAG) event.waitUntil(TlNotes.send());
+  });
+
+  /* Messages (alerts/push): shown, and opened by a touch in a window that is there already */
+  const silence = async () => (await self.registration.pushManager?.getSubscription())?.unsubscribe();
+
+  self.addEventListener("push", (event) => {
+    const { title, body, url, tag } = event.data.json();
+    const { icon, badge } = RELEASE;
+    event.waitUntil(self.registration.showNotification(title, { body, tag, icon, badge, data: { url } }));
+  });
+  self.addEventListener("notificationclick", (event) => {
+    event.notification.close();
+    const url = new URL(event.notification.data.url, location.origin).href;
+    const open = async () => {
+      const windows = await self.clients.matchAll({ type: "window", includeUncontrolled: true });
+      const there = windows.find((client) => client.url === url) ?? windows[0];
+      if (!there) return self.clients.openWindow(url);
+      await there.focus();
+      return there.url === url ? there : there.navigate(url);
+    };
+    event.waitUntil(open());
   });
 
   self.addEventListener("message", (event) => {

@@ -1,0 +1,33 @@
+"""What workers do for alerts."""
+
+from __future__ import annotations
+
+import random
+
+import structlog
+from celery import Task, shared_task
+
+from alerts.models import PushDevice
+from alerts.push.delivery import TryLaterError, deliver
+
+logger = structlog.get_logger(__name__)
+
+MOST_RETRIES = 6
+FIRST_WAIT_SECONDS = 15
+
+
+@shared_task(name="alerts.push", bind=True, max_retries=MOST_RETRIES)
+def push(self: Task, device_id: int, content: dict[str, str]) -> None:
+    """Tell one device; again after 15 s, 30 s, … 8 min, or when its push service wishes, while that is in trouble."""
+    device = PushDevice.objects.filter(pk=device_id).first()
+    if device is None:
+        return
+    try:
+        deliver(device, content)
+    except TryLaterError as error:
+        retries = self.request.retries
+        if retries >= MOST_RETRIES:
+            logger.warning("push_given_up", device=device_id, error=str(error))
+            return
+        wait = error.wait_seconds or FIRST_WAIT_SECONDS * 2**retries * random.uniform(1, 1.3)  # noqa: S311
+        raise self.retry(exc=error, countdown=wait) from error

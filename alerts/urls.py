@@ -1,0 +1,13 @@
+"""Pages of one's own account, below /accounts/notifications/."""
+
+from django.urls import path
+
+from alerts import views
+
+app_name = "alerts"
+urlpatterns = [
+    path("", views.devices, name="devices"),
+    path("subscribe/", views.subscribe, name="device-subscribe"),
+    path("<int:device>/remove/", views.remove, name="device-remove"),
+    path("<int:device>/test/", views.test, name="device-test"),
+]
