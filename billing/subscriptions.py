@@ -14,8 +14,8 @@ from django.utils.timezone import now
 from accounts import audit
 from accounts.audit import Actor
 from accounts.models import Organization
-from billing.allowances import push_limits
 from billing.contracts import Contract
+from billing.enforcement import enforce
 from billing.models import ChangeKind, Overage, PlanVersion, Subscription, SubscriptionChange
 from billing.plans import DEFAULT_PLAN, version_on
 from core.errors import ApiError
@@ -194,5 +194,5 @@ def _locked(organization: Organization) -> Contract:
 def _pushed(organization: Organization, at: dt.datetime) -> Contract:
     contract = Contract.load(organization)
     assert contract is not None  # noqa: S101 (its row is in this transaction)
-    push_limits(contract, at)
+    enforce(contract, at)
     return contract

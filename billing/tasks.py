@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from celery import shared_task
+from django.utils.timezone import now
 
 from accounts.models import Organization
-from billing.allowances import push_limits
 from billing.contracts import Contract
-from billing.models import Subscription
+from billing.credits import wallets
+from billing.enforcement import enforce
+from billing.models import Subscription, Wallet
 from core.tenancy import organization_scope, unscoped
 
 
@@ -20,4 +22,23 @@ def push_limits_of_all() -> None:
         with organization_scope(organization.pk):
             contract = Contract.load(organization)
             if contract is not None:
-                push_limits(contract)
+                enforce(contract)
+
+
+@shared_task(name="billing.watch_credits")
+def watch_credits() -> None:
+    """Beat: credits expire when they do, and it is told when they are low."""
+    for organization in _with_wallets():
+        wallets.watch(organization, now())
+
+
+@shared_task(name="billing.settle_credits")
+def settle_credits() -> None:
+    """Beat: usage takes its credits."""
+    for organization in _with_wallets():
+        wallets.settle(organization, now())
+
+
+def _with_wallets() -> list[Organization]:
+    with unscoped("beat looks after every organization's credits"):
+        return list(Organization.objects.filter(pk__in=Wallet.objects.values("organization")))

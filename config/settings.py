@@ -291,6 +291,8 @@ CELERY_BEAT_SCHEDULE = {
     "heartbeat": {"task": "core.heartbeat", "schedule": dt.timedelta(seconds=30)},
     "end impersonations": {"task": "accounts.end_impersonations", "schedule": dt.timedelta(minutes=1)},
     "follow zones": {"task": "metering.follow_zones", "schedule": dt.timedelta(hours=1)},
+    "watch credits": {"task": "billing.watch_credits", "schedule": dt.timedelta(minutes=1)},
+    "settle credits": {"task": "billing.settle_credits", "schedule": dt.timedelta(hours=1)},
     "push limits of plans": {"task": "billing.push_limits_of_all", "schedule": dt.timedelta(minutes=15)},
 }
 CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"

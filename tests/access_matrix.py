@@ -297,6 +297,9 @@ ROWS: list[Row] = [
     # ── billing: API ──
     Endpoint("billing-api:plans", "billing:read", foreign=200),
     Endpoint("billing-api:subscription", "billing:read"),
+    Endpoint("billing-api:credits", "billing:read", foreign=200),
+    Endpoint("billing-api:credits", method="PATCH", foreign=200, data={"low_below_usd": "5"}),
+    Endpoint("billing-api:credit-entries", "billing:read", foreign=200),
 ]
 
 # Pages of one's own account, made by allauth: they name no organization and show nothing but request.user's.

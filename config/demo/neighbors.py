@@ -10,8 +10,10 @@ from django.utils.timezone import now as current_time
 
 from accounts import keys, organizations, teams
 from accounts.models import Membership, Organization, Role, Scope
+from billing.credits import wallets
 from config.demo.organization import BY, make_user, write_usage
 from config.demo.usage import WORKLOADS
+from core.money import NANOS_PER_USD
 from core.tenancy import organization_scope, unscoped
 from metering.pricing.book import PriceBook
 
@@ -37,7 +39,7 @@ NEIGHBORS = (
         (("ingrid", "Ingrid Halvorsen"), ("jonas", "Jonas Berg")),
     ),
     Neighbor(
-        "Kestrel Robotics", "kestrel.test", "America/Los_Angeles", "US", "developer", 0.09, ("search-assist",),
+        "Kestrel Robotics", "kestrel.test", "America/Los_Angeles", "US", "prepaid", 0.09, ("search-assist",),
         (("ruth", "Ruth Okafor"),),
     ),
     Neighbor(
@@ -63,6 +65,17 @@ def create(operator_email: str, password: str) -> None:
             plan=neighbor.plan,
             at=current_time() - dt.timedelta(days=HISTORY_DAYS),
         )
+        if neighbor.plan == "prepaid":
+            wallets.purchase(
+                organization, 60 * NANOS_PER_USD, "demo:1", by=BY, at=organization.created_at, note="Card ending 4242"
+            )
+            wallets.grant(
+                organization, 10 * NANOS_PER_USD, "demo:2", by=BY, at=organization.created_at,
+                expires_at=current_time() + dt.timedelta(days=30), note="Welcome",
+            )  # fmt: skip
+            wallets.set_rules(
+                organization, low_below_nanos=5 * NANOS_PER_USD, top_up_below_nanos=None, top_up_nanos=None, by=BY
+            )
         with organization_scope(organization.pk):
             for person in people[1:]:
                 Membership.objects.create(organization=organization, user=person, role=Role.MEMBER)

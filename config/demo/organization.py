@@ -14,7 +14,7 @@ from accounts.audit import Actor
 from accounts.members import invite
 from accounts.models import APIKey, Membership, Organization, Project, Role, Scope, Team, User
 from billing import plans, subscriptions
-from billing.allowances import push_limits
+from billing.enforcement import enforce
 from billing.models import Feature, Overage
 from config.demo.usage import WORKLOADS, calls_of_hour
 from core.money import NANOS_PER_USD
@@ -117,7 +117,7 @@ def _subscribe(organization: Organization) -> None:
     subscriptions.change_plan(organization, "startup", by=BY, at=_days_ago(300))
     contract = subscriptions.change_plan(organization, SCALE, by=BY, is_agreed=True, at=_days_ago(150))
     with organization_scope(organization.pk):
-        push_limits(contract)
+        enforce(contract)
 
 
 def _second_organization(users: dict[str, User]) -> None:

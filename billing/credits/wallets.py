@@ -1,0 +1,231 @@
+"""Credits bought, given, given back and put right; what is low, and what is bought by itself then."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+from django.db import transaction
+from django.utils.timezone import now
+
+from accounts import audit
+from accounts.audit import Actor
+from accounts.models import Organization
+from billing.contracts import Contract
+from billing.credits import ledger, settlement
+from billing.credits.limit import push_credits
+from billing.credits.order import Draw, Lot, take
+from billing.models import CreditEntry, CreditKind, TopUp, TopUpStatus, Wallet
+from billing.signals import credits_low, top_up_due
+from core.errors import ApiError
+from core.money import usd_text
+from core.tenancy import organization_scope
+
+
+def purchase(
+    organization: Organization, nanos: int, source: str, *, by: Actor, at: dt.datetime | None = None, note: str = ""
+) -> CreditEntry:
+    """Credits that were paid for; they do not expire. The same source again changes nothing."""
+    return _grant(organization, CreditKind.PURCHASE, nanos, source, by, at or now(), None, note)
+
+
+def grant(
+    organization: Organization,
+    nanos: int,
+    source: str,
+    *,
+    by: Actor,
+    expires_at: dt.datetime | None = None,
+    at: dt.datetime | None = None,
+    note: str = "",
+) -> CreditEntry:
+    """Promotional credits, for ever or until they expire. The same source again changes nothing."""
+    at = at or now()
+    if expires_at is not None and expires_at <= at:
+        raise ApiError(422, "invalid_parameter", "Credits expire in the future.", param="expires_at")
+    return _grant(organization, CreditKind.PROMOTION, nanos, source, by, at, expires_at, note)
+
+
+def adjust(
+    organization: Organization, nanos: int, source: str, *, by: Actor, note: str, at: dt.datetime | None = None
+) -> CreditEntry:
+    """Put a balance right by hand, upwards or downwards; `note` says why. Raises ApiError 409 beyond what there is."""
+    if not nanos or not note.strip():
+        raise ApiError(422, "invalid_parameter", "An adjustment has an amount and a reason.", param="note")
+    if nanos > 0:
+        return _grant(organization, CreditKind.ADJUSTMENT, nanos, source, by, at or now(), None, note)
+    return _take_back(organization, CreditKind.ADJUSTMENT, -nanos, source, by, at or now(), note)
+
+
+def refund(
+    organization: Organization, nanos: int, source: str, *, by: Actor, at: dt.datetime | None = None, note: str = ""
+) -> CreditEntry:
+    """Pay back what was bought and is not used. Raises ApiError 409 beyond that."""
+    if nanos <= 0:
+        raise ApiError(422, "invalid_parameter", "A refund is more than nothing.", param="amount")
+    return _take_back(organization, CreditKind.REFUND, nanos, source, by, at or now(), note)
+
+
+def set_rules(
+    organization: Organization,
+    *,
+    low_below_nanos: int | None,
+    top_up_below_nanos: int | None,
+    top_up_nanos: int | None,
+    by: Actor,
+) -> Wallet:
+    """Below what credits are low; below what how many are bought by themselves. None: never."""
+    if (top_up_below_nanos is None) != (top_up_nanos is None):
+        raise ApiError(422, "invalid_parameter", "A top-up has a threshold and an amount.", param="auto_top_up")
+    for name, nanos in (
+        ("low_below_usd", low_below_nanos), ("auto_top_up", top_up_below_nanos), ("auto_top_up", top_up_nanos),
+    ):  # fmt: skip
+        if nanos is not None and nanos <= 0:
+            raise ApiError(422, "invalid_parameter", "An amount is more than nothing.", param=name)
+    with organization_scope(organization.pk):
+        wallet = ledger.lock(organization.pk)
+        values = {
+            "low_below_nanos": low_below_nanos,
+            "top_up_below_nanos": top_up_below_nanos,
+            "top_up_nanos": top_up_nanos,
+        }
+        audit.change(by, "credits.set_rules", wallet, values)
+        _watch(organization, wallet, now())
+    return wallet
+
+
+def watch(organization: Organization, at: dt.datetime) -> None:
+    """Tell when credits have become low, and note what is to be bought; settle first what has expired."""
+    with organization_scope(organization.pk):
+        if any(lot.has_expired(at) for lot in ledger.lots()):
+            settle(organization, at)
+        _watch(organization, ledger.lock(organization.pk), at)
+
+
+def settle(organization: Organization, at: dt.datetime) -> None:
+    """Take credits for usage and push what follows."""
+    with organization_scope(organization.pk):
+        settlement.settle(organization, at)
+        _push(organization, at)
+
+
+def complete_top_up(top_up: TopUp, *, by: Actor, at: dt.datetime | None = None) -> CreditEntry:
+    """It was paid: the credits are there. Again, or after it had failed: nothing more, and the credits all the same."""
+    at = at or now()
+    with organization_scope(top_up.organization_id):
+        organization = Organization.objects.get(pk=top_up.organization_id)
+        entry = purchase(organization, top_up.amount_nanos, f"top-up:{top_up.pk}", by=by, at=at, note="Auto top-up")
+        TopUp.objects.filter(pk=top_up.pk).exclude(status=TopUpStatus.PAID).update(
+            status=TopUpStatus.PAID, closed_at=at
+        )
+    return entry
+
+
+def fail_top_up(top_up: TopUp, at: dt.datetime | None = None) -> None:
+    """It was not paid. Another becomes due when credits are low the next time, after there was more."""
+    with organization_scope(top_up.organization_id):
+        TopUp.objects.filter(pk=top_up.pk, status=TopUpStatus.DUE).update(
+            status=TopUpStatus.FAILED, closed_at=at or now()
+        )
+
+
+def _grant(
+    organization: Organization,
+    kind: CreditKind,
+    nanos: int,
+    source: str,
+    by: Actor,
+    at: dt.datetime,
+    expires_at: dt.datetime | None,
+    note: str,
+) -> CreditEntry:
+    if nanos <= 0:
+        raise ApiError(422, "invalid_parameter", "Credits are more than nothing.", param="amount")
+    with organization_scope(organization.pk):
+        wallet = ledger.lock(organization.pk)
+        entry = ledger.existing(organization.pk, kind, nanos, source)
+        if entry is not None:
+            return entry
+        entry = ledger.append(wallet, kind, nanos, source, at=at, by_label=by.label, expires_at=expires_at, note=note)
+        _close(organization, wallet, entry, by, at)
+    return entry
+
+
+def _take_back(
+    organization: Organization, kind: CreditKind, nanos: int, source: str, by: Actor, at: dt.datetime, note: str
+) -> CreditEntry:
+    with organization_scope(organization.pk):
+        wallet = ledger.lock(organization.pk)
+        entry = ledger.existing(organization.pk, kind, -nanos, source)
+        if entry is not None:
+            return entry
+        # What was used until now is used, and cannot be taken back.
+        settlement.settle(organization, at)
+        draws = _draws(kind, nanos)
+        if -sum(draw.amount_nanos for draw in draws) < nanos:
+            raise ApiError(409, "insufficient_credits", f"There are less than ${usd_text(nanos)} of such credits.")
+        entry = ledger.append(wallet, kind, -nanos, source, at=at, by_label=by.label, draws=draws, note=note)
+        _close(organization, wallet, entry, by, at)
+    return entry
+
+
+def _draws(kind: CreditKind, nanos: int) -> list[Draw]:
+    lots: list[Lot] = ledger.lots()
+    if kind == CreditKind.REFUND:
+        bought = set(CreditEntry.objects.filter(kind=CreditKind.PURCHASE).values_list("pk", flat=True))
+        lots = [lot for lot in lots if lot.grant in bought]
+    return take(lots, nanos)
+
+
+def _close(organization: Organization, wallet: Wallet, entry: CreditEntry, by: Actor, at: dt.datetime) -> None:
+    audit.record(
+        by, f"credits.{entry.kind}", entry, {"amount_usd": (None, usd_text(entry.amount_nanos))}, label=entry.source
+    )
+    settlement.settle(organization, at)
+    _push(organization, at)
+    _watch(organization, wallet, at)
+
+
+def _push(organization: Organization, at: dt.datetime) -> None:
+    contract = Contract.load(organization)
+    if contract is not None:
+        push_credits(contract, at)
+
+
+def _watch(organization: Organization, wallet: Wallet, at: dt.datetime) -> None:
+    available = settlement.standing(organization, at).available
+    is_low = wallet.low_below_nanos is not None and available < wallet.low_below_nanos
+    if is_low != (wallet.low_since is not None):
+        wallet.low_since = at if is_low else None
+        wallet.save(update_fields=["low_since"])
+        if is_low:
+            transaction.on_commit(
+                lambda: credits_low.send(
+                    Wallet,
+                    organization_id=organization.pk,
+                    available_nanos=available,
+                    threshold_nanos=wallet.low_below_nanos,
+                )
+            )
+    _watch_top_up(organization, wallet, available, at)
+
+
+def _watch_top_up(organization: Organization, wallet: Wallet, available: int, at: dt.datetime) -> None:
+    if wallet.top_up_below_nanos is None or available >= wallet.top_up_below_nanos:
+        return
+    latest = TopUp.objects.order_by("-pk").first()
+    if latest is not None and latest.status == TopUpStatus.DUE:
+        return
+    if latest is not None and latest.status == TopUpStatus.FAILED and not _was_more_since(latest, wallet):
+        return
+    due = TopUp.objects.create(organization=organization, amount_nanos=wallet.top_up_nanos, due_at=at)
+    transaction.on_commit(lambda: top_up_due.send(TopUp, organization_id=organization.pk, top_up_id=due.pk))
+
+
+def _was_more_since(failed: TopUp, wallet: Wallet) -> bool:
+    """Whether somebody bought or gave credits after a payment failed: a card is not asked again and again."""
+    return CreditEntry.objects.filter(
+        kind__in=ledger.GRANTS,
+        amount_nanos__gt=0,
+        recorded_at__gt=failed.closed_at,
+        organization=wallet.organization_id,
+    ).exists()

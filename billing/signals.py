@@ -1,0 +1,10 @@
+"""What happened here, told after commit to whoever listens (receivers.py of the apps above).
+
+- credits_low(organization_id, available_nanos, threshold_nanos): once, until there is more again.
+- top_up_due(organization_id, top_up_id): credits are to be bought (billing.credits.wallets.complete_top_up).
+"""
+
+from django.dispatch import Signal
+
+credits_low = Signal()
+top_up_due = Signal()
