@@ -141,6 +141,9 @@ class OwnerMiddleware:
 
 
 def _owner(request: HttpRequest) -> str | None:
+    if getattr(request, "impersonation", None) is not None:
+        # What an operator sees in a member's place stays on no device.
+        return "nobody"
     membership: Membership | None = getattr(request, "membership", None)
     if membership is not None:
         return owner_of(membership)

@@ -270,3 +270,10 @@ def test_ending_what_does_not_run(fresh: Client, alice_client: Client, client: C
     assert alice_client.post(END).status_code == 404
     assert client.post(END).status_code == 302
     assert fresh.get(END).status_code == 405
+
+
+def test_nothing_of_it_is_kept_for_when_there_is_no_connection(fresh: Client, bob: User, acme: Organization) -> None:
+    begin(fresh, bob, acme)
+    response = fresh.get("/o/acme/overview")
+    assert response.headers["X-Tokenledger-Owner"] == "nobody"
+    assert "offline.js" not in response.content.decode()
