@@ -105,6 +105,13 @@ class Chosen(msgspec.Struct, frozen=True):
     def filtered_url(self, dimension: str, key: str | None, **changes: str | None) -> str:
         return self.url(**{dimension: value_text(key), **changes})
 
+    def bucket_url(self, start: dt.datetime, end: dt.datetime) -> str | None:
+        """This view of one bucket of its chart; None for hours and less, which are not divided any further."""
+        if self.interval in ("15m", "hour"):
+            return None
+        ends = {"from": _field(start, self.zone), "to": _field(end, self.zone)}
+        return self.url(range="custom", interval=None, **ends)
+
     def bar(self, labels: dict[str, str], *, fixed: frozenset[str] = frozenset()) -> dict[str, Any]:
         """The bar's context. `labels` names each filter's values for people; filters in `fixed` cannot be removed."""
         span = self.range

@@ -90,6 +90,9 @@ class Overview(LivePage, frozen=True, kw_only=True):
             "total": total,
             "count": len(models.rows),
             "more_url": self.chosen.carried_to(reverse("reports:models", args=[self.organization.slug])),
+            "csv_url": self.chosen.carried_to(
+                reverse("reports:usage-breakdown", args=[self.organization.slug]), by="model"
+            ),
             "rows": rows,
             "unpriced": [
                 {"label": row.group["model"].label, "url": None} for row in models.rows if not row.figures.is_cost_known

@@ -95,6 +95,7 @@ def time_series(
     """`limits` whose daily pace is drawn where it is of what the chart shows."""
     chosen, measure = page.chosen, MEASURES[page.chosen.measure]
     past = [row for row in series.rows if row.start <= page.now]
+    hrefs = [chosen.bucket_url(row.start, row.end) for row in past]
     highest = max((measure.lines[0].value(row.figures) for row in past), default=0)
     total = measure.text(measure.lines[0].value(series.totals))
     period = period_words(Span(chosen.range.start, chosen.range.end), chosen.zone)
@@ -104,7 +105,7 @@ def time_series(
         "description": f"{measure.label} of {period}: {total}",
         "measure": measure_options(page),
         "json": chart(measure, chosen.interval, chosen.zone, page.now, series.rows, earlier)
-        | {"marks": pace_marks(page, limits, measure, highest)},
-        "table": table(measure, chosen.interval, chosen.zone, past, series.totals),
+        | {"marks": pace_marks(page, limits, measure, highest), "hrefs": hrefs},
+        "table": table(measure, chosen.interval, chosen.zone, past, series.totals, hrefs),
         "csv_url": chosen.carried_to(reverse("reports:series", args=[page.organization.slug]), measure=chosen.measure),
     }

@@ -39,6 +39,8 @@ class Measure(msgspec.Struct, frozen=True):
         return None if self.unit == "usd" and not figures.is_cost_known else self.lines[0].value(figures)
 
     def text(self, value: int) -> str:
+        if self.unit == "milliseconds":
+            return words.duration(value)
         return words.money(value) if self.unit == "usd" else words.tokens(value)
 
     def exact(self, value: int) -> str:
@@ -152,16 +154,23 @@ def chart(
 
 
 def table(
-    measure: Measure, interval: Interval, zone: ZoneInfo, rows: Sequence[UsageRow], totals: Figures
+    measure: Measure,
+    interval: Interval,
+    zone: ZoneInfo,
+    rows: Sequence[UsageRow],
+    totals: Figures,
+    hrefs: Sequence[str | None] = (),
 ) -> dict[str, Any]:
+    """`hrefs` are where each row leads, as each bucket of the chart does, if they lead anywhere."""
     return {
         "columns": [INTERVAL_NAMES[interval], *(line.label for line in measure.lines)],
         "rows": [
             {
                 "label": bucket_title(row.start, row.end, interval, zone),
+                "url": href,
                 "cells": [measure.text(line.value(row.figures)) for line in measure.lines],
             }
-            for row in rows
+            for row, href in zip(rows, hrefs or [None] * len(rows), strict=True)
         ],
         "totals": [measure.text(line.value(totals)) for line in measure.lines],
     }

@@ -22,12 +22,16 @@ MOST_VALUES = 8
 
 
 class Part(msgspec.Struct, frozen=True):
-    """One value of the dimension, or the others: its figures in the whole range and in each bucket."""
+    """One value of the dimension, or the others: its figures in the whole range and in each bucket.
+
+    `url` is the view filtered by it, which the others have none of.
+    """
 
     label: str
     slot: int | str
     whole: int | None
     values: list[int | None]
+    url: str | None = None
 
 
 class Stack(msgspec.Struct, frozen=True):
@@ -59,6 +63,7 @@ def make_stack(page: UsagePage, dimension: str, series: UsageResult) -> Stack:
                 slot_of(group) if row.figures.is_cost_known else "unpriced",
                 measure.of(row.figures),
                 [measure.of(figure) for figure in figures],
+                page.chosen.filtered_url(dimension, group.key),
             )
         )
     if top.next_cursor is not None:
@@ -113,6 +118,7 @@ def stack_chart(page: UsagePage, stack: Stack, *, kind: str, earlier: Sequence[U
         {
             "label": part.label,
             "slot": part.slot,
+            "href": part.url,
             "data": [
                 None if amount is None or (kind == "area" and row.end > page.now) else measure.drawn(amount)
                 for row, amount in zip(stack.rows, part.values, strict=True)
@@ -141,6 +147,7 @@ def stack_chart(page: UsagePage, stack: Stack, *, kind: str, earlier: Sequence[U
         "labels": [bucket_label(row.start, chosen.interval, chosen.zone) for row in stack.rows],
         "titles": [_title(page, row.start, row.end) for row in stack.rows],
         "totals": [measure.text(value(row.figures)) for row in stack.rows],
+        "hrefs": [chosen.bucket_url(row.start, row.end) for row in stack.rows],
         "series": series,
     }
 
@@ -165,6 +172,7 @@ def stack_table(page: UsagePage, stack: Stack) -> dict[str, Any]:
         "rows": [
             {
                 "label": _title(page, row.start, row.end),
+                "url": page.chosen.bucket_url(row.start, row.end),
                 "cells": [
                     *(words_of(measure, part.values[number]) for part in stack.parts),
                     measure.text(value(row.figures)),

@@ -9,10 +9,10 @@ from collections.abc import Mapping
 from django.db import connection
 
 from metering.dimensions import DIMENSIONS
+from metering.query.event_sql import event_conditions
 from metering.query.labels import resolve_filters
 from metering.query.run import scope_of
 from metering.query.spec import LONGEST_TAG_NAME, FilterValue
-from metering.query.sql import event_conditions
 
 # How far back it looks, in time and in events, so that it costs the same however much there is.
 LOOKS_BACK = dt.timedelta(days=45)

@@ -82,6 +82,18 @@
     },
   });
 
+  const follow = (href) => {
+    const target = new URL(href, location.href);
+    if (target.origin === location.origin) location.assign(target);
+  };
+  /* Where a place in the chart leads: a bar's part filters, elsewhere the bucket is looked into. */
+  const leads = (event, chart, spec) => {
+    const [bar] = chart.getElementsAtEventForMode(event, "nearest", { intersect: true }, false);
+    const part = bar && chart.data.datasets[bar.datasetIndex].tl.href;
+    const [hit] = chart.getElementsAtEventForMode(event, "index", { intersect: false }, false);
+    return part ?? (hit && spec.hrefs?.[hit.index]);
+  };
+
   const axes = (spec) => {
     const part = { stack: bar, area }[spec.kind];
     const stacked = part !== undefined;
@@ -98,6 +110,14 @@
         normalized: true,
         layout: { padding: { top: 6, right: 2 } },
         interaction: { mode: "index", intersect: false },
+        // a finger reads the values; it has the table to go on from
+        onClick: (event, _, chart) => {
+          const href = event.native.pointerType === "touch" ? null : leads(event, chart, spec);
+          if (href) follow(href);
+        },
+        onHover: (event, _, chart) => {
+          event.native.target.style.cursor = leads(event, chart, spec) ? "pointer" : "";
+        },
         scales: scales(spec, stacked),
         plugins: {
           legend: { display: false },
@@ -112,10 +132,6 @@
     };
   };
 
-  const follow = (href) => {
-    const target = new URL(href, location.href);
-    if (target.origin === location.origin) location.assign(target);
-  };
   const donut = (spec) => ({
     type: "doughnut",
     data: {
