@@ -19,6 +19,7 @@ from reports.parts import COST, Card, measure_options, summary
 from reports.ranking import Ranking, rows_of
 from reports.series import MEASURES, interval_words
 from reports.stacks import make_stack, stack_chart, stack_table
+from reports.usage_pages import usage_tabs
 
 CARDS: tuple[Card, ...] = (
     ("Total tokens", "tokens", lambda f: f.total_tokens),
@@ -36,7 +37,7 @@ class Features(UsagePage, frozen=True, kw_only=True):
     parameters = ("sort",)
 
     def context(self) -> dict[str, Any]:
-        page = self.head()
+        page = self.head() | {"tabs": usage_tabs(self)}
         series = self.run(interval=self.chosen.interval)
         if series.totals.requests == 0:
             return {"page": page | {"has_data": False}}
@@ -57,7 +58,6 @@ class Features(UsagePage, frozen=True, kw_only=True):
             "label": TITLES[dimension],
             "count": len(values),
             "share": words.share(told.requests, result.totals.requests),
-            "words": dimension_words(dimension),
         }
 
     def _section(self, dimension: str, series: UsageResult, result: UsageResult) -> dict[str, Any]:

@@ -59,14 +59,29 @@ ESTIMATE = Place("Estimate", "metering:estimate", "calculator", (Right.SEE_OWN_U
 COSTS = Place("Costs", "reports:costs", "receipt", SEERS, is_filtered=True)
 TEAMS = Place("Teams", "reports:teams", "people", (Right.SEE_USAGE,), is_filtered=True, for_team_admins=True)
 CONNECT = Place("Connect", "reports:connect", "plug", SEERS)
+INTEGRATIONS = Place(
+    "Integrations", "reports:integrations", "puzzle", SEERS, is_filtered=True, beside="reports:connect"
+)
 GROUPS: tuple[tuple[str, tuple[Place, ...]], ...] = (
     ("", (OVERVIEW, USAGE, MODELS, CHATS, FILES, ESTIMATE)),
-    ("Control", (CONNECT,)),
+    ("Control", (INTEGRATIONS,)),
     ("Money", (COSTS,)),
     # Below its places stands Settings (settings_area.py), which is open to everybody.
     ("Organization", (TEAMS,)),
 )
 TABS = (QUICK, OVERVIEW, USAGE, CHATS)
+
+# Pages below a place: reached from its figures, and found by search.
+BELOW: tuple[tuple[str, tuple[Place, ...]], ...] = (
+    (
+        "Usage",
+        (
+            Place("Features and tools", "reports:features", "puzzle", SEERS, is_filtered=True),
+            Place("Voice", "reports:voice", "mic", SEERS, is_filtered=True),
+        ),
+    ),
+    ("Integrations", (CONNECT,)),
+)
 
 
 def shell(request: HttpRequest) -> dict[str, Any]:
@@ -108,7 +123,7 @@ def shell(request: HttpRequest) -> dict[str, Any]:
 
 def destinations(request: HttpRequest, membership: Membership) -> list[tuple[str, dict[str, Any]]]:
     """Every place and section of the settings that this person may open, each with the name of its group."""
-    found = [(label, item) for label, places in GROUPS for item in _items(request, membership, places)]
+    found = [(label, item) for label, places in (*GROUPS, *BELOW) for item in _items(request, membership, places)]
     sections = settings_of(request, membership)
     return found + [(SETTINGS, item) for group in sections for item in group["items"]]
 

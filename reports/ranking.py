@@ -34,8 +34,6 @@ class Column(msgspec.Struct, frozen=True):
     label: str
     value: Callable[[Figures, Latency], Value]
     text: Callable[[Any], str]
-    # Left out where there is little room.
-    is_wide_only: bool = True
 
 
 def error_rate(figures: Figures) -> Fraction | None:
@@ -46,16 +44,25 @@ def _money(value: Value) -> str:
     return UNPRICED if value is None else words.money(int(value), 2)
 
 
+def _seconds(value: Value) -> str:
+    return words.duration(int(value)) if value else "0 s"
+
+
+def _average(value: Value) -> str:
+    return words.duration(None if value is None else round(value))
+
+
 COLUMNS: dict[str, Column] = {
     column.key: column
     for column in (
         Column("requests", "Requests", lambda f, _: f.requests, words.tokens),
         Column("prompt_tokens", "Prompt", lambda f, _: f.prompt_tokens, words.tokens),
         Column("completion_tokens", "Completion", lambda f, _: f.completion_tokens, words.tokens),
-        Column("total_tokens", "Tokens", lambda f, _: f.total_tokens, words.tokens, is_wide_only=False),
-        Column("cost_usd", "Cost", lambda f, _: f.cost_nanos, _money, is_wide_only=False),
+        Column("total_tokens", "Tokens", lambda f, _: f.total_tokens, words.tokens),
+        Column("cost_usd", "Cost", lambda f, _: f.cost_nanos, _money),
         Column("average_tokens", "Tokens per request", lambda f, _: f.average_tokens, words.tokens),
         Column("errors", "Error rate", lambda f, _: error_rate(f), words.percent),
+        Column("average_latency_ms", "Latency", lambda f, _: f.average_latency_ms, _average),
         Column("latency_p50_ms", "p50", lambda _, latency: latency.percentile_ms("duration", 50), words.duration),
         Column("latency_p95_ms", "p95", lambda _, latency: latency.percentile_ms("duration", 95), words.duration),
         Column(
@@ -72,7 +79,7 @@ COLUMNS: dict[str, Column] = {
         ),
         Column("audio_input", "Audio in", lambda f, _: f.audio_input, words.tokens),
         Column("audio_output", "Audio out", lambda f, _: f.audio_output, words.tokens),
-        Column("seconds", "Recorded", lambda f, _: f.media_ms, words.duration),
+        Column("seconds", "Recorded", lambda f, _: f.media_ms, _seconds),
     )
 }
 
@@ -92,6 +99,8 @@ class Ranking(msgspec.Struct, frozen=True, kw_only=True):
     result: UsageResult
     csv_url: str
     note: str = ""
+    # The columns that remain on a phone, beside the one that sorts.
+    short: tuple[str, ...] = ("total_tokens", "cost_usd")
     latencies: Latencies | None = None
     url_of: Callable[[UsageRow], str] | None = None
 
@@ -170,7 +179,7 @@ class Ranking(msgspec.Struct, frozen=True, kw_only=True):
         }
 
     def _is_wide_only(self, key: str) -> bool:
-        return COLUMNS[key].is_wide_only and self.sort.removeprefix("-") != key
+        return key not in self.short and self.sort.removeprefix("-") != key
 
     def _cells(self, figures: Figures, latency: Latency) -> list[dict[str, Any]]:
         return [

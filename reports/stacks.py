@@ -44,13 +44,14 @@ class Stack(msgspec.Struct, frozen=True):
     totals: Figures
 
 
-def make_stack(page: UsagePage, dimension: str, series: UsageResult) -> Stack:
+def make_stack(page: UsagePage, dimension: str, series: UsageResult, *, with_audio: bool = False) -> Stack:
     """`series` has the same range by its interval, with nothing told apart."""
     measure = MEASURES[page.chosen.measure]
-    top = page.run(group_by=(dimension,), order_by=(f"-{measure.metric}",), limit=MOST_VALUES)
+    top = page.run(group_by=(dimension,), order_by=(f"-{measure.metric}",), limit=MOST_VALUES, with_audio=with_audio)
     by_time = page.run_within(
-        {dimension: wanted(dimension, top.rows)}, group_by=(dimension,), interval=page.chosen.interval
-    )
+        {dimension: wanted(dimension, top.rows)}, group_by=(dimension,), interval=page.chosen.interval,
+        with_audio=with_audio,
+    )  # fmt: skip
     found = {(row.group[dimension].ref, row.start): row.figures for row in by_time.rows}
     rows = [row for row in series.rows if row.start <= page.now]
     parts = []

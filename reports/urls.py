@@ -10,6 +10,7 @@ from reports import (
     features,
     files,
     installed,
+    integrations,
     model_analytics,
     patterns,
     shared_costs,
@@ -17,6 +18,7 @@ from reports import (
     tokens,
     usage,
     views,
+    voice,
 )
 from reports.diagnosis import pages as diagnosis
 from reports.saved import pages as saved
@@ -50,6 +52,9 @@ urlpatterns = [
     path("o/<slug:organization>/calls/id/<path:event_id>", calls.call, name="call"),
     path("o/<slug:organization>/usage", usage.usage, name="usage"),
     path("o/<slug:organization>/usage/features", features.features, name="features"),
+    path("o/<slug:organization>/usage/voice", voice.voice, name="voice"),
+    path("o/<slug:organization>/usage/voice.csv", voice.voice_file, name="voice-file"),
+    path("o/<slug:organization>/usage/voice-models.csv", voice.models_file, name="voice-models-file"),
     path("o/<slug:organization>/usage/rows", usage.rows, name="usage-rows"),
     path("o/<slug:organization>/usage/breakdown.csv", usage.breakdown_file, name="usage-breakdown"),
     path("o/<slug:organization>/usage/trend.csv", usage.trend_file, name="usage-trend"),
@@ -81,6 +86,9 @@ urlpatterns = [
     path("o/<slug:organization>/teams/list.csv", teams.teams_file, name="teams-csv"),
     path("o/<slug:organization>/teams/trend.csv", teams.trend_file, name="teams-trend"),
     path("o/<slug:organization>/teams/cost-centers.csv", teams.cost_centers, name="cost-centers"),
+    path("o/<slug:organization>/integrations/", integrations.integrations, name="integrations"),
+    path("o/<slug:organization>/integrations/list.csv", integrations.integrations_file, name="integrations-file"),
+    path("o/<slug:organization>/integrations/latency.csv", integrations.latency_file, name="integrations-latency"),
     path("o/<slug:organization>/connect/", connect.connect, name="connect"),
     path("o/<slug:organization>/connect/live", connect.live, name="connect-live"),
 ]

@@ -22,6 +22,7 @@ from reports.page import UsagePage, sees_usage, show
 from reports.parts import CARDS, COST, earlier_rows, measure_options, summary, time_series
 from reports.series import MEASURES, interval_words
 from reports.stacks import make_stack, stack_chart, stack_table
+from reports.usage_pages import usage_tabs
 
 
 class Usage(UsagePage, frozen=True, kw_only=True):
@@ -33,7 +34,7 @@ class Usage(UsagePage, frozen=True, kw_only=True):
     def context(self) -> dict[str, Any]:
         """The template's context; templates/reports/usage.html says what it needs."""
         breakdown = Breakdown.of(self)
-        page = self.head()
+        page = self.head() | {"tabs": usage_tabs(self)}
         series = self.run(interval=self.chosen.interval)
         if series.totals.requests == 0:
             return {"page": page | {"has_data": False}}

@@ -31,6 +31,7 @@ from reports.efficiency import EfficiencyPage
 from reports.features import Features
 from reports.files import Files
 from reports.filters import dimension_label
+from reports.integrations import Integrations
 from reports.live.reading import live_body
 from reports.model_analytics import Models
 from reports.overview import Overview
@@ -41,6 +42,7 @@ from reports.shared_costs import SharedCosts
 from reports.teams import Teams
 from reports.tokens import Tokens
 from reports.usage import Usage
+from reports.voice import Voice
 
 # A recount reads every event of the range; beyond this the integrity page does it behind the scenes.
 MOST_RECOUNTED = 300_000
@@ -57,6 +59,8 @@ PAGES: dict[str, type[UsagePage]] = {
     "chats": Chats,
     "files": Files,
     "features": Features,
+    "integrations": Integrations,
+    "voice": Voice,
     "costs": Costs,
     "comparison": ComparisonPage,
     "patterns": Patterns,

@@ -290,9 +290,10 @@ def _call(chance: random.Random, workload: Workload, hour: dt.datetime, number: 
         prompt += sum(file["tokens"] for file in attached)
     completion = max(1, round(model.completion * chance.lognormvariate(0, 0.6))) if model.completion else 0
     event["usage"] = _usage(chance, model, prompt, completion)
-    event["duration_ms"] = round(250 + (completion or prompt / 9) * chance.uniform(6, 14))
+    heard = event["usage"].get("seconds", prompt / 90)
+    event["duration_ms"] = round(250 + (completion or heard * 10) * chance.uniform(6, 14))
     if model.completion:
-        event["time_to_first_token_ms"] = round(chance.uniform(150, 700))
+        event["time_to_first_token_ms"] = round(chance.uniform(150, 700) * (0.5 + model.prompt / 3_600))
         event["streamed"] = workload.rhythm == "office"
         event["finish_reason"] = "stop"
     if "chat" in event and model.completion:

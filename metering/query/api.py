@@ -25,7 +25,7 @@ from metering.query.run import UsageRow, run
 from metering.query.spec import LARGEST_LIMIT, LONGEST, PERCENTILES, UsageQuery, refusal
 
 DEFAULT_LIMIT = 1_000
-_QUERY = ("interval", "group_by", "metrics", "order_by", "limit", "cursor")
+_QUERY = ("interval", "group_by", "metrics", "order_by", "limit", "cursor", "with_audio")
 _SECOND = dt.timedelta(seconds=1)
 
 
@@ -154,6 +154,7 @@ class QueryView(OrganizationAPIView):
             ),
             OpenApiParameter("limit", int, description=f"1 to {LARGEST_LIMIT:,}, {DEFAULT_LIMIT:,} unless given."),
             schemas.PAGING[1],
+            schemas.WITH_AUDIO,
             *schemas.FILTERS,
         ],
         responses=answers(schemas.QuerySchema),
@@ -174,6 +175,7 @@ class QueryView(OrganizationAPIView):
             order_by=params.read_names(given, "order_by"),
             limit=params.read_whole(given, "limit", DEFAULT_LIMIT, LARGEST_LIMIT),
             cursor=given.get("cursor") or None,
+            with_audio=params.read_flag(given, "with_audio"),
         )
         result = run(query)
         summed = tuple(name for name in query.metrics if name in METRICS)

@@ -14,6 +14,9 @@ from metering.query.rate_parts import PRICE
 from metering.query.spec import TAG, is_text
 from metering.store.file_shares import FILES, HAS_FILES
 
+# The condition of an index (migration find_audio), word for word.
+WITH_AUDIO = "(audio_input > 0 OR audio_output > 0 OR media_ms > 0)"
+
 
 class Wanted(msgspec.Struct, frozen=True):
     """A filter with its values resolved: references (0 is none), or texts and whether none is wanted too."""

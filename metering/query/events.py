@@ -20,7 +20,7 @@ from metering.pipeline import event_key
 from metering.pricing.rate import Pricing
 from metering.pricing.receipt import RatedCall, Receipt, make_receipt
 from metering.pricing.versions import load_versions
-from metering.query.event_sql import Statement, event_conditions
+from metering.query.event_sql import WITH_AUDIO, Statement, event_conditions
 from metering.query.labels import GroupValue, name_refs, resolve_filters
 from metering.query.spec import FilterValue
 
@@ -78,6 +78,7 @@ def list_events(
     cursor: str | None = None,
     pricing: Pricing | None = None,
     with_superseded: bool = False,
+    with_audio: bool = False,
 ) -> EventPage:
     """One page of events of [start, end), newest first. Needs the organization's scope."""
     where = [
@@ -88,6 +89,8 @@ def list_events(
         where.append(Statement("superseded_by IS NULL", []))
     if pricing is not None:
         where.append(Statement("pricing = %s", [int(pricing)]))
+    if with_audio:
+        where.append(Statement(WITH_AUDIO, []))
     if cursor:
         where.append(Statement("(occurred_at, key) < (%s, %s)", decode_cursor(cursor, [_read_time, _read_key])))
     rows = _select(organization_id, where, limit + 1)

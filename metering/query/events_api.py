@@ -23,7 +23,6 @@ from metering.query.metrics import instant_text
 from metering.query.spec import EARLIEST, refusal
 
 PRICINGS = {pricing.name.lower(): pricing for pricing in Pricing}
-_TRUTHS = {"true": True, "false": False}
 # What a door takes a little too early is listed, too.
 _TOLERANCE = dt.timedelta(hours=1)
 
@@ -42,6 +41,7 @@ class EventsView(OrganizationAPIView):
             schemas.PERIOD[2],
             OpenApiParameter("pricing", str, enum=list(PRICINGS)),
             OpenApiParameter("superseded", bool, description="With events that another one has superseded."),
+            schemas.WITH_AUDIO,
             OpenApiParameter("limit", int, description=f"1 to {LARGEST_LIMIT}, {DEFAULT_LIMIT} unless given."),
             schemas.PAGING[1],
             *schemas.FILTERS,
@@ -51,7 +51,7 @@ class EventsView(OrganizationAPIView):
     )
     def get(self, request: Request) -> Response:
         given = request.query_params
-        params.refuse_unknown(given, (*params.RANGE, "pricing", "superseded", "limit", "cursor"))
+        params.refuse_unknown(given, (*params.RANGE, "pricing", "superseded", "with_audio", "limit", "cursor"))
         zone = params.read_zone(given, self.grant.organization_id)
         first, last = given.get("from"), given.get("to")
         start = params.read_instant(first, zone, "from") if first else EARLIEST
@@ -66,7 +66,8 @@ class EventsView(OrganizationAPIView):
             limit=params.read_whole(given, "limit", DEFAULT_LIMIT, LARGEST_LIMIT),
             cursor=given.get("cursor") or None,
             pricing=_choice(given.get("pricing"), PRICINGS, "pricing"),
-            with_superseded=_choice(given.get("superseded"), _TRUTHS, "superseded") or False,
+            with_superseded=params.read_flag(given, "superseded"),
+            with_audio=params.read_flag(given, "with_audio"),
         )
         return Response(
             {

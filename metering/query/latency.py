@@ -18,7 +18,15 @@ from django.db import connection
 
 from core.periods import local_day
 from metering.dimensions import DIMENSIONS
-from metering.query.event_sql import Filters, Statement, by_file, event_column, event_conditions, number_of_bucket
+from metering.query.event_sql import (
+    WITH_AUDIO,
+    Filters,
+    Statement,
+    by_file,
+    event_column,
+    event_conditions,
+    number_of_bucket,
+)
 from metering.query.labels import resolve_filters
 from metering.query.plan import EVERY_SOURCE, Piece, Source, plan_of_days
 from metering.query.run import LedgerMovedError, UsageResult, UsageRow, ledger_zone, scope_of
@@ -104,7 +112,9 @@ def _ask(query: UsageQuery, sources: frozenset[Source]) -> dict[_Key, Latency]:
     filters = resolve_filters(query.organization_id, query.filters)
     for _ in range(_ATTEMPTS):
         ledger = ledger_zone(query.organization_id)
-        planned = plan_of_days(query, ledger or query.zone, is_kept=query.dimensions <= KEPT, sources=sources)
+        planned = plan_of_days(
+            query, ledger or query.zone, is_kept=query.dimensions <= KEPT and not query.with_audio, sources=sources
+        )
         parts = [
             _day_part(piece, query, filters, planned.starts, planned.ledger)
             if piece.source is Source.DAY
@@ -160,6 +170,7 @@ def _event_part(piece: Piece, query: UsageQuery, filters: Filters, starts: list[
         Statement("organization_id = %s AND superseded_by IS NULL AND bucket IS NOT NULL", [query.organization_id]),
         Statement("occurred_at >= %s AND occurred_at < %s", [piece.start, piece.end]),
         *event_conditions(filters),
+        *([Statement(WITH_AUDIO, [])] if query.with_audio else []),
     ]
     at = number_of_bucket("occurred_at", "timestamptz", starts)
     return _sum(Statement(f"{table.sql} {moments}", table.params), at, groups, where, ("duration", "first_token"))

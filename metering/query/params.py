@@ -173,6 +173,13 @@ def read_whole(params: QueryDict, param: str, default: int, largest: int) -> int
     return int(text)
 
 
+def read_flag(params: QueryDict, param: str) -> bool:
+    text = params.get(param) or "false"
+    if text not in ("true", "false"):
+        raise refusal(f"{param} is one of true, false.", param)
+    return text == "true"
+
+
 def read_filters(params: QueryDict, grant: KeyGrant) -> dict[str, tuple[FilterValue, ...]]:
     """Every dimension among the parameters. Values of one parameter given several times are alternatives."""
     filters: dict[str, tuple[FilterValue, ...]] = {}

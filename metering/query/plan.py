@@ -100,6 +100,8 @@ def is_answered_by_days(query: UsageQuery) -> bool:
 def _tells(source: Source, query: UsageQuery) -> bool:
     """Whether a roll-up keeps apart every dimension the query speaks of."""
     dimensions = query.dimensions
+    if query.with_audio:
+        return False
     if source is Source.DAY:
         return len(dimensions) <= 1 and all(name in DIMENSIONS for name in dimensions)
     if source is Source.HOUR:

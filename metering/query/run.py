@@ -171,6 +171,7 @@ def _digest(query: UsageQuery) -> str:
     said = (
         query.organization_id, query.start.isoformat(), query.end.isoformat(), query.zone.key, query.interval,
         query.group_by, sorted((name, list(map(repr, values))) for name, values in query.filters.items()), query.order,
+        query.with_audio,
     )  # fmt: skip
     return hashlib.blake2b(msgspec.json.encode(said), digest_size=9).hexdigest()
 

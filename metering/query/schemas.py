@@ -193,6 +193,11 @@ FILTERS = [
         "tag.{name}", str, many=True, explode=True, description="Only usage with this value of the tag `name`."
     ),
 ]  # fmt: skip
+WITH_AUDIO = OpenApiParameter(
+    "with_audio",
+    bool,
+    description="Only calls that heard, spoke, or were charged by the length of a recording. Default: false.",
+)
 PAGING = [
     OpenApiParameter("limit", int),
     OpenApiParameter("cursor", str, description="`next_cursor` of the page before."),

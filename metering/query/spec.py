@@ -54,7 +54,8 @@ class UsageQuery(msgspec.Struct, frozen=True):
     `zone` says where hours, days, weeks and months begin. `filters` maps a dimension to the values wanted, any of them;
     different dimensions must all match. `order_by` names "start", metrics and dimensions, "-" before one turns it
     around. Without `limit` every row comes. `lengths` and `times` divide groups by what decides the rate of a call
-    (metering/query/rate_parts.py).
+    (metering/query/rate_parts.py). `with_audio` keeps only calls that heard, spoke, or were charged by the length of a
+    recording.
     """
 
     organization_id: int
@@ -70,6 +71,7 @@ class UsageQuery(msgspec.Struct, frozen=True):
     cursor: str | None = None
     lengths: tuple[int, ...] = LENGTHS
     times: tuple[int, ...] = ()
+    with_audio: bool = False
 
     def __post_init__(self) -> None:
         _check_range(self)

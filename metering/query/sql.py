@@ -16,7 +16,15 @@ import msgspec
 
 from core.periods import local_day, next_month
 from metering.dimensions import DIMENSIONS, Kind
-from metering.query.event_sql import Filters, Statement, by_file, event_column, event_conditions, number_of_bucket
+from metering.query.event_sql import (
+    WITH_AUDIO,
+    Filters,
+    Statement,
+    by_file,
+    event_column,
+    event_conditions,
+    number_of_bucket,
+)
 from metering.query.metrics import METRICS
 from metering.query.plan import Piece, Plan, Source
 from metering.query.rate_parts import (
@@ -249,6 +257,7 @@ def _event_part(piece: Piece, query: UsageQuery, plan: Plan, filters: Filters) -
         Statement("organization_id = %s AND superseded_by IS NULL", [query.organization_id]),
         Statement("occurred_at >= %s AND occurred_at < %s", [piece.start, piece.end]),
         *event_conditions(filters),
+        *([Statement(WITH_AUDIO, [])] if query.with_audio else []),
     ]
     bucket = number_of_bucket("occurred_at", "timestamptz", plan.starts)
     summed = _sum(table.sql, bucket, groups, list(MEASURES.values()), where)

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import math
 
+from metering.events import MAX_COUNT
+
 A_DOUBLING = 8
-# Milliseconds at which buckets begin; bucket number n, from 1, is [BOUNDS[n - 1], BOUNDS[n]), the last one open.
+# Milliseconds at which buckets begin; bucket number n, from 1, is [BOUNDS[n - 1], BOUNDS[n]); an event has at most MAX_COUNT.
 BOUNDS: tuple[int, ...] = tuple(sorted({0, *(math.ceil(2 ** (step / A_DOUBLING)) for step in range(31 * A_DOUBLING))}))
 
 
@@ -21,5 +23,5 @@ def bucket_of(column: str) -> str:
 def milliseconds(bucket: int) -> int:
     """What a call of this bucket is said to have taken: the middle of its whole milliseconds, as ratios go."""
     first = BOUNDS[bucket - 1]
-    last = BOUNDS[bucket] - 1 if bucket < len(BOUNDS) else first
+    last = BOUNDS[bucket] - 1 if bucket < len(BOUNDS) else MAX_COUNT
     return round(math.sqrt(first * last))

@@ -21,6 +21,10 @@
     tokens: short,
     count: short,
     percent: (v) => `${trim(v * 100, 1)}%`,
+    milliseconds: (v) => {
+      if (v >= 12e4) return `${trim(v / 6e4, 1)} min`;
+      return v >= 1e3 || v === 0 ? `${trim(v / 1e3, 1)} s` : `${trim(v, 0)} ms`;
+    },
     ratio: (v) => `${trim(v, 2)}×`,
     usd: (v) => {
       if (v >= 1e6) return `$${trim(v / 1e6, 1)}M`;
