@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import msgspec
+from django.db import connection
 
 from accounts.models import Organization
 from core.errors import ApiError
@@ -15,10 +16,12 @@ from core.tenancy import organization_scope
 from metering import prove
 from metering.events import Usage, UsageEvent
 from metering.limits.admission import Admission, Held
+from metering.limits.expiry import expire_holds
 from metering.limits.standing import Standing
 from metering.models import Hold, HoldSource, Limit, LimitKind, LimitUnit
 from metering.pipeline import Rated, Sender
 from metering.recorder import Recorder
+from tests.metering.door import select
 
 NOBODY = Sender()
 
@@ -96,3 +99,23 @@ def assert_proved(organization: Organization) -> None:
         proof = prove.prove_month(organization.id, month)
         assert proof is not None
         assert proof.is_proved, [check for check in proof.checks if not check.is_proved]
+
+
+def age_holds(organization: Organization) -> None:
+    """As if their time were over."""
+    with organization_scope(organization.id):
+        Hold.objects.update(expires_at=dt.datetime.now(dt.UTC) - dt.timedelta(seconds=1))
+    connection.close()
+
+
+def stored(organization: Organization) -> list[tuple[str, int, bool, bool]]:
+    """(id, input tokens, estimated, superseded) of every event."""
+    sql = "SELECT event_id, input, is_estimated, superseded_by IS NOT NULL FROM metering_event ORDER BY event_id"
+    return [tuple(row) for row in select(organization, sql)]
+
+
+def expire_in_a_thread() -> int:
+    try:
+        return expire_holds()
+    finally:
+        connection.close()
