@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import datetime as dt
-from fractions import Fraction
 from typing import Any
 
 from django.urls import reverse
 
 from accounts.permissions import Right, may
 from core.periods import day_start, local_day
-from metering.limits.summary import Allowance, read_balance
 from metering.query.latest import latest_event_at
 from metering.query.ranges import Span
 from metering.query.run import UsageResult, UsageRow
+from reports.bounds import standings, urgent
 from reports.live.page import LivePage
+from reports.position import position
 
 # The bars; the list below them has the last of these days.
 DAYS = 14
@@ -33,11 +33,12 @@ class Quick(LivePage, frozen=True, kw_only=True):
         last_event_at = latest_event_at(self.organization.pk)
         if last_event_at is None:
             return {"page": self._head(), "empty": {"connect_url": self._url("reports:connect")}}
-        month = self.run()
+        limits = standings(self)
         days = self.run(self._last_days(), interval="day")
         return {
             "page": self._head() | {"has_data": True},
-            "month": self._month(month),
+            "notices": urgent(self, limits),
+            "month": position(self, limits),
             "today": self._today(days.rows),
             "days": self._days(days),
             "last_event_at": last_event_at,
@@ -58,25 +59,9 @@ class Quick(LivePage, frozen=True, kw_only=True):
             "note_url": self._url("metering:notes") if may(self.membership.role, Right.NOTE_USAGE) else None,
         }
 
-    def _month(self, month: UsageResult) -> dict[str, Any]:
-        before = self.before()
-        figures = month.totals
-        elapsed = Fraction(max(1, (self.now - self.chosen.range.start) // dt.timedelta(seconds=1)), 86_400)
-        balance = read_balance(self.organization.pk, self.chosen.filters, self.now)
-        return {
-            "tokens": figures.total_tokens,
-            "cost_nanos": figures.cost_nanos,
-            "previous_cost_nanos": before.cost_nanos if before and before.requests else None,
-            "daily_tokens": round(figures.total_tokens / elapsed),
-            "unpriced_tokens": figures.unpriced_tokens,
-            "allowance": _allowance(balance.allowance),
-        }
-
     def _today(self, rows: list[UsageRow]) -> dict[str, Any]:
         figures = rows[-1].figures
         return {
-            "tokens": figures.total_tokens,
-            "cost_nanos": figures.cost_nanos,
             "requests": figures.requests,
             "url": self.chosen.carried_to(self._url("reports:overview"), range="today"),
         }
@@ -109,18 +94,3 @@ class Quick(LivePage, frozen=True, kw_only=True):
 
     def _url(self, name: str) -> str:
         return reverse(name, args=[self.organization.slug])
-
-
-def _allowance(allowance: Allowance | None) -> dict[str, Any] | None:
-    """For the meter; None without a limit."""
-    if allowance is None or not allowance.limit:
-        return None
-    used = Fraction(allowance.used, allowance.limit)
-    marks = ((Fraction(95, 100), "critical"), (Fraction(90, 100), "caution"), (Fraction(75, 100), "warning"))
-    return {
-        "limit": allowance.limit,
-        "used": allowance.used,
-        "share": used,
-        "status": next((status for mark, status in marks if used >= mark), ""),
-        "overage_tokens": allowance.overage_tokens,
-    }
