@@ -21,6 +21,7 @@ from reports.filters import dimension_label, dimension_words, value_text
 from reports.page import UsagePage, sees_usage, show
 from reports.series import INTERVAL_NAMES, bucket_label, bucket_title, interval_words
 from reports.stacks import name_of, slot_of
+from reports.usage_pages import usage_tabs
 
 BY = "by"
 DIMENSIONS = ("model", "feature", "api_key", "project", "endpoint")
@@ -53,7 +54,7 @@ class EfficiencyPage(UsagePage, frozen=True, kw_only=True):
         """The template's context; templates/reports/efficiency.html says what it needs."""
         by = self.by
         csv_url = self.chosen.url(reverse("reports:efficiency-file", args=[self.organization.slug]))
-        page = self.head() | {"compare": {}, "export_url": csv_url}
+        page = self.head() | {"compare": {}, "export_url": csv_url, "tabs": usage_tabs(self)}
         found = self.found()
         totals = found.whole.figures
         if totals.requests == 0:

@@ -22,6 +22,7 @@ from reports.filters import period_words
 from reports.page import UsagePage, sees_usage, show
 from reports.parts import measure_options
 from reports.series import MEASURES, Measure
+from reports.usage_pages import usage_tabs
 
 # As heat.css has them.
 LEVELS = 6
@@ -46,7 +47,12 @@ class Patterns(UsagePage, frozen=True, kw_only=True):
     def context(self) -> dict[str, Any]:
         """The template's context; templates/reports/patterns.html says what it needs."""
         csv_url = self.chosen.url(reverse("reports:patterns-file", args=[self.organization.slug]))
-        page = self.head() | {"interval": {"options": []}, "compare": {}, "export_url": csv_url}
+        page = self.head() | {
+            "interval": {"options": []},
+            "compare": {},
+            "export_url": csv_url,
+            "tabs": usage_tabs(self),
+        }
         totals = self.run().totals
         if totals.requests == 0:
             return {"page": page | {"has_data": False}}

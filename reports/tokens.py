@@ -24,6 +24,7 @@ from reports.parts import CARDS, COST, earlier_rows, measure_options, summary, t
 from reports.series import MEASURES, interval_words
 from reports.split import BUCKET_LABELS
 from reports.stacks import make_stack, name_of, slot_of, stack_chart, stack_table
+from reports.usage_pages import usage_tabs
 
 BY = "by"
 # What served a call: the model or deployment, who runs it, the address it was asked at.
@@ -46,7 +47,7 @@ class Tokens(UsagePage, frozen=True, kw_only=True):
         by = self.by
         slug = self.organization.slug
         csv_url = self.chosen.url(reverse("reports:tokens-file", args=[slug]))
-        page = self.head() | {"export_url": csv_url}
+        page = self.head() | {"export_url": csv_url, "tabs": usage_tabs(self)}
         series = self.run(interval=self.chosen.interval)
         if series.totals.requests == 0:
             return {"page": page | {"has_data": False}}

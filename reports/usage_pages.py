@@ -10,8 +10,11 @@ from reports.page import UsagePage
 
 PAGES = {
     "reports:usage": "Explore",
+    "reports:tokens": "Tokens",
     "reports:features": "Features and tools",
     "reports:voice": "Voice",
+    "reports:efficiency": "Efficiency",
+    "reports:patterns": "Patterns",
 }
 
 
