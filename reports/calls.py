@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from decimal import Decimal
 from typing import Any
 
 from django.http import HttpResponse, HttpResponseBase
@@ -144,6 +145,7 @@ def _context(page: Calls, event: EventRow) -> dict[str, Any]:
         "receipt_lines": [
             {
                 "line": line,
+                "rate": Decimal(line.usd_per_unit),
                 "label": BUCKET_LABELS.get(line.bucket) or UNIT_LABELS[line.bucket],
                 "charged_as": BUCKET_LABELS.get(line.charged_as) if line.charged_as != line.bucket else None,
             }
