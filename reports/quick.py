@@ -37,7 +37,7 @@ class Quick(LivePage, frozen=True, kw_only=True):
         days = self.run(self._last_days(), interval="day")
         return {
             "page": self._head() | {"has_data": True},
-            "notices": urgent(self, limits),
+            "notices": [self._from_here(notice) for notice in urgent(self, limits)],
             "month": position(self, limits),
             "today": self._today(days.rows),
             "days": self._days(days),
@@ -58,6 +58,15 @@ class Quick(LivePage, frozen=True, kw_only=True):
             "usage_url": self.chosen.carried_to(self._url("reports:usage")),
             "note_url": self._url("metering:notes") if may(self.membership.role, Right.NOTE_USAGE) else None,
         }
+
+    def _from_here(self, notice: dict[str, Any]) -> dict[str, Any]:
+        """What a notice of the Overview leads to on that page is on that page still."""
+        overview = self.chosen.carried_to(self._url("reports:overview"))
+        actions = [
+            action | {"url": overview + action["url"]} if action["url"].startswith("#") else action
+            for action in notice.get("actions", ())
+        ]
+        return notice | {"actions": actions}
 
     def _today(self, rows: list[UsageRow]) -> dict[str, Any]:
         figures = rows[-1].figures
