@@ -200,7 +200,8 @@ ROWS: list[Row] = [
     # ── the operator ──
     *(Operators(f"operator:{name}") for name in ("overview", "series", "recount")),
     *(Operators(f"operator:{name}", args={"dimension": "model"}) for name in ("by", "by-csv")),
-    *(Operators(f"operator:{name}") for name in ("organizations", "health", "queue")),
+    *(Operators(f"operator:{name}") for name in ("organizations", "health", "queue", "prices", "price", "price-set")),
+    Operators("operator:price-sync", method="POST"),
     *(
         Operators(f"operator:{name}", args={"slug": "acme", "member": 1})
         for name in ("organization", "impersonation-begin")

@@ -203,16 +203,20 @@ class PriceBook:
     def _find_listed(self, provider: str, model: str) -> tuple[Key | None, str]:
         """The listed model and the rule that found it, or None and why there is none."""
         if provider:
-            return self._look_up(provider, model) or (None, f"no price for {provider}/{model}")
+            return self._look_up(provider, model) or self._of_any(model) or (None, f"no price for {provider}/{model}")
         named = aliases.provider_in_name(model)
         if named is not None:
-            return self._look_up(*named) or (None, f"no price for {named[0]}/{named[1]}")
+            return self._look_up(*named) or self._of_any(model) or (None, f"no price for {named[0]}/{named[1]}")
         matches = [match for maker in aliases.MAKERS if (match := self._look_up(maker, model, is_maker=True))]
         if len(matches) == 1:
             return matches[0]
         if matches:
             return None, "ambiguous: " + ", ".join(key[0] for key, _ in matches)
-        return None, f"no price for {model}, no provider given"
+        return self._of_any(model) or (None, f"no price for {model}, no provider given")
+
+    def _of_any(self, model: str) -> tuple[Key, str] | None:
+        """The installation's own price of the name, whichever provider is given (metering/pricing/installation.py)."""
+        return (("", model), "of any provider") if ("", model) in self._listed else None
 
     def _look_up(self, provider: str, model: str, *, is_maker: bool = False) -> tuple[Key, str] | None:
         """The provider's listed model, else that of the maker whose models it sells on."""

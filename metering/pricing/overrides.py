@@ -130,15 +130,15 @@ def set_alias(
         row, is_new = PriceAlias.objects.get_or_create(
             organization_id=organization_id,
             provider=canonical_provider(provider),
-            alias=_name(alias),
+            alias=model_name(alias),
             defaults={
                 "target_provider": canonical_provider(target_provider),
-                "model": _name(model),
+                "model": model_name(model),
                 "source": "manual",
             },
         )
         before = None if is_new else f"{row.target_provider}/{row.model}"
-        row.target_provider, row.model = canonical_provider(target_provider), _name(model)
+        row.target_provider, row.model = canonical_provider(target_provider), model_name(model)
         row.save(update_fields=["target_provider", "model"])
         audit.record(actor, "price_alias.set", row, {"model": (before, f"{row.target_provider}/{row.model}")})
     result: PriceAlias = row
@@ -165,7 +165,7 @@ def _set(
     is_free: bool,
     source: str,
 ) -> PriceVersion:
-    _check(rates, period, is_free)
+    check_price(rates, period, is_free)
     valid_from, valid_to = period
     with organization_scope(organization_id):
         with connection.cursor() as cursor:
@@ -174,13 +174,13 @@ def _set(
             organization_id=organization_id,
             kind=kind,
             provider=canonical_provider(provider),
-            model=_name(model),
+            model=model_name(model),
             valid_from=valid_from,
             valid_to=valid_to,
             is_free=is_free,
             source=source,
         )
-        resumed = _make_room(version)
+        resumed = make_room(version)
         version.save()
         PriceRate.objects.bulk_create([rate_row(version, rate) for rate in rates])
         for later, later_rates in resumed:
@@ -196,9 +196,9 @@ def _set(
     return version
 
 
-def _make_room(new: PriceVersion) -> list[tuple[PriceVersion, list[Rate]]]:
+def make_room(new: PriceVersion) -> list[tuple[PriceVersion, list[Rate]]]:
     """End what the new version replaces. Returns what goes on behind its end, as versions to be saved."""
-    same = PriceVersion.objects.filter(provider=new.provider, model=new.model)
+    same = PriceVersion.objects.filter(organization_id=new.organization_id, provider=new.provider, model=new.model)
     overlapping = same.filter(Q(valid_to=None) | Q(valid_to__gt=new.valid_from))
     if new.valid_to is not None:
         overlapping = overlapping.filter(valid_from__lt=new.valid_to)
@@ -243,7 +243,7 @@ def _list_rates(organization_id: int, provider: str, model: str, at: dt.datetime
     raise ApiError(422, "unknown_model", f"No price list knows {provider}/{model} at that time.", param="model")
 
 
-def _check(rates: Sequence[Rate], period: tuple[dt.datetime, dt.datetime | None], is_free: bool) -> None:
+def check_price(rates: Sequence[Rate], period: tuple[dt.datetime, dt.datetime | None], is_free: bool) -> None:
     valid_from, valid_to = period
     if valid_to is not None and valid_to <= valid_from:
         raise ApiError(422, "invalid_period", "A price ends after it begins.", param="valid_to")
@@ -258,7 +258,7 @@ def _check(rates: Sequence[Rate], period: tuple[dt.datetime, dt.datetime | None]
         raise ApiError(422, "duplicate_rate", "Two rates are for the same bucket and conditions.", param="rates")
 
 
-def _name(text: str) -> str:
+def model_name(text: str) -> str:
     name = text.strip().lower()
     if not name or len(name) > 200:
         raise ApiError(422, "invalid_name", "A model's name has 1 to 200 characters.", param="model")

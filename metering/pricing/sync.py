@@ -15,7 +15,7 @@ from metering.pricing.rate import Rate
 from metering.pricing.timeline import Changes, StoredSpan, changes
 
 # Two syncs at once would each add the same versions; the second waits here and finds nothing to do.
-_LOCK = 7_265_002
+LOCK = 7_265_002
 _BATCH = 2_000
 
 
@@ -38,7 +38,7 @@ def sync_prices(models: Sequence[ListedModel] | None = None) -> SyncResult:
     listed = listed_models() if models is None else models
     with unscoped("list prices belong to every organization"):
         with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK])
+            cursor.execute("SELECT pg_advisory_xact_lock(%s)", [LOCK])
         stored = _stored_spans()
         at = now()
         planned = [

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable
 from typing import Any
 from urllib.parse import urlencode
 
-import msgspec
 from django.contrib import messages
 from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
@@ -24,9 +22,9 @@ from core.periods import local_day
 from metering.models import PriceKind, PriceVersion
 from metering.pricing import overrides
 from metering.pricing.book import PriceBook
-from metering.pricing.forms import FREE, GPU, LABELS, TOKENS, PriceForm
+from metering.pricing.forms import FREE, GPU, TOKENS, PriceForm
 from metering.pricing.plan import Version
-from metering.pricing.rate import Rate
+from metering.pricing.quoted import column_texts, rate_lines
 from metering.pricing.receipt import quoted_rate
 from metering.pricing.reprice import Repricing, reprice
 from metering.pricing.used import RANGE, UsedModel, history_of, is_listed, kind_of, models_in_use, price_of
@@ -37,7 +35,6 @@ from metering.query.spec import UsageQuery
 from metering.store.repricing import PostgresRepricing
 
 PAGE = "metering:prices"
-COLUMNS = ("input", "cache_read", "output")
 # Repricing reads every call of the period; beyond this the command does it behind the scenes.
 MOST_REPRICED = 300_000
 
@@ -269,7 +266,7 @@ def _used_row(request: OrganizationRequest, one: UsedModel) -> dict[str, Any]:
         "kind": kind_of(one.version),
         "rule": one.rule,
         "has_unpriced": one.version is not None and one.figures.unpriced_requests > 0,
-        "rates": column_texts(one.version),
+        "rates": column_texts(one.version.rates if one.version else ()),
         "since": one.version.valid_from if one.version else None,
         "figures": one.figures,
         "url": _with_model(to(request, "metering:price"), one.provider, one.model),
@@ -286,43 +283,6 @@ def _own_row(request: OrganizationRequest, row: PriceVersion, at: dt.datetime) -
         "state": _state(row.valid_from, row.valid_to, at, is_current=is_running),
         "url": _with_model(to(request, "metering:price"), row.provider or None, row.model),
     }
-
-
-class RateLine(msgspec.Struct, frozen=True):
-    label: str
-    usd: str
-    per: str
-    condition: str
-    note: str
-
-
-def rate_lines(rates: Iterable[Any]) -> list[RateLine]:
-    """Rates in words, the ordinary ones first; takes rows and snapshots alike."""
-    ordered = sorted(rates, key=lambda item: (item.service_tier, item.above_tokens, list(LABELS).index(item.bucket)))
-    return [
-        RateLine(LABELS[item.bucket], *quoted_rate(item.bucket, item.femtos_per_unit), _condition(item), item.note)
-        for item in ordered
-    ]
-
-
-def column_texts(version: Version | None) -> list[str]:
-    """The ordinary rates of COLUMNS by the million tokens; "—" for one there is not."""
-    found: dict[str, Rate] = {}
-    for item in version.rates if version else ():
-        if not item.service_tier and not item.above_tokens and item.is_all_day:
-            found[item.bucket] = item
-    return [
-        f"${quoted_rate(bucket, found[bucket].femtos_per_unit)[0]}" if bucket in found else "—" for bucket in COLUMNS
-    ]
-
-
-def _condition(item: Any) -> str:
-    parts = [item.service_tier] if item.service_tier else []
-    if item.above_tokens:
-        parts.append(f"prompts above {words.count(item.above_tokens)} tokens")
-    if item.starts_at != item.ends_at:
-        parts.append(f"{item.starts_at:%H:%M} to {item.ends_at:%H:%M} UTC")
-    return ", ".join(parts)
 
 
 def _state(valid_from: dt.datetime, valid_to: dt.datetime | None, at: dt.datetime, *, is_current: bool) -> str:

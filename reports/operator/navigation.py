@@ -15,7 +15,10 @@ HOME = "operator:overview"
 Item = tuple[str, str, str, str]
 GROUPS: tuple[tuple[str, tuple[Item, ...]], ...] = (
     ("", (("Overview", HOME, "columns-gap", ""),)),
-    ("Tenants", (("Organizations", "operator:organizations", "building", "Tenants"),)),
+    (
+        "Tenants",
+        (("Organizations", "operator:organizations", "building", "Tenants"), ("Prices", "operator:prices", "tags", "")),
+    ),
     ("System", (("Health", "operator:health", "heart-pulse", ""), ("Queue", "operator:queue", "list", ""))),
 )
 TABS = tuple(item for _, items in GROUPS for item in items)[:4]

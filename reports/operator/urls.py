@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from reports.operator import health, impersonation, organizations, overview
+from reports.operator import health, impersonation, organizations, overview, prices
 
 app_name = "operator"
 urlpatterns = [
@@ -18,6 +18,10 @@ urlpatterns = [
         impersonation.begin,
         name="impersonation-begin",
     ),
+    path("operator/prices/", prices.index, name="prices"),
+    path("operator/prices/model/", prices.model, name="price"),
+    path("operator/prices/set/", prices.set_price, name="price-set"),
+    path("operator/prices/sync/", prices.sync, name="price-sync"),
     path("operator/health/", health.health, name="health"),
     path("operator/queue/", health.tasks, name="queue"),
     path("operator/place/end/", impersonation.end, name="impersonation-end"),
