@@ -117,14 +117,14 @@ def project(days: dict[dt.date, int], today: dt.date, elapsed: float, begin: dt.
     if len(months) < FEWEST_MONTHS:
         ahead = tuple(map(round, expected))
         return Projection(so_far, so_far + sum(ahead), ahead=ahead)
-    ratios = sorted(trial.ratio for trial in trials)
-    low, likely, high = (_quantile(ratios, share) for share in (_LOW, _LIKELY, _HIGH))
+    likely = _quantile(sorted(trial.ratio for trial in trials), _LIKELY)
     ahead = tuple(round(value * likely) for value in expected)
     rest, whole = sum(expected), so_far + sum(ahead)
+    low, high = _range(sorted(_nearest(trials, month, left).ratio for month in months))
     return Projection(
         so_far,
         whole,
-        # Each day was rounded by itself.
+        # The median is of more trials than the range; and each day was rounded by itself.
         min(so_far + round(rest * low), whole),
         max(so_far + round(rest * high), whole),
         len(months),
@@ -193,14 +193,29 @@ def _error(trials: Sequence[Trial], months: Sequence[dt.date], left: int) -> Fra
     """The median share by which the likely month was off, each month judged by what the others say."""
     errors = []
     for month in months:
-        # Months differ in length: a short one may have had no day with as many left.
-        own = min((t for t in trials if t.month == month), key=lambda t: abs(t.left - left))
+        own = _nearest(trials, month, left)
         others = sorted(trial.ratio for trial in trials if trial.month != month)
         said = own.before + own.expected * _quantile(others, _LIKELY)
         actual = own.before + own.actual
         if actual:
             errors.append(abs(Fraction(said) - actual) / actual)
     return median(errors) if errors else Fraction(0)
+
+
+def _nearest(trials: Sequence[Trial], month: dt.date, left: int) -> Trial:
+    """A month's own trial. Months differ in length: a short one may have had no day with as many left."""
+    return min((trial for trial in trials if trial.month == month), key=lambda trial: abs(trial.left - left))
+
+
+def _range(ordered: Sequence[float]) -> tuple[float, float]:
+    """What eight of ten next months keep within, if they come about as these did.
+
+    The next month falls into each gap between n of them with the same chance, 1 in n + 1: so the bounds stand at
+    (n + 1) × 10 % and 90 %, or at the least and the greatest of few.
+    """
+    last = len(ordered) - 1
+    low, high = ((len(ordered) + 1) * share - 1 for share in (_LOW, _HIGH))
+    return _quantile(ordered, max(low, 0) / last), _quantile(ordered, min(high, last) / last)
 
 
 def _quantile(ordered: Sequence[float], share: float) -> float:

@@ -101,6 +101,13 @@ def test_the_range_is_what_past_months_were_off_by() -> None:
     assert found.error > Fraction(1, 100)
 
 
+def test_of_few_months_the_range_is_the_least_and_the_greatest() -> None:
+    assert projection._range([0.9, 1.0, 1.2]) == (0.9, 1.2)
+    ordered = [n / 10 for n in range(19)]
+    # Of nineteen the second and the last but one.
+    assert projection._range(ordered) == pytest.approx((0.1, 1.7))
+
+
 def test_in_how_many_days_an_amount_is_reached() -> None:
     found = Projection(so_far=100, likely=160, ahead=(10, 20, 30))
     assert [found.days_until(amount) for amount in (100, 101, 110, 111, 130, 160, 161)] == [None, 0, 0, 1, 1, 2, None]
