@@ -26,18 +26,23 @@ STOP_SECONDS = 15.0
 UVICORN = ("--loop", "uvloop", "--http", "httptools", "--no-access-log", "--log-level", "warning")
 
 
-def own_databases(**environ: str) -> Path:
-    """Start a durable PostgreSQL and a Redis for this process alone; returns their folder, which goes with it."""
+def own_databases(kept: Path | None = None, **environ: str) -> Path:
+    """Start a durable PostgreSQL and a Redis for this process alone, in `kept` or a folder that goes with the process.
+
+    Returns the folder.
+    """
     from config import embedded
 
-    directory = Path(tempfile.mkdtemp(prefix="tokenledger-bench-"))
+    directory = kept or Path(tempfile.mkdtemp(prefix="tokenledger-bench-"))
+    directory.mkdir(parents=True, exist_ok=True)
     directory.chmod(0o755)
     os.environ |= {"TOKENLEDGER_DATA_DIR": str(directory), "DEBUG": "0", "SECRET_KEY": "only-for-the-benchmark",
                    "DJANGO_SETTINGS_MODULE": "config.settings", "LOG_LEVEL": "WARNING"} | environ  # fmt: skip
     for name in ("DATABASE_URL", "REDIS_URL", "TOKENLEDGER_EMBEDDED"):
         os.environ.pop(name, None)
-    # Registered before the servers' own hooks, so it runs after they have stopped.
-    atexit.register(shutil.rmtree, directory, ignore_errors=True)
+    if kept is None:
+        # Registered before the servers' own hooks, so it runs after they have stopped.
+        atexit.register(shutil.rmtree, directory, ignore_errors=True)
     embedded.provide()
     return directory
 

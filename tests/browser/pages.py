@@ -74,23 +74,22 @@ def name_of(address: str) -> str | None:
 
 
 def follow(fetch: Fetch, starts: Iterable[str], names: Iterable[str]) -> dict[str, str]:
-    """The first address of each of `names` that the pages from `starts` on lead to, without its query string."""
+    """The first address of each of `names` that the pages from `starts` on lead to."""
     wanted, found, waiting = set(names), dict[str, str](), deque(starts)
     for start in waiting:
         if name := name_of(start):
             found[name] = start
     while waiting:
         for address in addresses_in(fetch(waiting.popleft())):
-            path = urlsplit(address).path
-            name = name_of(path)
+            name = name_of(address)
             if name in wanted and name not in found:
-                found[name] = path
-                waiting.append(path)
-    return {name: path for name, path in found.items() if name in wanted}
+                found[name] = address.partition("#")[0]
+                waiting.append(found[name])
+    return {name: address for name, address in found.items() if name in wanted}
 
 
 def addresses(fetch: Fetch, start: str) -> dict[str, str]:
     """An address of every page that who fetches can reach from `start`."""
     found = follow(fetch, [start, APPLICATION_START], NAMES)
-    beside = {name: write(found[page]) for name, (page, write) in NOT_LINKED.items() if page in found}
+    beside = {name: write(urlsplit(found[page]).path) for name, (page, write) in NOT_LINKED.items() if page in found}
     return beside | found
