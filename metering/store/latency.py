@@ -11,7 +11,7 @@ import math
 from metering.events import MAX_COUNT
 
 A_DOUBLING = 8
-# Milliseconds at which buckets begin; bucket number n, from 1, is [BOUNDS[n - 1], BOUNDS[n]); an event has at most MAX_COUNT.
+# Milliseconds at which buckets begin; bucket number n, from 1, is [BOUNDS[n - 1], BOUNDS[n]), the last up to MAX_COUNT.
 BOUNDS: tuple[int, ...] = tuple(sorted({0, *(math.ceil(2 ** (step / A_DOUBLING)) for step in range(31 * A_DOUBLING))}))
 
 
