@@ -13,6 +13,7 @@ from django.db import connection, transaction
 from accounts.models import Organization
 from core.tenancy import organization_scope
 from metering.models import Ledger
+from metering.store.rates import RATE_KEYS
 from metering.store.rebuild import ENTER_ALONE, rebuild
 from metering.store.rollups import FILE_KEYS, FILE_VALUES, LATENCY_KEYS, LATENCY_MEASURES, MEASURES
 from metering.store.steps import Execute, Steps, run
@@ -24,6 +25,7 @@ ROLLUP_KEYS = {
     "metering_usage_chat": ("month", "chat"),
     "metering_usage_file": FILE_KEYS,
     "metering_usage_latency": LATENCY_KEYS,
+    "metering_usage_rate": RATE_KEYS,
 }
 ROLLUP_VALUES = {
     "metering_usage_hour": tuple(MEASURES),
@@ -31,6 +33,7 @@ ROLLUP_VALUES = {
     "metering_usage_chat": ("first_at", "last_at", "title", "titled_at", *MEASURES),
     "metering_usage_file": FILE_VALUES,
     "metering_usage_latency": LATENCY_MEASURES,
+    "metering_usage_rate": tuple(MEASURES),
 }
 
 

@@ -15,6 +15,7 @@ CHECKS: dict[str, str] = {
     "chats": "metering.proofs.rollups.check_chats",
     "files": "metering.proofs.rollups.check_files",
     "latencies": "metering.proofs.rollups.check_latencies",
+    "rates": "metering.proofs.rollups.check_rates",
     "queries": "metering.proofs.queries.check",
     "export": "metering.proofs.exports.check",
     "api": "metering.proofs.api.check",

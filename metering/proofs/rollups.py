@@ -10,6 +10,7 @@ from django.db import connection
 from metering.dimensions import DIMENSIONS, HOUR_DIMENSIONS, Kind
 from metering.proofs.subject import MOST_LISTED, CheckResult, Difference, Subject
 from metering.store.latency import BOUNDS
+from metering.store.rates import KEYS_SQL, RATE_KEYS
 from metering.store.rollups import (
     FILE_KEYS,
     FILE_VALUES,
@@ -52,6 +53,14 @@ _EXPECTED_FILES = (
 )
 _EXPECTED_LATENCIES = f"""
 SELECT * FROM ({sum_latencies(_PLACED)}) AS l (organization_id, {", ".join((*LATENCY_KEYS, *LATENCY_MEASURES))})
+"""
+_EXPECTED_RATES = f"""
+SELECT * FROM (
+    SELECT {KEYS_SQL}, {_SUMS} FROM {_PLACED} GROUP BY {", ".join(str(at + 1) for at in range(len(RATE_KEYS)))}
+) AS q ({", ".join((*RATE_KEYS, *MEASURES))})
+"""
+_FOUND_RATES = """
+SELECT * FROM metering_usage_rate WHERE organization_id = %(organization)s AND day >= %(month)s AND day < %(next_month)s
 """
 _FOUND_HOURS = """
 SELECT * FROM metering_usage_hour WHERE organization_id = %(organization)s AND hour >= %(start)s AND hour < %(end)s
@@ -113,6 +122,15 @@ def check_latencies(subject: Subject) -> CheckResult:
     )
 
 
+def check_rates(subject: Subject) -> CheckResult:
+    return _check(
+        subject,
+        "rates",
+        "Roll-up of rates, row by row (day × place × model × price × tier × length)",
+        (_EXPECTED_RATES, _FOUND_RATES, RATE_KEYS, tuple(MEASURES)),
+    )
+
+
 Comparison = tuple[str, str, tuple[str, ...], tuple[str, ...]]
 
 
@@ -165,7 +183,7 @@ def _names(subject: Subject, name: str, rows: list[tuple[Any, ...]]) -> dict[int
     """Words for the references in the keys of a few rows."""
     if name in ("chats", "files"):
         return {}
-    places = {"hours": (3, 4), "latencies": (1, 2, 3)}.get(name, (2,))
+    places = {"hours": (3, 4), "latencies": (1, 2, 3), "rates": (5, 6)}.get(name, (2,))
     return subject.labels({row[place] for row in rows for place in places})
 
 
@@ -181,6 +199,12 @@ def _where(name: str, keys: tuple[Any, ...], names: dict[int, str]) -> str:
             f"{LATENCY_KEYS[at].removesuffix('_id')} {names.get(ref, ref)}" for at, ref in enumerate(refs, 1) if ref
         ]
         return ", ".join([f"day {day}", *parts, f"from {BOUNDS[bucket - 1]} ms"])
+    if name == "rates":
+        day, *_, model, provider, price, tier, above, _kinds = keys
+        parts = [f"day {day}", f"model {names.get(model, model)}", f"price #{price}"]
+        parts += [f"provider {names.get(provider, provider)}"] if provider else []
+        parts += [f"tier {tier}"] if tier else []
+        return ", ".join([*parts, *([f"above {above} tokens"] if above else [])])
     if name == "hours":
         hour, project, key, model, provider = keys
         parts = [f"hour {hour:%Y-%m-%dT%H:%MZ}", f"model {names.get(model, model)}"]

@@ -24,9 +24,10 @@ from metering.query.costs import usage_of
 from metering.query.gpus import Gpus
 from metering.query.labels import GroupValue
 from metering.query.metrics import Figures
-from metering.query.rate_parts import ABOVE, BIT, KINDS, LENGTHS, PRICE, TIER, TIME
+from metering.query.rate_parts import ABOVE, BIT, KINDS, PRICE, TIER, TIME
 from metering.query.run import UsageRow, run, scope_of
 from metering.query.spec import UsageQuery, refusal
+from metering.store.rates import LENGTHS
 
 MOST_TARGETS = 6
 # Prices by the hour of the day need the calls themselves; beyond this many the ordinary hours' rates are taken.

@@ -18,9 +18,10 @@ from metering.pricing.rate import RateVector
 from metering.pricing.versions import load_versions
 from metering.query.labels import GroupValue
 from metering.query.metrics import Figures
-from metering.query.rate_parts import ABOVE, LENGTHS, PRICE, TIER, TIME
+from metering.query.rate_parts import ABOVE, PRICE, TIER, TIME
 from metering.query.run import UsageRow, run, scope_of
 from metering.query.spec import UsageQuery
+from metering.store.rates import LENGTHS
 
 _MODEL = ("model", "provider")
 _PARTS = (*_MODEL, PRICE, TIER, ABOVE)

@@ -1,8 +1,9 @@
 """Which table answers which part of a range.
 
 A range is cut into pieces, and each piece is read from the coarsest table that has it exactly: whole days of the
-ledger from the day cube, whole hours from the hour roll-up, whole months of chats from the chat roll-up, what is
-left at the edges, and whatever no roll-up tells apart, from the events. Pieces neither overlap nor leave a gap.
+ledger from the day cube or the roll-up of rates, whole hours from the hour roll-up, whole months of chats from the
+chat roll-up, what is left at the edges, and whatever no roll-up tells apart, from the events. Pieces neither overlap
+nor leave a gap.
 docs/algorithms/reading.md has the rules and their reasons.
 """
 
@@ -18,13 +19,16 @@ import msgspec
 
 from core.periods import buckets, day_start, hour_start, local_day, month_start, next_bucket, next_month
 from metering.dimensions import DIMENSIONS, HOUR_DIMENSIONS
+from metering.query.rate_parts import ROLLED_UP
 from metering.query.spec import UsageQuery
+from metering.store.rates import LENGTHS, RATE_DIMENSIONS
 
 
 class Source(enum.StrEnum):
     DAY = "day"
     HOUR = "hour"
     CHAT = "chat"
+    RATE = "rate"
     EVENTS = "events"
 
 
@@ -55,7 +59,9 @@ def plan(query: UsageQuery, ledger: ZoneInfo, sources: frozenset[Source] = EVERY
     divided = tuple(_divide(query))
     inner = [start for start, _ in divided[1:]]
     coarse = [
-        source for source in (Source.DAY, Source.CHAT, Source.HOUR) if source in sources and _tells(source, query)
+        source
+        for source in (Source.DAY, Source.RATE, Source.CHAT, Source.HOUR)
+        if source in sources and _tells(source, query)
     ]
     return Plan(tuple(_cut(query.start, query.end, inner, coarse, ledger)), divided, ledger)
 
@@ -106,6 +112,8 @@ def _tells(source: Source, query: UsageQuery) -> bool:
         return len(dimensions) <= 1 and all(name in DIMENSIONS for name in dimensions)
     if source is Source.HOUR:
         return dimensions <= set(HOUR_DIMENSIONS)
+    if source is Source.RATE:
+        return query.lengths == LENGTHS and dimensions <= {*RATE_DIMENSIONS, *ROLLED_UP}
     # What has no chat is told by difference: the cube's total less every chat.
     return dimensions == {"chat"}
 

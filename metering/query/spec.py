@@ -13,7 +13,8 @@ from core.errors import ApiError
 from core.periods import INTERVALS, UTC, Interval
 from metering.dimensions import DIMENSIONS
 from metering.query.metrics import METRICS
-from metering.query.rate_parts import LENGTHS, PRICE, RATE_PARTS, TIER
+from metering.query.rate_parts import PRICE, RATE_PARTS, TIER
+from metering.store.rates import LENGTHS
 
 # Told apart on events only: free texts that are not interned.
 TEXT_DIMENSIONS = ("chat", "message", "file")

@@ -27,18 +27,7 @@ from metering.query.event_sql import (
 )
 from metering.query.metrics import METRICS
 from metering.query.plan import Piece, Plan, Source
-from metering.query.rate_parts import (
-    ABOVE,
-    KINDS,
-    KINDS_SQL,
-    PRICE,
-    RATE_PARTS,
-    TIER,
-    TIER_SQL,
-    TIME,
-    above_sql,
-    time_sql,
-)
+from metering.query.rate_parts import RATE_PARTS, ROLLED_UP, part_of_event
 from metering.query.spec import UsageQuery, is_text
 from metering.store.rollups import MEASURES
 
@@ -122,6 +111,8 @@ def _parts(piece: Piece, query: UsageQuery, plan: Plan, filters: Filters) -> lis
         return [_day_part(piece, query, plan, filters)]
     if piece.source is Source.HOUR:
         return [_hour_part(piece, query, plan, filters)]
+    if piece.source is Source.RATE:
+        return [_rate_part(piece, query, plan, filters)]
     if piece.source is Source.CHAT:
         return [_by_chat(piece, query, plan, filters)] if query.group_by else _of_chats(piece, query, plan, filters)
     return [_event_part(piece, query, plan, filters)]
@@ -174,6 +165,18 @@ def _day_part(piece: Piece, query: UsageQuery, plan: Plan, filters: Filters) -> 
     bucket = number_of_bucket("day", "date", _day_starts(plan))
     is_alone = query.interval == "day" and (bool(groups) or dimension is None)
     return _sum("metering_usage_day", bucket, groups, _NAMES, where, is_alone=is_alone)
+
+
+def _rate_part(piece: Piece, query: UsageQuery, plan: Plan, filters: Filters) -> Statement:
+    columns = ROLLED_UP | {name: dimension.column for name, dimension in DIMENSIONS.items()}
+    where = [
+        Statement("organization_id = %s", [query.organization_id]),
+        Statement("day >= %s AND day < %s", list(_days(piece, plan))),
+        *(Statement(f"{columns[name]} = ANY(%s)", [list(w.refs)]) for name, w in filters.items()),
+    ]
+    groups = [Statement(columns[name], []) for name in query.group_by]
+    bucket = number_of_bucket("day", "date", _day_starts(plan))
+    return _sum("metering_usage_rate", bucket, groups, _NAMES, where)
 
 
 def _hour_part(piece: Piece, query: UsageQuery, plan: Plan, filters: Filters) -> Statement:
@@ -252,7 +255,10 @@ def _event_part(piece: Piece, query: UsageQuery, plan: Plan, filters: Filters) -
             table = by_file(filters.get("file"))
             groups.append(Statement("file", []))
         else:
-            groups.append(_rate_column(name, query) if name in RATE_PARTS else event_column(name))
+            is_part = name in RATE_PARTS
+            groups.append(
+                Statement(part_of_event(name, query.lengths, query.times), []) if is_part else event_column(name)
+            )
     where = [
         Statement("organization_id = %s AND superseded_by IS NULL", [query.organization_id]),
         Statement("occurred_at >= %s AND occurred_at < %s", [piece.start, piece.end]),
@@ -263,17 +269,6 @@ def _event_part(piece: Piece, query: UsageQuery, plan: Plan, filters: Filters) -
     summed = _sum(table.sql, bucket, groups, list(MEASURES.values()), where)
     before = [param for part in (bucket, *groups) for param in part.params]
     return Statement(summed.sql, before + table.params + summed.params[len(before) :])
-
-
-def _rate_column(name: str, query: UsageQuery) -> Statement:
-    expressions = {
-        PRICE: "price_version_id",
-        TIER: TIER_SQL,
-        ABOVE: above_sql(query.lengths),
-        KINDS: f"({KINDS_SQL})",
-        TIME: time_sql(query.times),
-    }
-    return Statement(expressions[name], [])
 
 
 # ── Order ──

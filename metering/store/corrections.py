@@ -13,6 +13,7 @@ from core.periods import EPOCH_DATE, LocalClock, instant, micros, month_span
 from metering.store import unpriced
 from metering.store.base import Address, Appended, Outcome, Problem, StoredEvent
 from metering.store.file_shares import ANY_FILE, FILES, HAS_FILES
+from metering.store.rates import DROP_EMPTY_RATES
 from metering.store.rollups import LATENCY_MEASURES, roll_up_chats, roll_up_files
 from metering.store.staging import ADD_EVENTS, EVENT_LIST, ROLL_UPS
 from metering.store.steps import Execute, Steps
@@ -56,6 +57,7 @@ _DROP_EMPTY = (
     f"""DELETE FROM metering_usage_latency r
        USING (SELECT DISTINCT organization_id, day FROM pg_temp.staging WHERE sign < 0) s
        WHERE r.organization_id = s.organization_id AND r.day = s.day AND {" + ".join(LATENCY_MEASURES)} = 0""",
+    DROP_EMPTY_RATES,
 )
 # Titles and times cannot be subtracted: chats that a correction touched are summed up again from their events.
 _TOUCHED_CHATS = """

@@ -1,16 +1,17 @@
 """Events and roll-ups in PostgreSQL: what is written, and how it stays true.
 
 `append` is the only way in. Inside one transaction it copies the rows into a temporary table, claims their keys, and
-adds those that were new to the events and to five roll-ups:
+adds those that were new to the events and to six roll-ups:
 
 - metering_usage_hour: hour × project × key × model × provider, hours as the organization's clock has them
   (a zone at +5:45 has its hours begin at a quarter past UTC's);
 - metering_usage_day: a cube of single dimensions, (kind of dimension, day in the organization's zone, value);
 - metering_usage_chat: chat × month;
 - metering_usage_file: file × chat × month, of calls with files only;
-- metering_usage_latency: day × integration × model × provider × bucket of milliseconds, a histogram.
+- metering_usage_latency: day × integration × model × provider × bucket of milliseconds, a histogram;
+- metering_usage_rate: day × project × team × department × key × model × provider × what decides the rate.
 
-All writers take their locks in one order: keys, events that are corrected, hours, days, chats, files, latencies, each
+All writers take their locks in one order: keys, events that are corrected, hours, days, chats, files, latencies, rates, each
 in the order of its primary key; so they wait for each other but never in a circle. A correction enters its predecessor
 once more with sign −1, which is all that the roll-ups need to know (metering/store/corrections.py).
 """

@@ -10,7 +10,14 @@ from zoneinfo import ZoneInfo
 
 from core.periods import buckets, local_day, month_span, month_start, next_month
 from core.tenancy import SETTING, setting_value
-from metering.store.rollups import roll_up_chats, roll_up_days, roll_up_files, roll_up_hours, roll_up_latencies
+from metering.store.rollups import (
+    roll_up_chats,
+    roll_up_days,
+    roll_up_files,
+    roll_up_hours,
+    roll_up_latencies,
+    roll_up_rates,
+)
 from metering.store.staging import LOCK_CLASS
 from metering.store.steps import Execute, Steps
 
@@ -28,6 +35,7 @@ CLEAR = tuple(
         "metering_usage_chat",
         "metering_usage_file",
         "metering_usage_latency",
+        "metering_usage_rate",
     )
 )
 # A binary search in the hours' starts places an event, whatever the planner believes about the tables' sizes.
@@ -39,7 +47,8 @@ _PLACED = """(
     WHERE e.organization_id = %s AND e.occurred_at >= %s AND e.occurred_at < %s AND e.superseded_by IS NULL
 ) AS events"""
 ADD = tuple(
-    statement(_PLACED) for statement in (roll_up_hours, roll_up_days, roll_up_chats, roll_up_files, roll_up_latencies)
+    statement(_PLACED)
+    for statement in (roll_up_hours, roll_up_days, roll_up_chats, roll_up_files, roll_up_latencies, roll_up_rates)
 )
 
 

@@ -2,7 +2,7 @@
 
 A call that changes enters the temporary table of a write twice, as it was with sign −1 and as it is with sign +1, and
 the statements of every write (metering/store/rollups.py) add up the differences. The calls are counted already and stay
-where they are, so no row of a roll-up comes or goes, and titles and times of chats stand.
+where they are, so only rows of the roll-up of rates come or go, and titles and times of chats stand.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from metering.events import BUCKETS, UNITS, Usage
 from metering.pricing.rate import Pricing
 from metering.pricing.reprice import Repriced, StoredCall
 from metering.store import unpriced
+from metering.store.rates import DROP_EMPTY_RATES
 from metering.store.rebuild import ENTER_ALONE
 from metering.store.staging import EVENT_LIST, IS_READY, MAKE_READY, ROLL_UPS
 from metering.store.steps import Execute, Steps, run
@@ -180,6 +181,8 @@ def _replace(parameters: dict[str, Any]) -> Steps[None]:
 def _roll_up() -> Steps[None]:
     for statement in ROLL_UPS:
         yield Execute(statement, ())
+    # Where calls have another price, the row of their former one may have none left.
+    yield Execute(DROP_EMPTY_RATES)
     yield Execute(_CLEAR)
 
 

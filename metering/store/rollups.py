@@ -12,6 +12,7 @@ from metering.dimensions import DIMENSIONS, HOUR_DIMENSIONS
 from metering.events import BUCKETS, COMPLETION_BUCKETS, PROMPT_BUCKETS
 from metering.store.file_shares import FILE_SHARES, HAS_FILES
 from metering.store.latency import bucket_of
+from metering.store.rates import KEYS_SQL, RATE_KEYS
 
 TOTAL_TOKENS = " + ".join(f"{bucket}::bigint" for bucket in PROMPT_BUCKETS + COMPLETION_BUCKETS)
 
@@ -135,6 +136,16 @@ ON CONFLICT (organization_id, {", ".join(FILE_KEYS)}) DO UPDATE SET
     named_at = GREATEST(r.named_at, excluded.named_at),
     size_bytes = GREATEST(r.size_bytes, excluded.size_bytes), tokens = GREATEST(r.tokens, excluded.tokens),
     {_add()}, {_add(FILE_MEASURES)}
+"""
+
+
+def roll_up_rates(source: str) -> str:
+    keys = ", ".join(RATE_KEYS)
+    places = ", ".join(str(at + 1) for at in range(1 + len(RATE_KEYS)))
+    return f"""
+INSERT INTO metering_usage_rate AS r (organization_id, {keys}, {MEASURE_LIST})
+SELECT organization_id, {KEYS_SQL}, {_sums()} FROM {source} GROUP BY {places} ORDER BY {places}
+ON CONFLICT (organization_id, {keys}) DO UPDATE SET {_add()}
 """
 
 

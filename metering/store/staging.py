@@ -15,6 +15,7 @@ from metering.store.rollups import (
     roll_up_files,
     roll_up_hours,
     roll_up_latencies,
+    roll_up_rates,
 )
 
 _ALL_COLUMNS = StoredEvent.__struct_fields__
@@ -48,6 +49,7 @@ _ABOUT = {
     roll_up_chats: "chat IS NOT NULL",
     roll_up_files: HAS_FILES,
     roll_up_latencies: HAS_LATENCY,
+    roll_up_rates: "",
 }
 ROLL_UPS = tuple(statement("pg_temp.staging") for statement in _ABOUT)
 _ROLL_UP_WHAT_IS_THERE = "\n".join(

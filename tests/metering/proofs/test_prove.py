@@ -47,13 +47,13 @@ def test_what_is_right_is_proved(acme: Organization, globex: Organization, usage
 PLANTED = [
     (
         "UPDATE metering_event SET output = output + 1 WHERE event_id = 'e7'",
-        {"receipts", "hours", "days", "chats", "queries"},
+        {"receipts", "hours", "days", "chats", "rates", "queries"},
     ),
     (
         "UPDATE metering_event SET cost_nanos = cost_nanos + 1 WHERE event_id = 'e7'",
-        {"receipts", "hours", "days", "chats", "queries"},
+        {"receipts", "hours", "days", "chats", "rates", "queries"},
     ),
-    ("UPDATE metering_event SET price_version_id = 999999 WHERE event_id = 'e7'", {"receipts"}),
+    ("UPDATE metering_event SET price_version_id = 999999 WHERE event_id = 'e7'", {"receipts", "rates"}),
     ("UPDATE metering_event SET cost_nanos = 0 WHERE event_id = 'odd'", {"receipts"}),
     ("UPDATE metering_event SET event_id = 'other' WHERE event_id = 'e7'", {"keys"}),
     (
@@ -62,10 +62,14 @@ PLANTED = [
     ),
     (
         "UPDATE metering_event SET superseded_by = NULL WHERE event_id = 'e1'",
-        {"hours", "days", "chats", "latencies", "queries"},
+        {"hours", "days", "chats", "latencies", "rates", "queries"},
     ),
-    ("DELETE FROM metering_event WHERE event_id = 'e7'", {"keys", "hours", "days", "chats", "latencies", "queries"}),
+    (
+        "DELETE FROM metering_event WHERE event_id = 'e7'",
+        {"keys", "hours", "days", "chats", "latencies", "rates", "queries"},
+    ),
     ("DELETE FROM metering_event_key WHERE key = (SELECT key FROM metering_event WHERE event_id = 'e7')", {"keys"}),
+    ("UPDATE metering_usage_rate SET above_tokens = 32000 WHERE day = '2026-11-05'", {"rates"}),
     (
         "UPDATE metering_usage_hour SET output = output - 1 WHERE hour = '2026-11-01T06:00Z'",
         {"hours"},
@@ -220,6 +224,7 @@ def test_a_rebuild_mends_and_says_what_it_mended(acme: Organization, usage: None
         "metering_usage_chat": (1, 0, 0),
         "metering_usage_file": (0, 0, 0),
         "metering_usage_latency": (0, 0, 0),
+        "metering_usage_rate": (0, 0, 0),
     }
     assert failing(acme) == {}
     out = StringIO()

@@ -23,6 +23,8 @@ from metering.pricing.plan import Plan
 from metering.pricing.receipt import exact_usd
 from metering.query.costs import CostAnalysis, analyze_costs, usage_of
 from metering.query.metrics import Figures
+from metering.query.plan import Source
+from metering.query.rate_parts import ABOVE, KINDS, PRICE, TIER
 from metering.query.run import run
 from metering.query.spec import UsageQuery
 from tests.metering.query.priced_usage import CHANGE, calls, set_prices, write_rated
@@ -81,6 +83,15 @@ def test_lines_are_what_each_call_was_charged(priced: Organization, events: list
             slack = len(events) if key[2].endswith("_hours") else 0
             assert abs(amount - expected[key][1]) <= slack
         assert_adds_up(found, run(UsageQuery(priced.id, *NOVEMBER, BERLIN)).totals)
+        assert_rolled_up(priced.id)
+
+
+def assert_rolled_up(organization_id: int) -> None:
+    """The roll-up of rates says what the events say, group by group."""
+    query = UsageQuery(organization_id, *NOVEMBER, BERLIN, group_by=("model", PRICE, TIER, ABOVE, KINDS))
+    rolled_up, counted = run(query), run(query, frozenset())
+    assert (rolled_up.sources, counted.sources) == ((Source.RATE,), (Source.EVENTS,))
+    assert [(row.group, row.figures) for row in rolled_up.rows] == [(row.group, row.figures) for row in counted.rows]
 
 
 def assert_adds_up(found: CostAnalysis, totals: Figures) -> None:

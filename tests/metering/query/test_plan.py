@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 
 from core.periods import buckets
 from metering.query.plan import Source, plan
+from metering.query.rate_parts import ABOVE, KINDS, PRICE, TIER, TIME
 from metering.query.spec import UsageQuery
 
 BERLIN, KOLKATA, LORD_HOWE = ZoneInfo("Europe/Berlin"), ZoneInfo("Asia/Kolkata"), ZoneInfo("Australia/Lord_Howe")
-DAY, HOUR, CHAT, EVENTS = Source.DAY, Source.HOUR, Source.CHAT, Source.EVENTS
+DAY, HOUR, CHAT, RATE, EVENTS = Source.DAY, Source.HOUR, Source.CHAT, Source.RATE, Source.EVENTS
 
 
 def at(text: str) -> dt.datetime:
@@ -42,11 +43,16 @@ def test_ragged_edges_come_from_finer_tables() -> None:
     assert sources(RAGGED, NOON, group_by=("team",)) == [EVENTS, DAY, EVENTS]
 
 
-def test_hours_and_combinations_come_from_the_hour_roll_up() -> None:
+def test_hours_come_from_the_hour_roll_up_and_combinations_by_day_from_the_roll_up_of_rates() -> None:
     assert sources(MIDNIGHT, LATER, interval="hour") == [HOUR]
-    assert sources(MIDNIGHT, LATER, group_by=("model", "project")) == [HOUR]
+    assert sources(MIDNIGHT, LATER, interval="hour", group_by=("model", "project")) == [HOUR]
+    assert sources(MIDNIGHT, LATER, group_by=("model", "project")) == [RATE]
+    assert sources(RAGGED, NOON, group_by=("model", "project")) == [EVENTS, HOUR, RATE, HOUR]
     assert sources(MIDNIGHT, LATER, interval="hour", group_by=("team",)) == [EVENTS]
-    assert sources(MIDNIGHT, LATER, group_by=("team", "model")) == [EVENTS]
+    assert sources(MIDNIGHT, LATER, group_by=("team", "model")) == [RATE]
+    assert sources(MIDNIGHT, LATER, group_by=("member", "model")) == [EVENTS]
+    assert sources(MIDNIGHT, LATER, group_by=("model", PRICE, TIER, ABOVE, KINDS)) == [RATE]
+    assert sources(MIDNIGHT, LATER, group_by=("model", PRICE, TIME)) == [EVENTS]
     assert sources(MIDNIGHT, "2025-03-12T00:00+01:00", interval="15m") == [EVENTS]
 
 

@@ -36,7 +36,7 @@ def test_a_correction_replaces_every_figure(door: Door, acme: Organization, pric
     assert select(acme, "SELECT chat FROM metering_usage_chat") == [("new",)]
     assert {table: len(rows) for table, rows in corrected.items()} == {
         "metering_usage_hour": 1, "metering_usage_day": 15, "metering_usage_chat": 1,
-        "metering_usage_file": 0, "metering_usage_latency": 0,
+        "metering_usage_file": 0, "metering_usage_latency": 0, "metering_usage_rate": 1,
     }  # fmt: skip
     assert day_total(acme) == (1, 11)
 
