@@ -13,6 +13,7 @@ from pytest_django.live_server_helper import LiveServer
 from accounts.models import Membership, Organization, Role, User
 from core.tenancy import organization_scope
 from metering.events import Usage
+from reports import installed
 from tests.browser.offline import Phone, phone_at
 from tests.cast import PASSWORD
 from tests.metering.query.usage import make_event, write
@@ -158,3 +159,40 @@ def test_another_organizations_page_empties_it(phone: Phone, alice: User, globex
     expect(phone.page.get_by_text("No usage yet")).to_be_visible()
     phone.page.wait_for_timeout(300)
     assert phone.kept() == ["/o/globex/quick"]
+
+
+def test_a_new_release_takes_over_and_keeps_what_is_kept(
+    phone: Phone, alice: User, usage: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    open_quick(phone, alice.email)
+    page = phone.page
+    monkeypatch.setattr(installed, "_version", lambda: "the-next")
+    page.evaluate("navigator.serviceWorker.ready.then((registration) => registration.update())")
+    page.wait_for_function(
+        "caches.keys().then((names) =>"
+        " names.filter((name) => name.startsWith('tl-assets-')).join() === 'tl-assets-the-next')"
+    )
+    page.wait_for_timeout(500)
+    assert phone.kept() == ["/o/acme/quick"]
+    phone.lose_connection()
+    page.reload()
+    expect(page.locator(".tl-hero-figure")).to_have_text("3,342")
+
+
+def test_what_moved_while_one_looked_is_what_is_kept(
+    phone: Phone, acme: Organization, alice: User, usage: None
+) -> None:
+    open_quick(phone, alice.email)
+    page = phone.page
+    write(acme.pk, [make_event("new", now() - dt.timedelta(seconds=5), "gpt-4o", Usage(input=5, output=3))])
+    # Without the edge there is no stream here: the page asks every ten seconds.
+    expect(page.locator(".tl-hero-figure")).to_have_text("3,350", timeout=15_000)
+    page.evaluate(
+        "() => { Object.defineProperty(document, 'hidden', {value: true, configurable: true});"
+        " document.dispatchEvent(new Event('visibilitychange')); }"
+    )
+    page.wait_for_timeout(1_000)
+    phone.lose_connection()
+    page.goto(f"{phone.base_url}/o/acme/quick")
+    expect(page.locator("[data-offline]")).to_be_visible()
+    expect(page.locator(".tl-hero-figure")).to_have_text("3,350")
