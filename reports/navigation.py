@@ -76,11 +76,15 @@ BELOW: tuple[tuple[str, tuple[Place, ...]], ...] = (
     (
         "Usage",
         (
+            Place("Token usage", "reports:tokens", "layers", SEERS, is_filtered=True),
+            Place("Efficiency", "reports:efficiency", "bullseye", SEERS, is_filtered=True),
+            Place("Patterns", "reports:patterns", "calendar3", SEERS, is_filtered=True),
             Place("Features and tools", "reports:features", "puzzle", SEERS, is_filtered=True),
             Place("Voice", "reports:voice", "mic", SEERS, is_filtered=True),
         ),
     ),
     ("Integrations", (CONNECT,)),
+    ("Costs", (Place("Comparison", "reports:comparison", "arrow-left-right", SEERS, is_filtered=True),)),
 )
 
 

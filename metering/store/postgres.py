@@ -11,9 +11,9 @@ adds those that were new to the events and to six roll-ups:
 - metering_usage_latency: day × integration × model × provider × bucket of milliseconds, a histogram;
 - metering_usage_rate: day × project × team × department × key × model × provider × what decides the rate.
 
-All writers take their locks in one order: keys, events that are corrected, hours, days, chats, files, latencies, rates, each
-in the order of its primary key; so they wait for each other but never in a circle. A correction enters its predecessor
-once more with sign −1, which is all that the roll-ups need to know (metering/store/corrections.py).
+All writers take their locks in one order: keys, events that are corrected, hours, days, chats, files, latencies, rates,
+each in the order of its primary key; so they wait for each other but never in a circle. A correction enters its
+predecessor once more with sign −1, which is all that the roll-ups need to know (metering/store/corrections.py).
 """
 
 from __future__ import annotations
