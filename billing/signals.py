@@ -2,9 +2,11 @@
 
 - credits_low(organization_id, available_nanos, threshold_nanos): once, until there is more again.
 - top_up_due(organization_id, top_up_id): credits are to be bought (billing.credits.wallets.complete_top_up).
+- budget_crossed(organization_id, budget_id, crossing_id): a threshold was reached (billing.models.BudgetCrossing).
 """
 
 from django.dispatch import Signal
 
+budget_crossed = Signal()
 credits_low = Signal()
 top_up_due = Signal()

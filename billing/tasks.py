@@ -6,10 +6,11 @@ from celery import shared_task
 from django.utils.timezone import now
 
 from accounts.models import Organization
+from billing.budgets.crossings import watch_budgets
 from billing.contracts import Contract
 from billing.credits import wallets
 from billing.enforcement import enforce
-from billing.models import Subscription, Wallet
+from billing.models import Budget, Subscription, Wallet
 from core.tenancy import organization_scope, unscoped
 
 
@@ -37,6 +38,17 @@ def settle_credits() -> None:
     """Beat: usage takes its credits."""
     for organization in _with_wallets():
         wallets.settle(organization, now())
+
+
+@shared_task(name="billing.watch_budgets_of_all")
+def watch_budgets_of_all() -> None:
+    """Beat: thresholds of budgets that are reached are told."""
+    with unscoped("beat looks after every organization's budgets"):
+        organizations = list(
+            Organization.objects.filter(pk__in=Budget.objects.filter(archived_at=None).values("organization"))
+        )
+    for organization in organizations:
+        watch_budgets(organization, now())
 
 
 def _with_wallets() -> list[Organization]:

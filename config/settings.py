@@ -291,6 +291,7 @@ CELERY_BEAT_SCHEDULE = {
     "heartbeat": {"task": "core.heartbeat", "schedule": dt.timedelta(seconds=30)},
     "end impersonations": {"task": "accounts.end_impersonations", "schedule": dt.timedelta(minutes=1)},
     "follow zones": {"task": "metering.follow_zones", "schedule": dt.timedelta(hours=1)},
+    "watch budgets": {"task": "billing.watch_budgets_of_all", "schedule": dt.timedelta(minutes=1)},
     "watch credits": {"task": "billing.watch_credits", "schedule": dt.timedelta(minutes=1)},
     "settle credits": {"task": "billing.settle_credits", "schedule": dt.timedelta(hours=1)},
     "push limits of plans": {"task": "billing.push_limits_of_all", "schedule": dt.timedelta(minutes=15)},

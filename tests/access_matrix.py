@@ -307,6 +307,18 @@ ROWS: list[Row] = [
     Endpoint("billing-api:credits", "billing:read", foreign=200),
     Endpoint("billing-api:credits", method="PATCH", foreign=200, data={"low_below_usd": "5"}),
     Endpoint("billing-api:credit-entries", "billing:read", foreign=200),
+    Endpoint("billing-api:budgets", "billing:read", foreign=200),
+    Endpoint(
+        "billing-api:budgets",
+        method="POST",
+        ok=201,
+        foreign=201,
+        data={"scope": "organization", "amount_usd": "450"},
+    ),
+    Endpoint("billing-api:budget-suggestions", "billing:read", foreign=200),
+    Endpoint("billing-api:budget", "billing:read"),
+    Endpoint("billing-api:budget", method="PATCH", data={"amount_usd": "500"}),
+    Endpoint("billing-api:budget", method="DELETE", ok=204),
 ]
 
 # Pages of one's own account, made by allauth: they name no organization and show nothing but request.user's.

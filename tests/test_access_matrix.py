@@ -15,6 +15,8 @@ from django.utils.timezone import now
 from accounts import members
 from accounts.audit import Actor
 from accounts.models import Department, Invitation, Membership, Organization, Project, Team, TeamMembership, User
+from billing.budgets.reach import Reach
+from billing.budgets.records import create_budget
 from billing.subscriptions import start_subscription
 from core.tenancy import organization_scope
 from metering.gateway.upstreams import create_upstream
@@ -90,6 +92,8 @@ def arguments(acme: Organization, bob: User, alice: User) -> dict[str, Any]:
             base_url="https://models.invalid/v1",
         )
     start_subscription(acme, by=Actor.of_command("test"))
+    values = {"name": f"{CANARY} budget", "scope": "team", "ref": team.pk, "amount": 10**9}
+    budget = create_budget(acme, values, Reach.whole(), by=Actor.of_command("test"))
     write(
         acme.id,
         [
@@ -116,6 +120,7 @@ def arguments(acme: Organization, bob: User, alice: User) -> dict[str, Any]:
         "token": TOKEN,
         "record": upload.pk,
         "upstream": upstream.pk,
+        "budget": budget.pk,
         "view": view.pk,
         "diagnosis": diagnosis.pk,
     }

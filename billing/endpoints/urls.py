@@ -2,11 +2,14 @@
 
 from django.urls import path
 
-from billing.endpoints import plans, wallet
+from billing.endpoints import budgets, plans, wallet
 
 app_name = "billing-api"
 urlpatterns = [
     path("plans", plans.PlansView.as_view(), name="plans"),
+    path("budgets", budgets.BudgetsView.as_view(), name="budgets"),
+    path("budgets/suggestions", budgets.SuggestionsView.as_view(), name="budget-suggestions"),
+    path("budgets/<int:budget>", budgets.BudgetView.as_view(), name="budget"),
     path("credits", wallet.CreditsView.as_view(), name="credits"),
     path("credits/entries", wallet.CreditEntriesView.as_view(), name="credit-entries"),
     path("subscription", plans.SubscriptionView.as_view(), name="subscription"),

@@ -22,7 +22,7 @@ from metering.scraping import description as scraping
 
 # What the edge says of its own routes, by PATHS and SCHEMAS.
 EDGE_PARTS = (gateway, doors, otlp, estimates, admissions, scraping)
-_TAG_ORDER = ("Gateway", "Usage", "Events", "Chats", "Files", "Estimates", "Admissions", "Prices", "Billing")
+_TAG_ORDER = ("Gateway", "Usage", "Events", "Chats", "Files", "Estimates", "Admissions", "Prices", "Billing", "Budgets")
 DESCRIPTION = """\
 Send usage, read it back. Every request carries an API key: `Authorization: Bearer tl_…`.
 
