@@ -89,7 +89,7 @@ class Importer:
         self._writer = Writer(mapping, project)
         self._received_at = received_at or dt.datetime.now(dt.UTC)
         self._batch_events = batch_events
-        self._store = store or Recorder(organization_id, self._received_at)
+        self._store = store or Recorder(organization_id)
         self._occurrences = Occurrences()
         self._begin_batch()
 
@@ -230,9 +230,8 @@ class Importer:
 class Recorder:
     """Stores events by the pipeline; reloads its directory when that may not be true any more."""
 
-    def __init__(self, organization_id: int, received_at: dt.datetime) -> None:
+    def __init__(self, organization_id: int) -> None:
         self._organization_id = organization_id
-        self._received_at = received_at
         self._book = PriceBook.load()
         self._directory: Directory | None = None
 
@@ -241,7 +240,7 @@ class Recorder:
             if self._directory is None:
                 self._directory = Directory.load(self._organization_id)
             try:
-                rated = pipeline.record(self._directory, self._book, Sender(), events, self._received_at)
+                rated = pipeline.record(self._directory, self._book, Sender(), events, dt.datetime.now(dt.UTC))
             except StaleClockError:
                 self._directory = None
                 if attempt == 2:

@@ -152,7 +152,7 @@ def _within(hour: UsageQuery, room: int) -> tuple[dict[int, Figures], Crossing |
     for is_split, model, tokens_over, event_id, occurred_at, is_cost_unknown, *sums in rows:
         figures = Figures(*sums)
         if is_split:
-            whole, figures = figures, _part(figures, tokens_over)
+            whole, figures = figures, part_of(figures, tokens_over)
             crossing = Crossing(
                 event_id,
                 occurred_at,
@@ -165,7 +165,7 @@ def _within(hour: UsageQuery, room: int) -> tuple[dict[int, Figures], Crossing |
     return by_model, crossing
 
 
-def _part(whole: Figures, tokens: int) -> Figures:
+def part_of(whole: Figures, tokens: int) -> Figures:
     """The last `tokens` of one event's figures: its cost and its buckets in proportion, each summing up exactly."""
     cost = divide_half_even(whole.known_cost_nanos * tokens, whole.total_tokens)
     costs = [getattr(whole, name) for name in _COSTS]

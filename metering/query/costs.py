@@ -103,12 +103,17 @@ def analyze_costs(query: UsageQuery) -> CostAnalysis:
         rows = run(base).rows
         versions = load_versions(ref for row in rows if (ref := _ref(row, PRICE)))
         rows = _by_own_limits(base, rows, versions)
+    return CostAnalysis(costs_by_model(rows, versions), sum((row.figures for row in rows), Figures()))
+
+
+def costs_by_model(rows: Iterable[UsageRow], versions: Mapping[int, Version]) -> tuple[ModelCosts, ...]:
+    """Rows grouped by all that decides a call's rates, as lines of each model; the most expensive first."""
     found: dict[tuple[int, int], list[UsageRow]] = {}
     for row in rows:
         found.setdefault((_ref(row, "model"), _ref(row, "provider")), []).append(row)
     models = [_model(group, versions) for group in found.values()]
     models.sort(key=lambda one: (-one.figures.known_cost_nanos, -one.figures.total_tokens, _ref_of(one.model)))
-    return CostAnalysis(tuple(models), sum((row.figures for row in rows), Figures()))
+    return tuple(models)
 
 
 def usage_of(figures: Figures) -> Usage:
@@ -136,16 +141,23 @@ def _by_own_limits(query: UsageQuery, rows: list[UsageRow], versions: Mapping[in
     }
     if not unusual:
         return rows
-    rates = [rate for version in unusual.values() for rate in version.rates]
-    edges = {edge for rate in rates if not rate.is_all_day for edge in (rate.starts_at, rate.ends_at)}
+    lengths, times = limits_of(unusual.values())
     again = msgspec.structs.replace(
         query,
         group_by=(*_PARTS, TIME),
         filters={**query.filters, PRICE: tuple(unusual)},
-        lengths=tuple(sorted({*LENGTHS, *(rate.above_tokens for rate in rates)} - {0})),
-        times=tuple(sorted(map(_second, edges))),
+        lengths=lengths,
+        times=times,
     )
     return [row for row in rows if _ref(row, PRICE) not in unusual] + run(again).rows
+
+
+def limits_of(versions: Iterable[Version]) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Where rates of these versions change: by the length of the prompt, and by the second of the day."""
+    rates = [rate for version in versions for rate in version.rates]
+    edges = {edge for rate in rates if not rate.is_all_day for edge in (rate.starts_at, rate.ends_at)}
+    lengths = sorted({*LENGTHS, *(rate.above_tokens for rate in rates)} - {0})
+    return tuple(lengths), tuple(sorted(map(_second, edges)))
 
 
 def _second(time: dt.time) -> int:
