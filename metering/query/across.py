@@ -145,7 +145,7 @@ def _kind(name: str) -> int:
 
 
 class _Part(msgspec.Struct, frozen=True):
-    """Where rows come from: `when` is compared with the buckets' beginnings, `conditions` choose among the rows."""
+    """Where rows come from, as words of the statement: what numbers the bucket, and where each dimension is."""
 
     table: str
     bucket: str
@@ -160,30 +160,23 @@ def _read(
 ) -> list[tuple[Any, ...]]:
     """Rows (bucket, a text or an organization's id for each group, measures …)."""
     part = _days(query) if source is Source.DAY else _moments(query, source, set(zones.values()))
-    groups = [part.columns[name] for name in query.group_by]
     conditions = ["r.organization_id = ANY(%(organizations)s)", *part.conditions]
     params = {"organizations": list(zones), **part.params}
     for name, refs in wanted.items():
         conditions.append(f"{part.columns[name]} = ANY(%(wanted_{name})s)")
         params[f"wanted_{name}"] = refs
-    sums = ", ".join(f"sum({measure})::bigint AS {name}" for name, measure in zip(MEASURES, part.measures, strict=True))
-    inner = (
-        f"SELECT {part.bucket} AS bucket{''.join(f', {column} AS g{i}' for i, column in enumerate(groups))}, {sums}"
-        f" FROM {part.table} WHERE {' AND '.join(conditions)}"
-        f" GROUP BY {', '.join(str(i + 1) for i in range(len(groups) + 1))}"
-    )
-    # Numbers of labels differ between organizations, their texts do not: first few rows, then texts.
-    named = [f"l{i}.text" if name != ORGANIZATION else f"g{i}" for i, name in enumerate(query.group_by)]
-    joins = "".join(
-        f" LEFT JOIN metering_label l{i} ON l{i}.id = g{i}"
-        for i, name in enumerate(query.group_by)
-        if name != ORGANIZATION
-    )
-    outer = ", ".join(f"sum({name})::bigint" for name in MEASURES)
-    keys = ", ".join(["bucket", *named])
+    # Numbers of labels differ between organizations, their texts do not: few groups, whose sums fit into memory.
+    keys, joins = [part.bucket], ""
+    for i, name in enumerate(query.group_by):
+        if name == ORGANIZATION:
+            keys.append(part.columns[name])
+        else:
+            joins += f" LEFT JOIN metering_label l{i} ON l{i}.id = {part.columns[name]}"
+            keys.append(f"l{i}.text")
+    sums = ", ".join(f"sum({measure})::bigint" for measure in part.measures)
     sql = (
-        f"WITH sums AS MATERIALIZED ({inner}) SELECT {keys}, {outer} FROM sums{joins}"
-        f" GROUP BY {keys} HAVING sum(requests) <> 0"
+        f"SELECT {', '.join(keys)}, {sums} FROM {part.table}{joins} WHERE {' AND '.join(conditions)}"
+        f" GROUP BY {', '.join(str(i + 1) for i in range(len(keys)))} HAVING sum({part.measures[0]}) <> 0"
     )
     with connection.cursor() as cursor:
         cursor.execute(sql, params)
@@ -196,7 +189,7 @@ def _days(query: AcrossQuery) -> _Part:
     starts = [start.date() for start, _ in query.buckets]
     return _Part(
         table="metering_usage_day r",
-        bucket="width_bucket(r.day, %(starts)s::date[])",
+        bucket="width_bucket(r.day, %(starts)s::date[])" if query.interval else "1",
         conditions=("r.kind = %(kind)s", "r.day >= %(first)s", "r.day < %(until)s"),
         measures=tuple(f"r.{name}" for name in MEASURES),
         columns={ORGANIZATION: "r.organization_id", **({name: "r.ref"} if name else {})},

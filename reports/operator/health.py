@@ -29,7 +29,8 @@ from metering.condition import Condition, read_condition
 from metering.pricing.catalogue import source
 from reports.operator.access import operator_only
 
-OK, WARNING, CRITICAL = "ok", "warning", "critical"
+# A version is neither well nor ill.
+OK, WARNING, CRITICAL, PLAIN = "ok", "warning", "critical", "plain"
 # Beat and workers say that they live every 30 seconds.
 LATE, GONE = dt.timedelta(seconds=3 * HEARTBEAT_SECONDS), dt.timedelta(seconds=10 * HEARTBEAT_SECONDS)
 LONG_QUEUE = 1_000
@@ -38,7 +39,7 @@ FAILURES_SHOWN = dt.timedelta(days=7)
 
 
 class Reading(msgspec.Struct, frozen=True):
-    """One thing that was looked at: what it is, how it is (ok, warning or critical), and what that means."""
+    """One thing that was looked at: what it is, how it is (ok, warning, critical, or plain), and what that means."""
 
     label: str
     value: str
@@ -58,7 +59,7 @@ def health(request: HttpRequest) -> HttpResponseBase:
         ("Metering", metering(condition, at)),
         ("Versions", versions()),
     ]
-    worst = [one for _, readings in groups for one in readings if one.state != OK]
+    worst = [one for _, readings in groups for one in readings if one.state in (WARNING, CRITICAL)]
     context = {"page": {"title": "Health", "at": at}, "groups": groups, "worst": worst}
     return render(request, "operator/health.html", context)
 
@@ -234,10 +235,10 @@ def product_version() -> str:
 
 def versions() -> list[Reading]:
     return [
-        Reading("Tokenledger", product_version()),
-        Reading("Python", platform.python_version()),
-        Reading("Django", django.get_version()),
-        Reading("Price catalogue", source()),
+        Reading("Tokenledger", product_version(), PLAIN),
+        Reading("Python", platform.python_version(), PLAIN),
+        Reading("Django", django.get_version(), PLAIN),
+        Reading("Price catalogue", source(), PLAIN),
     ]
 
 

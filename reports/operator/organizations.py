@@ -143,7 +143,7 @@ def _column(column: tuple[str, str, str], sort: str, words: str) -> dict[str, An
         "label": label,
         "classes": classes,
         "url": _address(turned, words),
-        "sorted": ("descending" if is_down else "ascending") if is_current else "",
+        "direction": ("descending" if is_down else "ascending") if is_current else "",
     }
 
 
