@@ -1,0 +1,30 @@
+"""docs/guides/tour.md against the running demo: everything it leads to is there, for whom it says."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.browser.conftest import PEOPLE
+
+TOUR = Path(__file__).resolve().parents[2] / "docs" / "guides" / "tour.md"
+STOPS = [
+    (row, who, address)
+    for row, who, address in re.findall(r"^\| (\w+) \| (\w+) \|.*\| `(/[^`]*)` \|$", TOUR.read_text(), re.MULTILINE)
+]
+PROMISED = {*(f"C{n}" for n in range(1, 20)), *(f"B{n}" for n in range(6, 12)), "A8", "A9", "A10", "I7"}
+
+
+def test_no_promise_is_left_out() -> None:
+    assert {row for row, _, _ in STOPS} == PROMISED
+
+
+@pytest.mark.parametrize(("row", "who", "address"), STOPS, ids=[f"{row} {address}" for row, _, address in STOPS])
+def test_stop(row: str, who: str, address: str, people: dict[str, httpx.Client]) -> None:
+    person = next(email for email in PEOPLE if email.startswith(f"{who}@"))
+    answer = people[person].get(address)
+    assert answer.status_code == 200
+    assert "</html>" in answer.text
