@@ -24,12 +24,14 @@ STREAM = "-stream"
 # For programs, though they ask without a key; and what only the browser itself asks for.
 MACHINES = frozenset({"metering-api:healthz", "metering-api:readyz", "metering-api:openapi", "reports:worker"})
 # Nobody is led to these by a page of the demo: an invitation's address comes by mail; an import of long ago has no
-# progress to ask for; a list that is not long has no more rows; without a network the worker shows a page of its own.
+# progress to ask for; a list that is not long has no more rows; without a network the worker shows a page of its own;
+# who is logged in is asked by what sends notes.
 # Written from the address of a page beside them.
 NOT_LINKED: Mapping[str, tuple[str, Callable[[str], str]]] = {
     "accounts:invitation": ("accounts:home", lambda home: f"{home}invitations/no-such-invitation/"),
     "metering:import-progress": ("metering:import", lambda record: f"{record}progress/"),
     "reports:usage-rows": ("reports:usage", lambda usage: f"{usage}/rows"),
+    "metering:notes-state": ("metering:notes", lambda notes: f"{notes}state"),
     "reports:offline": ("accounts:home", lambda home: f"{home}offline"),
 }
 # Where an installed application opens.
