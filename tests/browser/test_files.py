@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from typing import Any
 
 import pytest
 from django.utils.timezone import now
@@ -19,7 +20,7 @@ BRIEF = {"id": "brief", "name": "Brief.docx", "tokens": 100}
 @pytest.fixture
 def usage(acme: Organization, alice: User) -> None:
     at = now() - dt.timedelta(minutes=5)
-    common = {"user": alice.email, "duration_ms": 900, "time_to_first_token_ms": 120}
+    common: dict[str, Any] = {"user": alice.email, "duration_ms": 900, "time_to_first_token_ms": 120}
     write(
         acme.pk,
         [

@@ -18,9 +18,14 @@ from metering.events import Usage
 from tests.metering.query.usage import make_event, write
 
 URL = "/o/acme/files/"
-REPORT = {"id": "reports/2025 a.pdf", "name": "Annual_Report.pdf", "size_bytes": 2_300_000, "tokens": 400}
-BRIEF = {"id": "brief", "name": "=Brief.docx", "size_bytes": 10_000, "tokens": 100}
-BARE = {"id": "bare"}
+REPORT: dict[str, Any] = {
+    "id": "reports/2025 a.pdf",
+    "name": "Annual_Report.pdf",
+    "size_bytes": 2_300_000,
+    "tokens": 400,
+}
+BRIEF: dict[str, Any] = {"id": "brief", "name": "=Brief.docx", "size_bytes": 10_000, "tokens": 100}
+BARE: dict[str, Any] = {"id": "bare"}
 USAGE = Usage(input=1_000, output=10)
 MINUTE = dt.timedelta(minutes=1)
 ONE = f"{URL}id/{quote(REPORT['id'])}"

@@ -16,6 +16,7 @@ from accounts.models import Organization
 from core.errors import ApiError
 from core.tenancy import organization_scope, unscoped
 from metering.events import Usage
+from metering.pipeline import Rated
 from metering.query.files import ORDERS, chats_of_file, list_files
 from metering.query.spec import EARLIEST, LATEST
 from tests.metering.query.usage import count, make_event, write
@@ -82,7 +83,7 @@ def test_files_are_what_counting_gives(
         for row in found.rows:
             mine = [(call, rated) for call, rated in inside if row.file in dict(call[2])]
             assert row.figures == count(rated for _, rated in mine)
-            parts = [shares(call[1], rated.row.input_cost_nanos, call[2], call[3])[row.file] for call, rated in mine]
+            parts = [shares(call[1], _input_cost(rated), call[2], call[3])[row.file] for call, rated in mine]
             assert row.shares.known_tokens == sum(part[0] or 0 for part in parts)
             assert row.shares.known_cost_nanos == sum(part[1] or 0 for part in parts)
             assert row.shares.untold == sum(part[0] is None for part in parts)
@@ -96,6 +97,11 @@ def test_files_are_what_counting_gives(
             assert alone.rows == [row]
             assert alone.totals.figures == row.figures
         assert found.totals.shares.known_cost_nanos <= found.totals.figures.known_input_cost_nanos
+
+
+def _input_cost(rated: Rated) -> int | None:
+    assert rated.row is not None
+    return rated.row.input_cost_nanos
 
 
 def test_a_list_goes_on_where_it_ended_in_every_order(acme: Organization) -> None:

@@ -27,8 +27,8 @@ def shares(
     """File → (tokens, nano-dollars); None where they are unknown."""
     tokens: dict[str, int | None] = {}
     for file, size in files:
-        known = [n for n in (tokens.get(file), size) if n is not None]
-        tokens[file] = max(known) if known else None
+        told_sizes = [n for n in (tokens.get(file), size) if n is not None]
+        tokens[file] = max(told_sizes) if told_sizes else None
     if list(tokens.values()) == [None] and told is not None:
         weights: dict[str, int | None] = dict.fromkeys(tokens, 1)
         of_files = min(prompt, told)
