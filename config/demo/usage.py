@@ -211,6 +211,8 @@ RHYTHMS = {"office": OFFICE, "even": EVEN, "nightly": NIGHTLY}
 WEEKEND = {"office": 0.18, "even": 0.6, "nightly": 0.4}
 # One afternoon a fortnight ago, a loop in the evaluation runs.
 SPIKE_DAYS_AGO, SPIKE_FACTOR = 12, 6.0
+# Answers that came back without a word.
+EMPTY_RATE = 0.004
 
 
 def calls_of_hour(
@@ -289,7 +291,11 @@ def _call(chance: random.Random, workload: Workload, hour: dt.datetime, number: 
         event["files"] = attached
         prompt += sum(file["tokens"] for file in attached)
     completion = max(1, round(model.completion * chance.lognormvariate(0, 0.6))) if model.completion else 0
+    # A generator of its own: what is drawn from it moves nothing else.
+    rare = random.Random(event["id"])  # noqa: S311  (lifelike, not secret)
+    completion *= rare.random() >= EMPTY_RATE
     event["usage"] = _usage(chance, model, prompt, completion)
+    _charge_apart(rare, workload, model, event)
     heard = event["usage"].get("seconds", prompt / 90)
     event["duration_ms"] = round(250 + (completion or heard * 10) * chance.uniform(6, 14))
     if model.completion:
@@ -326,6 +332,14 @@ def _message(chance: random.Random, event: dict[str, Any], prompt: int, completi
         "input_parts": {name: tokens for name, tokens in parts.items() if tokens},
         "output_parts": {name: tokens for name, tokens in said.items() if tokens},
     }
+
+
+def _charge_apart(rare: random.Random, workload: Workload, model: Model, event: dict[str, Any]) -> None:
+    """What prices tell apart: jobs of the night go to the batch tier, searches on the web are paid for one by one."""
+    if workload.rhythm == "nightly":
+        event["service_tier"] = "batch"
+    if model.shape == "anthropic" and event.get("tool") == "web_search":
+        event["usage"]["server_tool_use"] = {"web_search_requests": rare.randrange(1, 4)}
 
 
 def _usage(chance: random.Random, model: Model, prompt: int, completion: int) -> dict[str, Any]:
