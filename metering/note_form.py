@@ -14,7 +14,7 @@ from accounts.forms.fields import RowField
 from accounts.models import Project
 from core.money import nanos_from_usd
 from metering.events import MAX_COUNT
-from metering.ingest.document import LONGEST_NAME
+from metering.ingest.document import EARLIEST, FUTURE_TOLERANCE, LONGEST_NAME
 from metering.models.notes import LONGEST_TEXT
 from metering.notes import NoteDraft
 
@@ -67,14 +67,18 @@ class NoteForm(forms.Form):
     )
 
     def __init__(self, data: Any, zone: ZoneInfo, at: dt.datetime) -> None:
-        self._zone = zone
+        self._zone, self._at = zone, at
         local = at.astimezone(zone).replace(tzinfo=None)
         super().__init__(data, initial={"note_id": uuid.uuid4(), "occurred_at": local})
 
     def clean_occurred_at(self) -> dt.datetime:
         # The field has read it in the zone of the process.
-        at: dt.datetime = self.cleaned_data["occurred_at"]
-        return at.replace(tzinfo=self._zone)
+        at: dt.datetime = self.cleaned_data["occurred_at"].replace(tzinfo=self._zone)
+        if at < EARLIEST:
+            raise forms.ValidationError(f"This is before {EARLIEST:%Y}.")
+        if at > self._at + FUTURE_TOLERANCE:
+            raise forms.ValidationError("This is in the future.")
+        return at
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or self.cleaned_data

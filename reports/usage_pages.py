@@ -6,6 +6,7 @@ from typing import Any
 
 from django.urls import reverse
 
+from accounts.permissions import Right, may
 from reports.page import UsagePage
 
 PAGES = {
@@ -19,7 +20,7 @@ PAGES = {
 
 
 def usage_tabs(page: UsagePage) -> list[dict[str, Any]]:
-    return [
+    tabs = [
         {
             "label": label,
             "url": page.chosen.carried_to(reverse(name, args=[page.organization.slug])),
@@ -27,3 +28,7 @@ def usage_tabs(page: UsagePage) -> list[dict[str, Any]]:
         }
         for name, label in PAGES.items()
     ]
+    if may(page.membership.role, Right.NOTE_USAGE):
+        notes_url = reverse("metering:notes", args=[page.organization.slug])
+        tabs.append({"label": "Notes", "url": notes_url, "is_current": False})
+    return tabs

@@ -54,7 +54,7 @@
     form.elements.note_id.value = note.id;
     form.dataset.written = "";
     showErrors(note.errors);
-    form.querySelector(".is-invalid, [name=model]").focus();
+    (form.querySelector(".is-invalid") ?? form.elements.model).focus();
   };
 
   /* ── The queue ── */
