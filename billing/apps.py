@@ -10,7 +10,9 @@ class BillingConfig(AppConfig):
 
     def ready(self) -> None:
         from accounts.organizations import add_founding_step
+        from metering.proofs import add_check
 
+        add_check("invoices", "billing.invoices.proof.check")
         add_founding_step("plan", "billing.founding.subscribe")
         # A database without plans could found no organization: flushing one brings them back, too.
         post_migrate.connect(_seed_plans, sender=self)

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import structlog
 from celery import shared_task
 from django.utils.timezone import now
 
+from accounts.audit import Actor
 from accounts.models import Organization
 from billing.budgets.crossings import watch_budgets
 from billing.contracts import Contract
 from billing.credits import wallets
 from billing.enforcement import enforce
+from billing.invoices.closing import close_due_periods
+from billing.invoices.lines import NoSellerError
 from billing.models import Budget, Subscription, Wallet
 from core.tenancy import organization_scope, unscoped
+
+logger = structlog.get_logger(__name__)
 
 
 @shared_task(name="billing.push_limits_of_all")
@@ -49,6 +55,27 @@ def watch_budgets_of_all() -> None:
         )
     for organization in organizations:
         watch_budgets(organization, now())
+
+
+@shared_task(name="billing.close_due_periods")
+def close_periods_of_all() -> None:
+    """Beat: periods whose grace is over are closed, each organization's by itself."""
+    with unscoped("beat looks after every organization's periods"):
+        ids = list(
+            Organization.objects.filter(pk__in=Subscription.objects.values("organization")).values_list("pk", flat=True)
+        )
+    for organization_id in ids:
+        close_periods.delay(organization_id)
+
+
+@shared_task(name="billing.close_periods")
+def close_periods(organization_id: int) -> None:
+    with organization_scope(organization_id):
+        organization = Organization.objects.get(pk=organization_id)
+        try:
+            close_due_periods(organization, by=Actor.of_command("close_period"))
+        except NoSellerError as missing:
+            logger.warning("periods stay open", organization=organization.slug, reason=str(missing))
 
 
 def _with_wallets() -> list[Organization]:

@@ -295,6 +295,7 @@ CELERY_BEAT_SCHEDULE = {
     "watch credits": {"task": "billing.watch_credits", "schedule": dt.timedelta(minutes=1)},
     "settle credits": {"task": "billing.settle_credits", "schedule": dt.timedelta(hours=1)},
     "push limits of plans": {"task": "billing.push_limits_of_all", "schedule": dt.timedelta(minutes=15)},
+    "close periods": {"task": "billing.close_due_periods", "schedule": dt.timedelta(hours=1)},
 }
 CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
 

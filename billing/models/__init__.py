@@ -1,23 +1,44 @@
 from billing.models.budgets import Budget, BudgetCrossing, BudgetPeriod, BudgetScope
 from billing.models.credits import CreditDraw, CreditEntry, CreditKind, TopUp, TopUpStatus, Wallet
+from billing.models.invoices import (
+    ClosedPeriod,
+    Invoice,
+    InvoiceKind,
+    InvoiceLine,
+    InvoicePayment,
+    InvoiceSeries,
+    LineKind,
+)
+from billing.models.parties import BillingProfile, EnteredTaxRate, Seller, TaxStanding
 from billing.models.plans import Feature, Overage, Plan, PlanVersion
 from billing.models.subscriptions import ChangeKind, Subscription, SubscriptionChange
 
 __all__ = [
+    "BillingProfile",
     "Budget",
     "BudgetCrossing",
     "BudgetPeriod",
     "BudgetScope",
     "ChangeKind",
+    "ClosedPeriod",
     "CreditDraw",
     "CreditEntry",
     "CreditKind",
+    "EnteredTaxRate",
     "Feature",
+    "Invoice",
+    "InvoiceKind",
+    "InvoiceLine",
+    "InvoicePayment",
+    "InvoiceSeries",
+    "LineKind",
     "Overage",
     "Plan",
     "PlanVersion",
+    "Seller",
     "Subscription",
     "SubscriptionChange",
+    "TaxStanding",
     "TopUp",
     "TopUpStatus",
     "Wallet",

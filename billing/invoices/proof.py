@@ -1,0 +1,78 @@
+"""Every invoice recomputed from the events, as they were when it was made: part of `manage.py prove`."""
+
+from __future__ import annotations
+
+from billing.invoices.closing import document_of
+from billing.models import ClosedPeriod, Invoice, InvoiceKind, InvoiceLine, LineKind
+from core.periods import day_start
+from metering.proofs.subject import CheckResult, Difference, Subject
+from metering.query.billed import billed
+
+WORDS = "Invoices, recomputed from the events of their instant"
+
+
+def check(subject: Subject) -> CheckResult:
+    """Periods that begin in the subject's month, each revision of them, and the invoices stated for them."""
+    first, last = subject.month, subject.end.astimezone(subject.zone).date()
+    periods = ClosedPeriod.objects.filter(starts_on__gte=first, starts_on__lt=last).select_related("invoice")
+    differences: list[Difference] = []
+    compared = 0
+    for closed in periods.order_by("starts_on", "revision"):
+        compared += 1
+        differences += _of_period(subject, closed)
+    invoices = Invoice.objects.filter(period_start__gte=first, period_start__lt=last, kind=InvoiceKind.INVOICE)
+    for invoice in invoices.order_by("number"):
+        compared += 1
+        differences += _of_invoice(invoice)
+    note = "" if compared else "No period of this month was closed yet."
+    return CheckResult("invoices", WORDS, compared, "statements", len(differences), tuple(differences[:50]), note)
+
+
+def _of_period(subject: Subject, closed: ClosedPeriod) -> list[Difference]:
+    if closed.charged_from is None or closed.included_tokens is None:
+        return []
+    start, end = day_start(closed.charged_from, subject.zone), day_start(closed.ends_on, subject.zone)
+    over = billed(subject.organization_id, start, end, closed.included_tokens, closed.as_of).manifest
+    where = f"period from {closed.starts_on}, revision {closed.revision}"
+    stated = {
+        "tokens": closed.over_tokens,
+        "cost in nano-dollars": closed.over_nanos,
+        "events": closed.over_events,
+        "hash": closed.over_digest,
+    }
+    expected = (over.tokens, over.cost_nanos, over.events, over.digest)
+    return [
+        Difference(where, field, str(found), str(was))
+        for (field, was), found in zip(stated.items(), expected, strict=True)
+        if was != found
+    ]
+
+
+def _of_invoice(invoice: Invoice) -> list[Difference]:
+    """What it states against its own lines and their events."""
+    try:
+        document = document_of(invoice)
+    except ValueError as wrong:
+        return [Difference(invoice.number, "document", "as stated", str(wrong))]
+    lines = list(InvoiceLine.objects.filter(invoice=invoice).order_by("position"))
+    found = [
+        Difference(f"{invoice.number}, line {line.position}", "amount", str(stated.amount), str(line.amount))
+        for line, stated in zip(lines, document.lines, strict=False)
+        if line.amount != stated.amount
+    ]
+    if (document.net, document.total.tax, document.gross) != (invoice.net, invoice.tax, invoice.gross):
+        found.append(Difference(invoice.number, "total", str(document.gross), str(invoice.gross)))
+    if len(lines) != len(document.lines):
+        found.append(Difference(invoice.number, "lines", str(len(document.lines)), str(len(lines))))
+    return found + _of_usage(invoice, lines)
+
+
+def _of_usage(invoice: Invoice, lines: list[InvoiceLine]) -> list[Difference]:
+    """The lines of usage sum to what their period was charged, to the nano-dollar."""
+    closed = ClosedPeriod.objects.filter(invoice=invoice, revision=0).first()
+    if closed is None:
+        return []
+    nanos = sum(line.nanos for line in lines if line.kind in (LineKind.USAGE, LineKind.TOOL))
+    if nanos == closed.over_nanos:
+        return []
+    return [Difference(invoice.number, "usage", str(closed.over_nanos), str(nanos))]
