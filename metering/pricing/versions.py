@@ -19,4 +19,4 @@ def load_versions(ids: Iterable[int]) -> dict[int, Version]:
     for version_id, *values in PriceRate.published.filter(version_id__in=wanted).values_list("version_id", *_RATE):
         rates.setdefault(version_id, []).append(Rate(*values))
     rows = PriceVersion.published.filter(pk__in=wanted).values_list(*_VERSION)
-    return {row[0]: Version(*row, tuple(rates.get(row[0], ()))) for row in rows}
+    return {row[0]: Version(*row, tuple(rates.get(row[0], ()))) for row in rows}  # type: ignore[call-arg]

@@ -145,6 +145,7 @@ def to_date(period: str, zone: ZoneInfo, now: dt.datetime) -> tuple[Span, Span]:
     """
     today = local_day(now, zone)
     local = now.astimezone(zone)
+    same: dt.date | None
     if period == "week":
         first = week_start(today)
         earlier = first - dt.timedelta(days=7)

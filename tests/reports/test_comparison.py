@@ -42,7 +42,12 @@ def shown(client: Client, query: str = "with=openai/long", status: int = 200) ->
 
 def test_figures_are_the_apis(alice_client: Client, acme_api: Client, usage: None) -> None:
     first = (now() - dt.timedelta(days=3)).date()
-    asked = {"from": first, "to": first + dt.timedelta(days=5), "with": "openai/long,openai/plain", "gpu_hour_usd": "3"}
+    asked = {
+        "from": str(first),
+        "to": str(first + dt.timedelta(days=5)),
+        "with": "openai/long,openai/plain",
+        "gpu_hour_usd": "3",
+    }
     api = acme_api.get("/v1/usage/comparison", asked).json()
     context = shown(alice_client, "with=openai/long,openai/plain&gpu_hour_usd=3").context
     for card, same in zip(context["cards"], api["data"], strict=True):

@@ -71,7 +71,7 @@ def test_cost_and_count_over_time_have_the_same_parts(alice_client: Client, usag
 
 
 def test_efficiency_is_the_apis(alice_client: Client, acme_api: Client, usage: None) -> None:
-    asked = {"from": first_day(), "to": first_day() + dt.timedelta(days=5)}
+    asked = {"from": str(first_day()), "to": str(first_day() + dt.timedelta(days=5))}
     api = acme_api.get("/v1/usage/efficiency", asked).json()
     context = shown(alice_client, "efficiency").context
     assert [(row["label"], row["requests"]) for row in context["rows"]] == [
@@ -95,7 +95,7 @@ def test_an_indicator_is_chosen_by_its_link_and_rows_lead_to_calls(alice_client:
 
 
 def test_patterns_are_the_apis(alice_client: Client, acme_api: Client, usage: None) -> None:
-    asked = {"from": first_day(), "to": first_day() + dt.timedelta(days=5)}
+    asked = {"from": str(first_day()), "to": str(first_day() + dt.timedelta(days=5))}
     api = acme_api.get("/v1/usage/patterns", asked).json()
     context = shown(alice_client, "patterns").context
     assert [change["value"] for change in context["changes"]] == [int(one["value"]) for one in api["changes"]]

@@ -73,7 +73,12 @@ def test_lines_are_what_each_call_was_charged(priced: Organization, events: list
         lines: Charged = {}
         for line in found.lines:
             if line.state == "priced":
-                key = (line.model.key or "", line.version and line.version.id, line.bucket, line.femtos_per_unit or 0)
+                key = (
+                    line.model.key or "",
+                    line.version.id if line.version else None,
+                    line.bucket,
+                    line.femtos_per_unit or 0,
+                )
                 count, amount = lines.get(key, (0, 0))
                 lines[key] = (count + line.count, amount + (line.amount_femtos or 0))
         expected = charged(priced.id, events, rated)
