@@ -292,9 +292,7 @@ class Impersonation(TenantModel):
     ended_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
-        indexes = [
-            models.Index(fields=["expires_at"], condition=models.Q(ended_at=None), name="impersonation_open")
-        ]
+        indexes = [models.Index(fields=["expires_at"], condition=models.Q(ended_at=None), name="impersonation_open")]
 
     def __str__(self) -> str:
         return f"{self.operator} as {self.membership}"
