@@ -32,7 +32,7 @@ ZONES = ("Europe/Berlin", "America/New_York", "UTC", "Asia/Tokyo", "Asia/Kathman
 DAYS = 395
 ORGANIZATIONS = 50
 
-ROLL_UPS = ("metering_usage_hour", "metering_usage_day", "metering_usage_chat")
+ROLL_UPS = ("metering_usage_hour", "metering_usage_day", "metering_usage_chat", "metering_usage_rate")
 
 
 class Place(msgspec.Struct, frozen=True):
@@ -246,7 +246,8 @@ def _rebuild(place: Place) -> None:
 
 
 # The first of n events comes after about an n-th of the hour or day.
-_ORDERS = ("hour, -ln(1 - random()) / requests", "day, -ln(1 - random()) / requests", "first_at")
+_BY_DAY = "day, -ln(1 - random()) / requests"
+_ORDERS = ("hour, -ln(1 - random()) / requests", _BY_DAY, "first_at", _BY_DAY)
 
 
 def _settle() -> None:
