@@ -14,7 +14,7 @@ from django.http import HttpResponse, HttpResponseBase
 from django.urls import reverse
 from django.views.decorators.http import require_GET
 
-from accounts.models import Department, Team, TeamMembership
+from accounts.models import Department, Team
 from accounts.permissions import Right, may, require
 from accounts.requests import OrganizationRequest
 from core.csvcells import csv_text
@@ -33,6 +33,7 @@ from reports.page import UsagePage, sees_usage, show
 from reports.parts import CARDS, COST, earlier_rows, measure_options, summary, time_series
 from reports.series import MEASURES, interval_words
 from reports.stacks import make_stack, name_of, slot_of, stack_chart, stack_table
+from reports.team_people import people_of, people_of_teams, teams_of_members
 
 MOST_CARDS = 6
 MOST_MEMBERS = 50
@@ -322,31 +323,6 @@ def _facts(figures: Figures, totals: Figures | None = None, before: Figures | No
 
 def _per_person(figures: Figures, people: int) -> Fraction | None:
     return Fraction(figures.total_tokens, people) if people else None
-
-
-# ── People ──
-
-
-def people_of(team: Team) -> dict[int, str]:
-    """Who is in a team now, by name."""
-    places = TeamMembership.objects.filter(team=team, membership__ended_at=None)
-    named = places.values_list("membership_id", "membership__user__name", "membership__user__email")
-    return {pk: name or email for pk, name, email in named}
-
-
-def people_of_teams() -> dict[int, int]:
-    """How many are in each team now."""
-    places = TeamMembership.objects.filter(membership__ended_at=None).values_list("team_id")
-    return dict(places.annotate(Count("membership_id")))
-
-
-def teams_of_members(member_ids: Iterable[int]) -> dict[int, list[str]]:
-    """The names of each member's teams, the oldest place first: usage without a team's project counts there."""
-    places = TeamMembership.objects.filter(membership_id__in=list(member_ids)).order_by("created_at", "pk")
-    found: dict[int, list[str]] = defaultdict(list)
-    for member_id, name in places.values_list("membership_id", "team__name"):
-        found[member_id].append(name)
-    return found
 
 
 # ── Answers ──
