@@ -19,6 +19,7 @@ from metering.query.latest import latest_event_at
 from metering.query.patterns import Cell, Change, Rhythm, find_changes, find_rhythm
 from metering.query.spec import UsageQuery
 from reports.filters import period_words
+from reports.model_analytics import FORMATS
 from reports.page import UsagePage, sees_usage, show
 from reports.parts import measure_options
 from reports.series import MEASURES, Measure
@@ -28,7 +29,6 @@ from reports.usage_pages import usage_tabs
 LEVELS = 6
 TOP = 5
 DAYS = tuple(calendar.day_name)
-FORMATS = {"usd": "money", "tokens": "tokens", "count": "count"}
 LABELS = {"week": "This week", "month": "This month", "year": "This year"}
 # Strength from which on a rhythm is called so.
 STRONG, MODERATE = Fraction(6, 10), Fraction(3, 10)

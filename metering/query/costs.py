@@ -29,7 +29,6 @@ _COUNTS = (*BUCKETS, *UNITS)
 _DAY_SECONDS = 86_400
 # Counted unit → what a rate calls it.
 _UNIT_OF = {"media_ms": "media_hours"}
-KINDS = ("input", "output", "tools")
 
 
 class CostLine(msgspec.Struct, frozen=True):
