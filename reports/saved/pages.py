@@ -132,13 +132,14 @@ def replace(request: OrganizationRequest, view: int) -> HttpResponse:
     """The view becomes what `?page=` and `?query=` say."""
     saved = _changeable(request, view)
     kind, parameters = _asked(request)
+    shown = SavedView(pk=saved.pk, page=_word(kind), parameters=parameters)
     everybody = " Everybody opens it like that from now on." if saved.is_shared else ""
     return confirm_page(
         request,
         f"Replace {saved.name}?",
         f"It becomes: {_lead(kind, parameters)}.{everybody}",
         submit="Replace view",
-        back=url_of(saved, request.organization.slug),
+        back=url_of(shown, request.organization.slug),
         act=lambda: replace_view(saved, request.membership, _word(kind), parameters, by=request.actor),
         done=f"{saved.name} is replaced.",
     )
