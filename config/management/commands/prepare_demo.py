@@ -10,7 +10,7 @@ from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 from django.db import transaction
 
-from config.demo import imports, limits, neighbors, organization, upstreams
+from config.demo import belongings, imports, limits, neighbors, organization, upstreams
 from config.management.commands.demo import OPERATOR, PASSWORD
 from metering.pricing.sync import sync_prices
 
@@ -31,10 +31,11 @@ class Command(BaseCommand):
         if found is None:
             # All or nothing: an organization without its key on file could be taken for another demo's.
             with transaction.atomic():
-                created, secret = organization.create(PASSWORD)
-                upstreams.create(created, options["model_port"])
-                imports.create(created)
-                limits.create(created)
+                found, secret = organization.create(PASSWORD)
+                upstreams.create(found, options["model_port"])
+                imports.create(found)
+                belongings.create(found)
+                limits.create(found)
                 neighbors.create(OPERATOR, PASSWORD)
                 secret_file.touch(mode=0o600)
                 secret_file.write_text(secret)
@@ -50,6 +51,7 @@ class Command(BaseCommand):
             started = time.monotonic()
             written = organization.write_history(lambda part: self._progress(part * 0.9))
             written += neighbors.write_history(lambda part: self._progress(0.9 + part * 0.1))
+            belongings.ask(found)
             self.stdout.write(f"\rWrote {written:,} events in {time.monotonic() - started:.0f} s.          ")
             history_done.touch()
 
