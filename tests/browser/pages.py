@@ -24,16 +24,19 @@ STREAM = "-stream"
 # For programs, though they ask without a key; and what only the browser itself asks for.
 MACHINES = frozenset({"metering-api:healthz", "metering-api:readyz", "metering-api:openapi", "reports:worker"})
 # Nobody is led to these by a page of the demo: an invitation's address comes by mail; an import of long ago has no
-# progress to ask for; a list that is not long has no more rows; without a network the worker shows a page of its own;
-# who is logged in is asked by what sends notes.
+# progress to ask for; a list that is not long has no more rows; a view that was not changed is not replaced;
+# without a network the worker shows a page of its own; who is logged in is asked by what sends notes.
 # Written from the address of a page beside them.
 NOT_LINKED: Mapping[str, tuple[str, Callable[[str], str]]] = {
     "accounts:invitation": ("accounts:home", lambda home: f"{home}invitations/no-such-invitation/"),
     "metering:import-progress": ("metering:import", lambda record: f"{record}progress/"),
     "reports:usage-rows": ("reports:usage", lambda usage: f"{usage}/rows"),
     "metering:notes-state": ("metering:notes", lambda notes: f"{notes}state"),
+    "reports:view-replace": ("reports:view", lambda view: f"{view}replace?page=usage&query=range%3D7d"),
     "reports:offline": ("accounts:home", lambda home: f"{home}offline"),
 }
+# Led to by some rows of a list alone: the first one has no price of its own to end.
+OF_SOME = frozenset({"metering:price-end"})
 # Where an installed application opens.
 APPLICATION_START = "/start"
 # A person's own account, made by allauth: what the menus lead to.
@@ -44,7 +47,7 @@ OWN_ACCOUNT = frozenset(
 ENTRANCE = ("/accounts/login/", "/accounts/signup/", "/accounts/password/reset/")
 
 _PAGES = {row.name for row in ROWS if row.method == "GET" and not isinstance(row, Endpoint)}
-NAMES = sorted({name for name in _PAGES - MACHINES if not name.endswith(STREAM)} | OWN_ACCOUNT)
+NAMES = sorted({name for name in _PAGES - MACHINES - OF_SOME if not name.endswith(STREAM)} | OWN_ACCOUNT)
 
 
 class _Addresses(HTMLParser):
