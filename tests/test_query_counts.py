@@ -1,0 +1,147 @@
+"""However much there is, a page asks the database as often: every page, with a few rows of each kind and with many.
+
+Cheaper with more is fine, and so are two queries that a first row brings; what grows with rows is not.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable
+from decimal import Decimal
+
+import pytest
+from django.db import connection
+from django.test import Client
+from django.utils.timezone import now
+
+from accounts.audit import Actor
+from accounts.members import invite
+from accounts.models import Department, Membership, Organization, Project, Role, Team, TeamMembership, User
+from core.tenancy import organization_scope
+from metering.events import Usage
+from metering.gateway.upstreams import create_upstream
+from metering.imports.records import create_import
+from metering.models import ImportProblem, ImportStatus
+from metering.pricing.overrides import rate, set_custom_model
+from reports.models import SavedView
+from tests.browser.pages import NAMES, addresses
+from tests.cast import logged_in, make_key, make_member
+from tests.metering.query.usage import make_event
+from tests.queries import Counter
+from tests.reports.priced import set_prices, write_priced
+
+FEW, MANY = range(3), range(3, 15)
+# A secret, and what only appears in a state that has nothing to do with how many rows there are.
+NOT_REACHED = frozenset({"accounts:invitation", "metering:import-problems", "reports:diagnosis-report"})
+BY = Actor.of_command("test")
+
+
+@pytest.fixture
+def more(acme: Organization, alice: User) -> Callable[[range], None]:
+    """Makes so many more of everything an organization can have."""
+    set_prices()
+
+    def make(numbers: range) -> None:
+        for number in numbers:
+            _people_and_things(acme, number)
+        write_priced(acme.pk, [event for number in numbers for event in _calls(number)])
+
+    return make
+
+
+def _people_and_things(acme: Organization, number: int) -> None:
+    person = make_member(acme, f"person{number}", Role.MEMBER)
+    with organization_scope(acme.pk):
+        department = Department.objects.create(organization=acme, name=f"Department {number}", cost_center=f"C{number}")
+        team = Team.objects.create(
+            organization=acme, name=f"Team {number}", slug=f"team-{number}", department=department
+        )
+        membership = Membership.objects.get(user=person)
+        owner = Membership.objects.get(role=Role.OWNER)
+        # One team with many people, too.
+        for joined in {team, Team.objects.order_by("pk")[0]}:
+            TeamMembership.objects.create(organization=acme, team=joined, membership=membership)
+        project = Project.objects.create(
+            organization=acme, name=f"Project {number}", slug=f"project-{number}", team=team
+        )
+        invite(acme, f"guest{number}@acme.test", Role.MEMBER, by=BY, team=team)
+        record = create_import(acme, f"file-{number}.csv", 100, by=BY, status=ImportStatus.FINISHED)
+        ImportProblem.objects.bulk_create(
+            ImportProblem(organization=acme, usage_import=record, row=row, code="invalid", message="Not a number.")
+            for row in range(number + 1)
+        )
+        SavedView.objects.create(
+            organization=acme, owner=owner, name=f"View {number}", page="usage", parameters={"model": ["gpt-4o"]}
+        )
+        create_upstream(
+            acme, by=BY, name=f"Upstream {number}", protocol="openai", base_url=f"https://models{number}.invalid/v1"
+        )
+    make_key(acme, name=f"Key {number}", project=project)
+    set_custom_model(
+        BY, acme.pk, model=f"model-{number}", rates=[rate("input", Decimal(2))], valid_from=now() - dt.timedelta(days=9)
+    )
+
+
+def _calls(number: int) -> list:
+    """Of one conversation that grows, of one of its own, one that failed, one of long ago, and one by voice."""
+    told = {
+        "user": f"person{number}@acme.test", "project": f"project-{number}", "provider": f"provider-{number}",
+        "endpoint": f"/v1/endpoint-{number}", "feature": f"feature {number}", "tool": f"tool-{number}",
+        "integration": f"integration-{number}", "end_user": f"customer-{number}", "tags": {f"tag{number}": "yes"},
+        "detail": {"error_code": f"reason-{number}", "input_parts": {"message": 100, "files": 900},
+                   "files": [{"id": f"file-{number}", "name": f"File {number}.pdf", "size_bytes": 900, "tokens": 90}]},
+        "raw_usage": {"prompt_tokens": 1000}, "duration_ms": 900 + number,
+    }  # fmt: skip
+    at, usage = now() - dt.timedelta(minutes=20 + number), Usage(input=1000 + number, output=100)
+    return [
+        make_event(f"shared-{number}", at, usage=usage, chat="shared", message=f"m{number}", **told),
+        make_event(
+            f"own-{number}", at, f"model-{number}", usage, chat_title=f"Chat {number}", chat=f"chat-{number}", **told
+        ),
+        make_event(f"failed-{number}", at, usage=None, status="error", **told),
+        make_event(f"old-{number}", at - dt.timedelta(days=40 + number), usage=usage, **told),
+        make_event(f"voice-{number}", at, usage=Usage(audio_input=100, audio_output=50), **told),
+    ]
+
+
+def counted(client: Client, path: str) -> int:
+    """Queries of the second visit: what the first one finds out stays known."""
+    for _ in range(2):
+        counter = Counter()
+        with connection.execute_wrapper(counter):
+            answer = client.get(path)
+            for _part in answer.streaming_content if answer.streaming else ():
+                pass
+        assert answer.status_code < 400, path
+    return counter.number
+
+
+def html_at(client: Client) -> Callable[[str], str]:
+    def fetch(path: str) -> str:
+        answer = client.get(path)
+        if answer.status_code == 302:
+            return f'<a href="{answer["location"]}">'
+        is_page = answer.status_code == 200 and answer.headers.get("content-type", "").startswith("text/html")
+        return answer.content.decode() if is_page and not answer.streaming else ""
+
+    return fetch
+
+
+def test_no_page_asks_more_often_when_there_is_more(
+    more: Callable[[range], None], acme: Organization, alice: User, olga: User
+) -> None:
+    more(FEW)
+    owner, operator = logged_in(alice), logged_in(olga)
+    found = {name: (operator, path) for name, path in addresses(html_at(operator), "/operator/").items()}
+    found |= {name: (owner, path) for name, path in addresses(html_at(owner), f"/o/{acme.slug}/overview").items()}
+    found.pop("accounts:invitation")
+    missing = sorted({*NAMES} - {*found} - NOT_REACHED)
+    assert not missing, f"nothing leads to {', '.join(missing)}"
+    # Asked whether anything is new, the page says less when nothing is.
+    client, path = found["reports:connect-live"]
+    found["reports:connect-live"] = (client, path.partition("?")[0])
+    few = {name: counted(client, path) for name, (client, path) in found.items()}
+    more(MANY)
+    many = {name: counted(client, path) for name, (client, path) in found.items()}
+    grown = {name: f"{few[name]} → {many[name]}" for name in few if many[name] > few[name]}
+    assert not grown
