@@ -26,7 +26,7 @@ class LimitPeriod(models.TextChoices):
 
 
 class Limit(TenantModel):
-    """A cap that no admitted call may pass, if it is hard. Pushed here by whoever sells or budgets; metering asks nobody.
+    """A cap that no admitted call may pass, if it is hard. Who sells or budgets pushes it; metering asks nobody.
 
     `amount` is tokens or nano-dollars: null is unlimited, 0 blocks. It counts the calls that all selectors match
     (0 and "" match any), in the calendar month or from `starts_on` until before `ends_on` (null: open end), days being

@@ -122,8 +122,8 @@ ROLL_UPS = {
     "metering_usage_chat": "month, chat",
     "metering_usage_file": "month, file, chat",
     "metering_usage_latency": "day, integration_id, model_id, provider_id, bucket",
-    "metering_usage_rate": "day, project_id, team_id, department_id, api_key_id, model_id, provider_id, price_version_id,"
-    " tier, above_tokens, kinds",
+    "metering_usage_rate": "day, project_id, team_id, department_id, api_key_id, model_id, provider_id,"
+    " price_version_id, tier, above_tokens, kinds",
 }
 
 
