@@ -14,6 +14,7 @@ urlpatterns = [
     path("v1/", include("billing.endpoints.urls")),
     path("", include("metering.api_urls")),
     path("", include("metering.urls")),
+    path("", include("billing.urls")),
     # What no pattern above has taken: programs get JSON, whatever they ask for.
     re_path(r"^(?:v1|api)/", unknown_endpoint),
 ]

@@ -59,12 +59,13 @@ ESTIMATE = Place("Estimate", "metering:estimate", "calculator", (Right.SEE_OWN_U
 COSTS = Place("Costs", "reports:costs", "receipt", SEERS, is_filtered=True)
 TEAMS = Place("Teams", "reports:teams", "people", (Right.SEE_USAGE,), is_filtered=True, for_team_admins=True)
 CONNECT = Place("Connect", "reports:connect", "plug", SEERS)
+BUDGETS = Place("Budgets", "billing:budgets", "bullseye", SEERS)
 INTEGRATIONS = Place(
     "Integrations", "reports:integrations", "puzzle", SEERS, is_filtered=True, beside="reports:connect"
 )
 GROUPS: tuple[tuple[str, tuple[Place, ...]], ...] = (
     ("", (OVERVIEW, USAGE, MODELS, CHATS, FILES, ESTIMATE)),
-    ("Control", (INTEGRATIONS,)),
+    ("Control", (BUDGETS, INTEGRATIONS)),
     ("Money", (COSTS,)),
     # Below its places stands Settings (settings_area.py), which is open to everybody.
     ("Organization", (TEAMS,)),

@@ -247,6 +247,16 @@ ROWS: list[Row] = [
     Page("metering:estimate"),
     Page("metering:integrity", "viewer finance admin owner"),
     Page("metering:integrity-prove", SEERS, method="POST", ok=302),
+    # ── billing: pages ──
+    Page("billing:budgets"),
+    Page("billing:budgets-csv"),
+    Page("billing:budget-create", SEERS),
+    Page("billing:budget-suggestions", SEERS),
+    # A team's budget: a member of another does not see it, a viewer may not set it (tests/billing/budgets).
+    *(
+        Everybody(name, anonymous=302, stranger=404, viewer=403, member=404, foreign_key=302)
+        for name in ("billing:budget", "billing:budget-archive")
+    ),
     # ── accounts: API ──
     Endpoint("accounts-api:keys", foreign=200),
     Endpoint("accounts-api:key"),

@@ -1,4 +1,4 @@
-"""Budgets made, changed and archived; hard ones are pushed to metering as limits in the same transaction."""
+"""Budgets made, changed and archived, and pushed to metering as limits in the same transaction."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from billing.budgets.reach import Reach
 from billing.models import Budget, BudgetPeriod, BudgetScope
 from core.errors import ApiError
 from core.tenancy import organization_scope
+from metering.dimensions import HOUR_DIMENSIONS
 from metering.models import Limit, LimitKind, LimitPeriod
 from metering.query.labels import name_refs
 
@@ -78,9 +79,9 @@ def archive_budget(budget: Budget, reach: Reach, *, by: Actor, at: dt.datetime |
 
 
 def push(budget: Budget) -> None:
-    """Make metering's row what a hard budget says; no row for others. Needs the organization's scope."""
+    """Make metering's row what a budget says: a hard one refuses, others only tell. Needs the organization's scope."""
     source = f"budget:{budget.pk}"
-    if not budget.is_hard or budget.archived_at is not None:
+    if budget.archived_at is not None or not (budget.is_hard or _is_quickly_read(budget)):
         Limit.objects.filter(source=source).delete()
         return
     is_monthly = budget.period == BudgetPeriod.MONTH
@@ -99,9 +100,18 @@ def push(budget: Budget) -> None:
             "ends_on": budget.ends_on,
             "model": budget.model,
             "feature": budget.feature,
+            "is_hard": budget.is_hard,
             **selectors,
         },
     )
+
+
+def _is_quickly_read(budget: Budget) -> bool:
+    """Whether a roll-up tells its usage: how limits stand is asked behind every batch of events."""
+    narrowed = [name for name in ("model", "feature") if getattr(budget, name)]
+    if budget.scope != BudgetScope.ORGANIZATION:
+        narrowed.append(budget.scope)
+    return len(narrowed) <= 1 or set(narrowed) <= set(HOUR_DIMENSIONS)
 
 
 _SELECTORS = ("project_id", "team_id", "department_id", "member_id", "api_key_id")

@@ -14,8 +14,6 @@ from accounts.audit import Actor
 from accounts.members import invite
 from accounts.models import APIKey, Membership, Organization, Project, Role, Scope, Team, User
 from billing import plans, subscriptions
-from billing.budgets.reach import Reach
-from billing.budgets.records import create_budget
 from billing.enforcement import enforce
 from billing.models import Feature, Overage
 from config.demo.usage import WORKLOADS, calls_of_hour
@@ -32,11 +30,10 @@ SECOND_NAME, SECOND_ZONE = "Sagarmatha Studio", "Asia/Kathmandu"
 HISTORY_DAYS = 395
 BATCH = 4_000
 BY = Actor.of_command("demo")
-BUDGETS_USD = {"all": 150, "Search": 60, "Support": 50, "Marketing": 10, "Platform": 4, "Research": 40}
 SCALE = "scale"
 # The month's usage comes to a little more than it includes.
 SCALE_TERMS = plans.Terms(
-    "Scale", 6, False, 499 * NANOS_PER_USD, 22_000_000, Overage.CHARGE, 6_000, 6_000_000, (Feature.TEAM_USAGE,)
+    "Scale", 6, False, 199 * NANOS_PER_USD, 22_000_000, Overage.CHARGE, 6_000, 6_000_000, (Feature.TEAM_USAGE,)
 )
 
 # e-mail name, full name, role, team, whether they lead it
@@ -99,7 +96,6 @@ def create(password: str) -> tuple[Organization, str]:
             team = places.get(TEAM_OF_PROJECT.get(workload.project, ""))
             project = teams.create_project(organization, workload.project, by=BY, team=team)
             keys.create_key(organization, workload.key, [Scope.USAGE_WRITE], by=BY, project=project)
-        _set_budgets(organization, places)
         _, secret = keys.create_key(organization, "demo", [Scope.USAGE_WRITE, Scope.USAGE_READ, Scope.GATEWAY], by=BY)
     _second_organization(users)
     return organization, secret
@@ -116,30 +112,11 @@ def _days_ago(days: int) -> dt.datetime:
 
 
 def _subscribe(organization: Organization) -> None:
-    """Grown from plan to plan, to one agreed upon with the operator."""
+    """Grown from Developer to a plan agreed upon with the operator."""
     plans.create_plan(SCALE, SCALE_TERMS, by_label=BY.label)
-    subscriptions.change_plan(organization, "startup", by=BY, at=_days_ago(300))
-    contract = subscriptions.change_plan(organization, SCALE, by=BY, is_agreed=True, at=_days_ago(150))
+    contract = subscriptions.change_plan(organization, SCALE, by=BY, is_agreed=True, at=_days_ago(270))
     with organization_scope(organization.pk):
         enforce(contract)
-
-
-def _set_budgets(organization: Organization, places: dict[str, Team]) -> None:
-    """Somewhat above what is used, but for one that holds and some that are nearly used up."""
-    reach = Reach.whole()
-    leads = {name: f"{short}@northbound.test" for short, _, _, name, is_lead in PEOPLE if is_lead and name}
-    for name, team in places.items():
-        owner = Membership.objects.filter(user__email=leads.get(name, "")).first()
-        values = {"scope": "team", "ref": team.pk, "amount": BUDGETS_USD[name] * NANOS_PER_USD, "owner": owner}
-        create_budget(organization, values, reach, by=BY)
-    evals = Project.objects.get(slug="evals")
-    key = APIKey.objects.get(name="batch-nightly")
-    for values in (
-        {"scope": "organization", "amount": BUDGETS_USD["all"] * NANOS_PER_USD},
-        {"scope": "project", "ref": evals.pk, "amount": 12_000_000, "unit": "tokens", "is_hard": True},
-        {"scope": "api_key", "ref": key.pk, "amount": 5 * NANOS_PER_USD, "is_hard": True},
-    ):
-        create_budget(organization, values, reach, by=BY)
 
 
 def _second_organization(users: dict[str, User]) -> None:

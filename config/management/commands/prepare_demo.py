@@ -10,7 +10,7 @@ from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 from django.db import transaction
 
-from config.demo import belongings, imports, limits, neighbors, organization, upstreams
+from config.demo import belongings, budgets, imports, neighbors, organization, upstreams
 from config.management.commands.demo import OPERATOR, PASSWORD
 from metering.pricing.sync import sync_prices
 
@@ -35,7 +35,7 @@ class Command(BaseCommand):
                 upstreams.create(found, options["model_port"])
                 imports.create(found)
                 belongings.create(found)
-                limits.create(found)
+                budgets.create(found)
                 neighbors.create(OPERATOR, PASSWORD)
                 secret_file.touch(mode=0o600)
                 secret_file.write_text(secret)

@@ -252,8 +252,9 @@ def test_a_hard_budget_is_a_limit(acme: Organization, search: Team) -> None:
     change_budget(one, {"amount": 500, "unit": "tokens"}, WHOLE, by=BY)
     assert limits(acme)[0][2:4] == ("tokens", 500)
     change_budget(one, {"is_hard": False}, WHOLE, by=BY)
-    assert limits(acme) == []
-    change_budget(one, {"is_hard": True}, WHOLE, by=BY)
+    assert limits(acme) == [], "a team's use of one model is in no roll-up"
+    change_budget(one, {"model": ""}, WHOLE, by=BY)
+    assert [row[-1] for row in limits(acme)] == [False]
     archive_budget(one, WHOLE, by=BY)
     assert limits(acme) == []
 
