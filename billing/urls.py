@@ -2,13 +2,18 @@
 
 from django.urls import path
 
-from billing.views import budgets
+from billing.views import budgets, plans
 
 app_name = "billing"
 
+_BILLING = "o/<slug:organization>/billing/"
 _BUDGETS = "o/<slug:organization>/budgets/"
 
 urlpatterns = [
+    path(_BILLING, plans.index, name="plan"),
+    path(f"{_BILLING}plans/<slug:plan>/", plans.change, name="plan-change"),
+    path(f"{_BILLING}cancel/", plans.cancel, name="plan-cancel"),
+    path(f"{_BILLING}resume/", plans.resume, name="plan-resume"),
     path(_BUDGETS, budgets.index, name="budgets"),
     path(f"{_BUDGETS}budgets.csv", budgets.export, name="budgets-csv"),
     path(f"{_BUDGETS}new/", budgets.create, name="budget-create"),

@@ -59,6 +59,7 @@ ESTIMATE = Place("Estimate", "metering:estimate", "calculator", (Right.SEE_OWN_U
 COSTS = Place("Costs", "reports:costs", "receipt", SEERS, is_filtered=True)
 TEAMS = Place("Teams", "reports:teams", "people", (Right.SEE_USAGE,), is_filtered=True, for_team_admins=True)
 CONNECT = Place("Connect", "reports:connect", "plug", SEERS)
+BILLING = Place("Billing", "billing:plan", "credit-card", (Right.SEE_MONEY,))
 BUDGETS = Place("Budgets", "billing:budgets", "bullseye", SEERS)
 INTEGRATIONS = Place(
     "Integrations", "reports:integrations", "puzzle", SEERS, is_filtered=True, beside="reports:connect"
@@ -66,7 +67,7 @@ INTEGRATIONS = Place(
 GROUPS: tuple[tuple[str, tuple[Place, ...]], ...] = (
     ("", (OVERVIEW, USAGE, MODELS, CHATS, FILES, ESTIMATE)),
     ("Control", (BUDGETS, INTEGRATIONS)),
-    ("Money", (COSTS,)),
+    ("Money", (COSTS, BILLING)),
     # Below its places stands Settings (settings_area.py), which is open to everybody.
     ("Organization", (TEAMS,)),
 )

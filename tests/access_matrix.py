@@ -248,6 +248,10 @@ ROWS: list[Row] = [
     Page("metering:integrity", "viewer finance admin owner"),
     Page("metering:integrity-prove", SEERS, method="POST", ok=302),
     # ── billing: pages ──
+    Page("billing:plan", SEERS),
+    Page("billing:plan-change", "owner", args={"plan": "developer"}),
+    Page("billing:plan-cancel", "owner"),
+    Page("billing:plan-resume", "owner"),
     Page("billing:budgets"),
     Page("billing:budgets-csv"),
     Page("billing:budget-create", SEERS),

@@ -14,6 +14,7 @@ from accounts.audit import Actor
 from accounts.members import invite
 from accounts.models import APIKey, Membership, Organization, Project, Role, Scope, Team, User
 from billing import plans, subscriptions
+from billing.credits import wallets
 from billing.enforcement import enforce
 from billing.models import Feature, Overage
 from config.demo.usage import WORKLOADS, calls_of_hour
@@ -115,6 +116,7 @@ def _subscribe(organization: Organization) -> None:
     """Grown from Developer to a plan agreed upon with the operator."""
     plans.create_plan(SCALE, SCALE_TERMS, by_label=BY.label)
     contract = subscriptions.change_plan(organization, SCALE, by=BY, is_agreed=True, at=_days_ago(270))
+    wallets.grant(organization, 25 * NANOS_PER_USD, "demo:welcome", by=BY, at=_days_ago(40), note="Welcome to Scale")
     with organization_scope(organization.pk):
         enforce(contract)
 

@@ -1,0 +1,104 @@
+"""The page of the plan: what it says of the period, and the way up, down, out and back."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+import pytest
+from django.test import Client
+
+from accounts.models import Organization
+from billing.contracts import Contract
+from billing.credits import wallets
+from core.figures import money
+from metering.events import Usage
+from tests.billing.plans import BY, subscribed
+from tests.metering.query.usage import make_event, write
+
+pytestmark = pytest.mark.django_db
+ADDRESS = "/o/acme/billing/"
+NOW = dt.datetime.now(dt.UTC)
+MONTHS_AGO = NOW - dt.timedelta(days=70)
+
+
+def text(client: Client, address: str = ADDRESS) -> str:
+    answer = client.get(address)
+    assert answer.status_code == 200
+    return " ".join(answer.content.decode().split())
+
+
+def plan_of(organization: Organization) -> str:
+    contract = Contract.load(organization)
+    assert contract is not None
+    version = contract.version_on(contract.today())
+    assert version is not None
+    return version.plan.code
+
+
+def test_the_period_so_far(acme: Organization, fiona_client: Client, acme_api: Client) -> None:
+    subscribed(acme, "developer", MONTHS_AGO)
+    write(acme.pk, [make_event("a", NOW, usage=Usage(input=5_400_000))])
+    page = text(fiona_client)
+    over = 400_000 * 2_501
+    assert acme_api.get("/v1/usage").json()["allowance"]["overage_tokens"] == 400_000
+    assert "400,000 tokens above the allowance" in page
+    assert "of 5,000,000, 108.0% used" in page
+    assert money(29 * 10**9 + over).split(".")[0] in page
+    assert "Choose" not in page, "finance sees it; the owner changes it"
+
+
+def test_up_at_once(acme: Organization, alice_client: Client) -> None:
+    subscribed(acme, "developer", MONTHS_AGO)
+    assert "Startup begins today" in text(alice_client, f"{ADDRESS}plans/startup/")
+    answer = alice_client.post(f"{ADDRESS}plans/startup/", follow=True)
+    assert "Startup it is" in answer.content.decode()
+    assert plan_of(acme) == "startup"
+
+
+def test_down_with_the_period_and_back(acme: Organization, alice_client: Client) -> None:
+    subscribed(acme, "startup", MONTHS_AGO)
+    assert "Startup holds until it is over" in text(alice_client, f"{ADDRESS}plans/developer/")
+    alice_client.post(f"{ADDRESS}plans/developer/")
+    page = text(alice_client)
+    assert "Developer begins on" in page
+    assert "Resume Startup" in page
+    alice_client.post(f"{ADDRESS}resume/")
+    assert "Developer begins on" not in text(alice_client)
+    alice_client.post(f"{ADDRESS}cancel/")
+    assert "Free begins on" in text(alice_client)
+    assert plan_of(acme) == "startup"
+
+
+def test_what_the_domain_refuses_is_said(acme: Organization, alice_client: Client) -> None:
+    subscribed(acme, "free", NOW)
+    for address, words in (("cancel/", "no paid plan"), ("resume/", "No change"), ("plans/free/", "is what you have")):
+        assert words in alice_client.post(f"{ADDRESS}{address}", follow=True).content.decode()
+    assert alice_client.get(f"{ADDRESS}plans/enterprise/").status_code == 404
+    assert alice_client.get(f"{ADDRESS}plans/gold/").status_code == 404
+
+
+def test_without_a_plan_one_is_begun(acme: Organization, alice_client: Client) -> None:
+    assert "nothing is bounded" in text(alice_client)
+    alice_client.post(f"{ADDRESS}plans/prepaid/")
+    assert plan_of(acme) == "prepaid"
+    assert "each call is paid with credits" in text(alice_client)
+
+
+def test_a_trial_says_when_it_ends(acme: Organization, alice_client: Client) -> None:
+    subscribed(acme, "developer", NOW, with_trial=True)
+    assert "The trial ends on" in text(alice_client)
+
+
+def test_credits(acme: Organization, fiona_client: Client) -> None:
+    assert "No credits yet" in text(fiona_client)
+    wallets.purchase(acme, 12_340_000_000, "pay_1", by=BY, note="Card 4242")
+    page = text(fiona_client)
+    assert "$12.34 to spend" in page
+    assert "Card 4242" in page
+
+
+def test_unlimited(acme: Organization, fiona_client: Client) -> None:
+    subscribed(acme, "enterprise", NOW)
+    page = text(fiona_client)
+    assert "Unlimited" in page
+    assert "with team usage" in page
