@@ -106,6 +106,9 @@ def _organization(name: str, owner: User, by: Actor, upstream: str) -> tuple[int
             organization, by=by, name="bench", protocol="openai", base_url=f"{upstream}/v1", credential="sk-upstream",
             provider="openai",
         )  # fmt: skip
+        # What a plan bounds is not what is measured.
+        Limit.objects.all().delete()
+        RateLimit.objects.all().delete()
         if most is not None:
             RateLimit.objects.create(organization=organization, requests_per_minute=most, tokens_per_minute=most)
         if name == WITH_HOLDS:
