@@ -10,6 +10,7 @@ class BillingConfig(AppConfig):
 
     def ready(self) -> None:
         from accounts.organizations import add_founding_step
+        from billing import receivers  # noqa: F401  (they register themselves)
         from metering.proofs import add_check
 
         add_check("invoices", "billing.invoices.proof.check")

@@ -3,10 +3,12 @@
 - credits_low(organization_id, available_nanos, threshold_nanos): once, until there is more again.
 - top_up_due(organization_id, top_up_id): credits are to be bought (billing.credits.wallets.complete_top_up).
 - budget_crossed(organization_id, budget_id, crossing_id): a threshold was reached (billing.models.BudgetCrossing).
+- invoice_changed(organization_id, invoice_id): an invoice or credit note was issued, or money came for it or went back.
 """
 
 from django.dispatch import Signal
 
 budget_crossed = Signal()
 credits_low = Signal()
+invoice_changed = Signal()
 top_up_due = Signal()

@@ -14,7 +14,8 @@ from billing.credits import wallets
 from billing.enforcement import enforce
 from billing.invoices.closing import close_due_periods
 from billing.invoices.lines import NoSellerError
-from billing.models import Budget, Subscription, Wallet
+from billing.invoices.papers import paper_of
+from billing.models import Budget, Invoice, Subscription, Wallet
 from core.tenancy import organization_scope, unscoped
 
 logger = structlog.get_logger(__name__)
@@ -76,6 +77,13 @@ def close_periods(organization_id: int) -> None:
             close_due_periods(organization, by=Actor.of_command("close_period"))
         except NoSellerError as missing:
             logger.warning("periods stay open", organization=organization.slug, reason=str(missing))
+
+
+@shared_task(name="billing.make_paper")
+def make_paper(organization_id: int, invoice_id: int) -> None:
+    """The PDF as the invoice stands now."""
+    with organization_scope(organization_id):
+        paper_of(Invoice.objects.get(pk=invoice_id))
 
 
 def _with_wallets() -> list[Organization]:

@@ -10,7 +10,7 @@ from typing import Any
 import facturx
 
 from accounts.countries import COUNTRIES
-from billing.documents.document import BilledDocument, Kind, Line, Party, Proof
+from billing.documents.document import BilledDocument, Kind, Line, Party, Payment, Proof
 from billing.documents.einvoice import electronic
 from core.pdf import render_pdf
 
@@ -61,7 +61,7 @@ def _context(document: BilledDocument) -> dict[str, Any]:
             for tax in document.taxes
         ],
         "net": _amount(document.net),
-        "payments": [{"label": _paid(p.on, p.words), "amount": _amount(-p.amount)} for p in document.payments],
+        "payments": [{"label": _paid(p), "amount": _amount(-p.amount)} for p in document.payments],
         "total_label": "Total credited" if document.kind is Kind.CREDIT_NOTE else "Total",
         "total": _money(document.gross, document.currency),
         "due": _money(document.due, document.currency) if document.payments else None,
@@ -130,12 +130,13 @@ def _standing(document: BilledDocument) -> str:
         return ""
     if document.due <= 0 and document.payments:
         last = document.payments[-1]
-        return f"{_paid(last.on, last.words)}. Nothing is due."
+        return f"{_paid(last)}. Nothing is due."
     return ""
 
 
-def _paid(on: dt.date, words: str) -> str:
-    return f"Paid on {_day(on)} by {words}"
+def _paid(payment: Payment) -> str:
+    did = "Paid" if payment.amount > 0 else "Returned"
+    return f"{did} on {_day(payment.on)} by {payment.words}"
 
 
 def _amount(minor: int) -> str:

@@ -100,7 +100,8 @@ def late_usage(contract: Contract, before: dt.date, as_of: dt.datetime) -> list[
     """Closed periods that come to something else by now, oldest first. Needs the organization's scope."""
     found = []
     for closed in last_revisions(before - LATE_FOR, before):
-        if closed.charged_from is None or closed.included_tokens is None:
+        # Of the same instant it is the same.
+        if closed.charged_from is None or closed.included_tokens is None or closed.as_of >= as_of:
             continue
         start, end = day_start(closed.charged_from, contract.zone), day_start(closed.ends_on, contract.zone)
         late = Late(closed, billed(contract.organization_id, start, end, closed.included_tokens, as_of))

@@ -10,6 +10,7 @@ import datetime as dt
 import hashlib
 import json
 from collections.abc import Sequence
+from functools import partial
 
 import msgspec
 from django.conf import settings
@@ -32,6 +33,7 @@ from billing.models import (
     Subscription,
 )
 from billing.periods import Period, next_period
+from billing.signals import invoice_changed
 from core.tenancy import organization_scope
 
 # How long late events are waited for.
@@ -68,9 +70,14 @@ def close_due_periods(organization: Organization, *, by: Actor, at: dt.datetime 
         return [close_period(organization, period, by=by, at=at) for period in due]
 
 
-def close_period(organization: Organization, period: Period, *, by: Actor, at: dt.datetime) -> ClosedPeriod:
-    """Close a period; the row that is there when it was closed before. Raises ValueError before it is over."""
-    as_of = at - SETTLED
+def close_period(
+    organization: Organization, period: Period, *, by: Actor, at: dt.datetime, as_of: dt.datetime | None = None
+) -> ClosedPeriod:
+    """Close a period; the row that is there when it was closed before. Raises ValueError before it is over.
+
+    `at` dates the invoice. Whoever knows that nothing is being received may say which instant's events it is of.
+    """
+    as_of = as_of or at - SETTLED
     with organization_scope(organization.pk):
         contract = Contract.load(organization)
         if contract is None or period.instants(contract.zone)[1] > as_of:
@@ -159,7 +166,14 @@ def store(
         reason=reason,
         created_by_label=by.label[:254],
     )
+    tell_changed(invoice)
     return invoice
+
+
+def tell_changed(invoice: Invoice) -> None:
+    """Once the transaction is committed."""
+    told = {"organization_id": invoice.organization_id, "invoice_id": invoice.pk}
+    transaction.on_commit(partial(invoice_changed.send_robust, Invoice, **told))
 
 
 def document_of(invoice: Invoice) -> BilledDocument:

@@ -11,7 +11,7 @@ from django.utils.timezone import now
 
 from accounts import audit
 from accounts.audit import Actor
-from billing.invoices.closing import lock
+from billing.invoices.closing import lock, tell_changed
 from billing.models import Invoice, InvoiceKind, InvoicePayment
 from core.errors import ApiError
 from core.periods import local_day
@@ -78,6 +78,7 @@ def record_payment(
             recorded_by_label=by.label[:254],
         )
         audit.record(by, "invoice.payment", payment, {"amount": (None, amount)}, label=invoice.number)
+        tell_changed(invoice)
         return payment
 
 

@@ -167,3 +167,20 @@ class InvoicePayment(TenantModel):
 
     def __str__(self) -> str:
         return f"{self.amount} for {self.invoice_id}"
+
+
+class InvoicePaper(TenantModel):
+    """A PDF that was made. `states` is the SHA-256 of what it states, payments included; `digest` that of the file."""
+
+    organization = models.ForeignKey(Organization, models.PROTECT, related_name="+")
+    invoice = models.ForeignKey(Invoice, models.PROTECT, related_name="papers")
+    states = models.CharField(max_length=64)
+    digest = models.CharField(max_length=64)
+    content = models.BinaryField()
+    made_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["invoice", "states"], name="invoice_paper_once")]
+
+    def __str__(self) -> str:
+        return f"{self.invoice_id} as of {self.made_at}"

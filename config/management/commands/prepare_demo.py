@@ -10,7 +10,7 @@ from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 from django.db import transaction
 
-from config.demo import belongings, budgets, imports, neighbors, organization, upstreams
+from config.demo import belongings, budgets, imports, invoices, neighbors, organization, upstreams
 from config.management.commands.demo import OPERATOR, PASSWORD
 from metering.pricing.sync import sync_prices
 
@@ -37,6 +37,7 @@ class Command(BaseCommand):
                 belongings.create(found)
                 budgets.create(found)
                 neighbors.create(OPERATOR, PASSWORD)
+                invoices.create(found)
                 secret_file.touch(mode=0o600)
                 secret_file.write_text(secret)
                 history_done.unlink(missing_ok=True)
@@ -52,6 +53,7 @@ class Command(BaseCommand):
             written = organization.write_history(lambda part: self._progress(part * 0.9))
             written += neighbors.write_history(lambda part: self._progress(0.9 + part * 0.1))
             belongings.ask(found)
+            invoices.state()
             self.stdout.write(f"\rWrote {written:,} events in {time.monotonic() - started:.0f} s.          ")
             history_done.touch()
 
