@@ -10,6 +10,7 @@ from django.http import HttpResponse, HttpResponseBase
 from django.urls import reverse
 from django.views.decorators.http import require_GET
 
+from accounts.permissions import Right, may
 from accounts.requests import OrganizationRequest
 from core.csvcells import csv_text
 from core.figures import share
@@ -22,6 +23,7 @@ from metering.query.metrics import Figures
 from metering.query.ranges import Span, named_range
 from metering.query.run import UsageResult
 from reports.filters import value_text
+from reports.models import Symptom
 from reports.page import UsagePage, sees_usage, show
 from reports.parts import measure_options
 from reports.series import MEASURES, interval_words
@@ -52,10 +54,12 @@ class Costs(UsagePage, frozen=True, kw_only=True):
             "export_url": csv_url,
             "links": [
                 {
+                    "question": "What would this usage cost elsewhere?",
                     "label": "Compare prices",
                     "url": self.chosen.carried_to(reverse("reports:comparison", args=[slug])),
-                    "icon": "arrow-left-right",
-                }
+                },
+                *self._shared_costs(),
+                *self._diagnosis(),
             ],
         }
         series = self.run(interval=self.chosen.interval)
@@ -79,6 +83,17 @@ class Costs(UsagePage, frozen=True, kw_only=True):
             "csv_url": csv_url,
             "proof": self.proof(found.totals, latest_event_at(self.organization.pk)),
         }
+
+    def _shared_costs(self) -> list[dict[str, Any]]:
+        """For who sees everybody's usage: a part of it has no departments to bear anything."""
+        if not may(self.membership.role, Right.SEE_USAGE):
+            return []
+        url = self.chosen.carried_to(reverse("reports:shared-costs", args=[self.organization.slug]))
+        return [{"question": "Which department bears what nobody has by itself?", "label": "Shared costs", "url": url}]
+
+    def _diagnosis(self) -> list[dict[str, Any]]:
+        url = self.diagnosis_url(Symptom.COST)
+        return [{"question": "Does a cost look wrong?", "label": "Diagnose", "url": url}] if url else []
 
     def analysis(self) -> CostAnalysis:
         return analyze_costs(self.chosen.query(self.organization.pk))

@@ -25,8 +25,9 @@ from metering.query.ranges import Span
 from metering.query.run import UsageResult, run
 from metering.query.spec import TAG, FilterValue
 from metering.query.tags import tag_names
+from reports.diagnosis.link import diagnosis_url
 from reports.filters import Chosen, dimension_label, dimension_words, hidden_from, period_words
-from reports.models import SavedView
+from reports.models import SavedView, Symptom
 from reports.saved.bar import current_view, views_menu
 from reports.saved.records import visible_views
 from reports.series import MEASURES
@@ -166,6 +167,7 @@ class UsagePage(msgspec.Struct, frozen=True, kw_only=True):
             "title": self.title,
             "subtitle": " · ".join(part for part in said if part),
             "whose": self._whose(),
+            "missing_url": self.diagnosis_url(Symptom.MISSING),
             "views": views_menu(self.organization, self.membership, self.place, chosen.parameters),
             "export_url": chosen.carried_to(reverse("reports:export", args=[self.organization.slug])),
         }
@@ -215,7 +217,14 @@ class UsagePage(msgspec.Struct, frozen=True, kw_only=True):
             if may(self.membership.role, Right.SEE_USAGE)
             else None,
             "recount_url": self.chosen.carried_to(reverse("reports:recount", args=[slug])),
+            "diagnosis_url": self.diagnosis_url(Symptom.MISSING),
         }
+
+    def diagnosis_url(self, symptom: Symptom) -> str | None:
+        """Where it is asked why these figures look wrong. A member diagnoses their own usage, never a whole team's."""
+        if "team" in self.fixed:
+            return None
+        return diagnosis_url(self.organization, self.chosen, self.now, symptom)
 
 
 def show(request: OrganizationRequest, kind: type[UsagePage]) -> HttpResponse:

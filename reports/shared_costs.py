@@ -162,7 +162,8 @@ class SharedCosts(UsagePage, frozen=True, kw_only=True):
     def context(self) -> dict[str, Any]:
         """The template's context; templates/reports/shared_costs.html says what it needs."""
         rule = self.rule
-        page = self.head()
+        costs = self.chosen.carried_to(reverse("reports:costs", args=[self.organization.slug]))
+        page = self.head() | {"above": {"label": "Costs", "url": costs}}
         found = self.run(group_by=("department",))
         if found.totals.requests == 0:
             return {"page": page | {"has_data": False}}

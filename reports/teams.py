@@ -29,6 +29,7 @@ from metering.query.metrics import Figures, written
 from metering.query.run import UsageResult, UsageRow
 from reports.bounds import limit_rows, standings
 from reports.breakdown import FILE_COLUMNS
+from reports.models import Symptom
 from reports.page import UsagePage, sees_usage, show
 from reports.parts import CARDS, COST, earlier_rows, measure_options, summary, time_series
 from reports.series import MEASURES, interval_words
@@ -126,7 +127,12 @@ class Teams(UsagePage, frozen=True, kw_only=True):
         sparks = {part.label: [value or 0 for value in part.values] for part in stack.parts}
         return {
             "cards": [row | {"spark": sparks.get(row["label"], [])} for row in rows if row["is_team"]][:MOST_CARDS],
-            "teams": {"rows": rows, "totals": _facts(series.totals), "csv_url": self._csv_url("teams-csv")},
+            "teams": {
+                "rows": rows,
+                "totals": _facts(series.totals),
+                "csv_url": self._csv_url("teams-csv"),
+                "diagnosis_url": self.diagnosis_url(Symptom.TOTALS),
+            },
             "chart": {
                 "id": "teams-over-time",
                 "title": f"{measure.label} by {interval_words(self.chosen.interval)} and team",

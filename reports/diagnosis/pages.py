@@ -27,12 +27,12 @@ from metering.models import Label
 from metering.tasks import enqueue
 from reports import tasks
 from reports.diagnosis.finding import State
+from reports.diagnosis.link import LONGEST_DAYS, NARROWED_BY
 from reports.diagnosis.run import PATIENCE, checks_of, findings_of
 from reports.filters import dimension_label
 from reports.models import Diagnosis, Symptom
 from reports.navigation import SEERS
 
-LONGEST_DAYS = 92
 DEFAULT_DAYS = 7
 MOST_LISTED = 20
 MOST_MODELS = 500
@@ -191,8 +191,17 @@ def _visible(request: OrganizationRequest) -> QuerySet[Diagnosis]:
 
 
 def _initial(request: OrganizationRequest) -> dict[str, Any]:
-    """A link may fill the form in: `?symptom=cost&model=gpt-4o&first_day=2026-11-01`."""
-    return {name: request.GET[name] for name in ("symptom", "first_day", "last_day", "model") if name in request.GET}
+    """A link may fill the form in: `?symptom=cost&model=gpt-4o&first_day=2026-11-01`.
+
+    Keys and members are named as filters name them; one that the person may not choose is not among the choices.
+    """
+    names = ("symptom", "first_day", "last_day", *NARROWED_BY)
+    given: dict[str, Any] = {name: request.GET[name].replace("\0", "") for name in names if name in request.GET}
+    if "api_key" in given:
+        given["api_key"] = APIKey.objects.filter(prefix=given["api_key"]).first()
+    if "member" in given:
+        given["member"] = Membership.objects.filter(user__email=given["member"]).first()
+    return given
 
 
 def _row(request: OrganizationRequest, diagnosis: Diagnosis) -> dict[str, Any]:
@@ -218,6 +227,7 @@ def _row(request: OrganizationRequest, diagnosis: Diagnosis) -> dict[str, Any]:
 def _again_url(request: OrganizationRequest, diagnosis: Diagnosis) -> str:
     row = _row(request, diagnosis)
     asked = {"symptom": diagnosis.symptom, "first_day": row["first"], "last_day": row["last"]}
-    if models := diagnosis.filters.get("model"):
-        asked["model"] = models[0]
+    for name in NARROWED_BY:
+        if (values := diagnosis.filters.get(name)) and not (diagnosis.is_own and name == "member"):
+            asked[name] = values[0]
     return f"{to(request, 'reports:diagnosis')}?{urlencode(asked)}"

@@ -89,8 +89,12 @@ def cluster(provider: Upstream, tmp_path_factory: pytest.TempPathFactory) -> Ite
 def house(cluster: House, provider: Upstream) -> Iterator[House]:
     provider.asked.clear()
     yield cluster
-    cluster.execute("TRUNCATE metering_event, metering_event_key, metering_usage_hour, metering_usage_day,"
-                    " metering_usage_chat, metering_limit, metering_hold")  # fmt: skip
+    # Partitions go with their tables.
+    ((names,),) = cluster.execute(
+        "SELECT string_agg(oid::regclass::text, ', ') FROM pg_class WHERE relkind IN ('r', 'p') AND NOT relispartition"
+        " AND relname ~ '^metering_usage_[a-z]+$'"
+    )
+    cluster.execute(f"TRUNCATE metering_event, metering_event_key, {names}, metering_limit, metering_hold")
 
 
 @pytest.fixture
