@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from billing.views import budgets, plans
+from billing.views import budgets, plans, reconciliation
 
 app_name = "billing"
 
@@ -10,6 +10,22 @@ _BILLING = "o/<slug:organization>/billing/"
 _BUDGETS = "o/<slug:organization>/budgets/"
 
 urlpatterns = [
+    path("o/<slug:organization>/costs/reconciliation/", reconciliation.reconciliations, name="reconciliations"),
+    path(
+        "o/<slug:organization>/costs/reconciliation/<int:statement>/",
+        reconciliation.reconciliation,
+        name="reconciliation",
+    ),
+    path(
+        "o/<slug:organization>/costs/reconciliation/<int:statement>/rows.csv",
+        reconciliation.reconciliation_file,
+        name="reconciliation-file",
+    ),
+    path(
+        "o/<slug:organization>/costs/reconciliation/<int:statement>/delete",
+        reconciliation.delete_reconciliation,
+        name="reconciliation-delete",
+    ),
     path(_BILLING, plans.index, name="plan"),
     path(f"{_BILLING}plans/<slug:plan>/", plans.change, name="plan-change"),
     path(f"{_BILLING}cancel/", plans.cancel, name="plan-cancel"),

@@ -58,6 +58,7 @@ class Costs(UsagePage, frozen=True, kw_only=True):
                     "label": "Compare prices",
                     "url": self.chosen.carried_to(reverse("reports:comparison", args=[slug])),
                 },
+                *self._bill(),
                 *self._shared_costs(),
                 *self._diagnosis(),
             ],
@@ -83,6 +84,12 @@ class Costs(UsagePage, frozen=True, kw_only=True):
             "csv_url": csv_url,
             "proof": self.proof(found.totals, latest_event_at(self.organization.pk)),
         }
+
+    def _bill(self) -> list[dict[str, Any]]:
+        if not may(self.membership.role, Right.SEE_MONEY):
+            return []
+        url = reverse("billing:reconciliations", args=[self.organization.slug])
+        return [{"question": "Is it what the provider billed?", "label": "Compare with a bill", "url": url}]
 
     def _shared_costs(self) -> list[dict[str, Any]]:
         """For who sees everybody's usage: a part of it has no departments to bear anything."""

@@ -86,7 +86,13 @@ BELOW: tuple[tuple[str, tuple[Place, ...]], ...] = (
         ),
     ),
     ("Integrations", (CONNECT,)),
-    ("Costs", (Place("Comparison", "reports:comparison", "arrow-left-right", SEERS, is_filtered=True),)),
+    (
+        "Costs",
+        (
+            Place("Comparison", "reports:comparison", "arrow-left-right", SEERS, is_filtered=True),
+            Place("Reconciliation", "billing:reconciliations", "check2-square", (Right.SEE_MONEY,)),
+        ),
+    ),
 )
 
 

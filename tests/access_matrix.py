@@ -248,6 +248,10 @@ ROWS: list[Row] = [
     Page("metering:integrity", "viewer finance admin owner"),
     Page("metering:integrity-prove", SEERS, method="POST", ok=302),
     # ── billing: pages ──
+    Page("billing:reconciliations", "finance admin owner"),
+    Page("billing:reconciliation", "finance admin owner"),
+    Page("billing:reconciliation-file", "finance admin owner"),
+    Page("billing:reconciliation-delete", "finance admin owner", method="POST", ok=302),
     Page("billing:plan", SEERS),
     Page("billing:plan-change", "owner", args={"plan": "developer"}),
     Page("billing:plan-cancel", "owner"),

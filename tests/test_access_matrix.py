@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from accounts.audit import Actor
 from accounts.models import Department, Invitation, Membership, Organization, Project, Team, TeamMembership, User
 from billing.budgets.reach import Reach
 from billing.budgets.records import create_budget
+from billing.reconciliation.records import keep
 from billing.subscriptions import start_subscription
 from core.tenancy import organization_scope
 from metering.gateway.upstreams import create_upstream
@@ -91,6 +93,8 @@ def arguments(acme: Organization, bob: User, alice: User) -> dict[str, Any]:
             protocol="openai",
             base_url="https://models.invalid/v1",
         )
+        export = f"usage_date_utc,model,cost_usd\n2026-11-01,{CANARY}-model,1\n".encode()
+        statement = keep(acme, f"{CANARY}.csv", export, Decimal(1), by=Actor.of_command("test"))
     start_subscription(acme, by=Actor.of_command("test"))
     values = {"name": f"{CANARY} budget", "scope": "team", "ref": team.pk, "amount": 10**9}
     budget = create_budget(acme, values, Reach.whole(), by=Actor.of_command("test"))
@@ -123,6 +127,7 @@ def arguments(acme: Organization, bob: User, alice: User) -> dict[str, Any]:
         "budget": budget.pk,
         "view": view.pk,
         "diagnosis": diagnosis.pk,
+        "statement": statement.pk,
     }
 
 

@@ -12,6 +12,7 @@ from billing.models.invoices import (
 )
 from billing.models.parties import BillingProfile, EnteredTaxRate, Seller, TaxStanding
 from billing.models.plans import Feature, Overage, Plan, PlanVersion
+from billing.models.reconciliation import ProviderStatement
 from billing.models.subscriptions import ChangeKind, Subscription, SubscriptionChange
 
 __all__ = [
@@ -37,6 +38,7 @@ __all__ = [
     "Overage",
     "Plan",
     "PlanVersion",
+    "ProviderStatement",
     "Seller",
     "Subscription",
     "SubscriptionChange",

@@ -1,16 +1,20 @@
-"""What people of the demo organization have set up: a saved view, a negotiated price, and a question they asked."""
+"""What people of the demo organization have set up: a saved view, a negotiated price, questions they asked."""
 
 from __future__ import annotations
 
 import datetime as dt
 from decimal import Decimal
+from zoneinfo import ZoneInfo
 
 from django.utils.timezone import now as current_time
 
 from accounts.models import Membership, Organization, Role
+from billing.reconciliation.records import keep
 from config.demo.organization import BY
 from core.tenancy import organization_scope
 from metering.pricing.overrides import rate, set_override
+from metering.query.run import run
+from metering.query.spec import UsageQuery
 from reports.diagnosis.run import diagnose
 from reports.models import Diagnosis, Symptom
 from reports.saved.records import create_view
@@ -35,7 +39,7 @@ def create(organization: Organization) -> None:
 
 
 def ask(organization: Organization) -> None:
-    """Why does some usage cost nothing? Looked into once the usage is there."""
+    """Why does some usage cost nothing, and does the provider count the same? Asked once the usage is there."""
     end = current_time()
     with organization_scope(organization.pk):
         owner = Membership.objects.get(role=Role.OWNER)
@@ -47,3 +51,28 @@ def ask(organization: Organization) -> None:
             ends_at=end,
         )
     diagnose(organization.pk, asked.pk)
+    with organization_scope(organization.pk):
+        keep(organization, "openai-usage-last-week.csv", _provider_export(organization, end), Decimal(1), by=BY)
+
+
+def _provider_export(organization: Organization, end: dt.datetime) -> bytes:
+    """OpenAI's usage of the last seven days as its dashboard exports it; with a model nobody here has called."""
+    last = end.replace(hour=0, minute=0, second=0, microsecond=0)
+    query = UsageQuery(
+        organization.pk,
+        last - dt.timedelta(days=7),
+        last,
+        ZoneInfo("UTC"),
+        "day",
+        ("model",),
+        {"provider": ("openai",)},
+    )
+    lines = ["start_time,end_time,num_model_requests,model,input_tokens,output_tokens"]
+    for row in run(query).rows:
+        figures = row.figures
+        span = f"{int(row.start.timestamp())},{int(row.end.timestamp())}"
+        model, prompt, completion = row.group["model"].label, figures.prompt_tokens, figures.completion_tokens
+        lines.append(f"{span},{figures.requests},{model},{prompt},{completion}")
+    first = last - dt.timedelta(days=3)
+    lines.append(f"{int(first.timestamp())},{int(first.timestamp()) + 86_400},12,o4-mini,48211,9034")
+    return "\n".join(lines).encode()
