@@ -1,4 +1,4 @@
-"""Finding things by what they are called: chats by words of their title, calls by their id, models by part of a name.
+"""Finding things by what they are called: chats and files by words of their name, calls by their id, models by a part.
 
 For a search box: a few answers at once, the newest first, and never a walk over the events.
 """
@@ -18,6 +18,8 @@ from metering.query.spec import FilterValue
 
 # Of a word that many chats have, the newest are looked at.
 MOST_CANDIDATES = 2_000
+# Whether a file is one of somebody's is asked of the events, for each of its months and chats.
+MOST_FILE_CANDIDATES = 500
 
 
 class Whose(msgspec.Struct, frozen=True):
@@ -53,6 +55,28 @@ def find_chats(organization_id: int, wanted: str, whose: Whose = EVERYBODY, *, m
             [organization_id, wanted.strip(), whose.member, whose.team, MOST_CANDIDATES, most],
         )
         return [FoundChat(*row) for row in cursor.fetchall()]
+
+
+class FoundFile(msgspec.Struct, frozen=True):
+    file: str
+    name: str | None
+    last_at: dt.datetime
+
+
+def find_files(organization_id: int, wanted: str, whose: Whose = EVERYBODY, *, most: int) -> list[FoundFile]:
+    """Files whose name has words that begin like each of `wanted`'s, or whose id begins with it; last used first.
+
+    Needs the organization's scope. Of somebody's files, those among the last MOST_FILE_CANDIDATES uses.
+    """
+    if not wanted.strip() or "\0" in wanted:
+        return []
+    candidates = MOST_CANDIDATES if whose == EVERYBODY else MOST_FILE_CANDIDATES
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT file, name, last_at FROM metering_find_files(%s, %s, %s, %s, %s, %s)",
+            [organization_id, wanted.strip(), whose.member, whose.team, candidates, most],
+        )
+        return [FoundFile(*row) for row in cursor.fetchall()]
 
 
 def find_call(organization_id: int, event_id: str, whose: Whose = EVERYBODY) -> EventRow | None:

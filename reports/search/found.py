@@ -1,4 +1,4 @@
-"""What is found for a few words: calls, chats, people, teams, projects, keys and models, each with its address.
+"""What is found for a few words: calls, chats, files, people, teams, projects, keys, models, each with its address.
 
 Nobody finds what their pages would not show them: members find their own, who administers a team also the team's.
 """
@@ -17,7 +17,7 @@ from django.utils.timezone import now
 
 from accounts.models import APIKey, Membership, Organization, Project, Team
 from accounts.permissions import Right, administered_team_ids, may
-from metering.query.finding import EVERYBODY, Whose, find_call, find_chats, find_models
+from metering.query.finding import EVERYBODY, Whose, find_call, find_chats, find_files, find_models
 from metering.query.ranges import named_range
 from metering.query.run import run
 from metering.query.spec import UsageQuery
@@ -29,6 +29,8 @@ SHORTEST_PART = 2
 NAMES_SECONDS = 600
 NAMES_RANGE = "30d"
 MOST_NAMES = 500
+# Where all of a kind are listed by what they are called.
+_LISTS = {"chats": "reports:chats", "files": "reports:files"}
 
 
 class Found(msgspec.Struct, frozen=True):
@@ -81,13 +83,14 @@ class Searcher(msgspec.Struct, frozen=True):
             ("projects", "Projects", self._projects),
             ("models", "Models", self._models),
             ("keys", "API keys", self._keys),
+            ("files", "Files", self._files),
             ("chats", "Chats", self._chats),
         )
         for key, title, find in finders:
             rows = tuple(find())
             if rows:
-                has_more = key == "chats" and len(rows) == self.most
-                yield Section(key, title, rows, self._url("reports:chats", q=self.wanted) if has_more else "")
+                has_more = key in _LISTS and len(rows) == self.most
+                yield Section(key, title, rows, self._url(_LISTS[key], q=self.wanted) if has_more else "")
 
     def _views(self) -> Iterator[Found]:
         for view in visible_views(self.membership).filter(name__icontains=self.wanted)[: self.most]:
@@ -118,6 +121,20 @@ class Searcher(msgspec.Struct, frozen=True):
             detail = f"{day} · {chat.chat}" if chat.title else day
             url = self._url("reports:chat", chat.chat, **lens.parameters)
             yield Found(chat.title or chat.chat, url, "chat-left-text", detail)
+
+    def _files(self) -> Iterator[Found]:
+        if len(self.wanted) < SHORTEST_PART:
+            return
+        found: dict[str, Any] = {}
+        for lens in self.lenses:
+            for file in find_files(self.organization.pk, self.wanted, lens.whose, most=self.most):
+                found.setdefault(file.file, (file, lens))
+        last = sorted(found.values(), key=lambda pair: pair[0].last_at, reverse=True)
+        for file, lens in last[: self.most]:
+            day = f"{file.last_at.astimezone(self.organization.zone):%-d %b %Y}"
+            detail = f"{day} · {file.file}" if file.name else day
+            url = self._url("reports:file", file.file, **lens.parameters)
+            yield Found(file.name or file.file, url, "file-earmark-text", detail)
 
     # ── Who and where ──
 
