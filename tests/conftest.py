@@ -16,10 +16,15 @@ import pytest
 from django.core.cache import cache
 from django.db import OperationalError
 from django.db.backends.postgresql.operations import DatabaseOperations
+from hypothesis import HealthCheck, settings
 
 from core.ownership import as_owner
 
 pytest_plugins = ["tests.cast"]
+
+# How long an example takes says how busy the machine is, not whether a property holds.
+settings.register_profile("tests", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("tests")
 
 
 @pytest.fixture(scope="session")
