@@ -325,6 +325,10 @@ ROWS: list[Row] = [
     Endpoint("billing-api:credits", "billing:read", foreign=200),
     Endpoint("billing-api:credits", method="PATCH", foreign=200, data={"low_below_usd": "5"}),
     Endpoint("billing-api:credit-entries", "billing:read", foreign=200),
+    Endpoint("billing-api:invoices", "billing:read", foreign=200),
+    Endpoint("billing-api:invoice-draft", "billing:read"),
+    Endpoint("billing-api:invoice", "billing:read"),
+    Endpoint("billing-api:invoice-pdf", "billing:read"),
     Endpoint("billing-api:budgets", "billing:read", foreign=200),
     Endpoint(
         "billing-api:budgets",

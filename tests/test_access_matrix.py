@@ -25,6 +25,7 @@ from metering.gateway.upstreams import create_upstream
 from metering.imports.records import create_import
 from reports.models import Diagnosis, SavedView, Symptom
 from tests.access_matrix import OWN_ACCOUNT, ROWS, Endpoint, Row
+from tests.billing.invoices.selling import issue
 from tests.cast import Key, logged_in, make_key
 from tests.metering.query.usage import make_event, write
 
@@ -96,6 +97,7 @@ def arguments(acme: Organization, bob: User, alice: User) -> dict[str, Any]:
         export = f"usage_date_utc,model,cost_usd\n2026-11-01,{CANARY}-model,1\n".encode()
         statement = keep(acme, f"{CANARY}.csv", export, Decimal(1), by=Actor.of_command("test"))
     start_subscription(acme, by=Actor.of_command("test"))
+    invoice = issue(acme, f"{CANARY} plan")
     values = {"name": f"{CANARY} budget", "scope": "team", "ref": team.pk, "amount": 10**9}
     budget = create_budget(acme, values, Reach.whole(), by=Actor.of_command("test"))
     write(
@@ -127,6 +129,7 @@ def arguments(acme: Organization, bob: User, alice: User) -> dict[str, Any]:
         "budget": budget.pk,
         "view": view.pk,
         "diagnosis": diagnosis.pk,
+        "number": invoice.number,
         "statement": statement.pk,
     }
 

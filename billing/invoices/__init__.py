@@ -7,5 +7,6 @@ closing    a period's end: its invoice, numbered without gaps
 payments   money that came, and what an invoice's standing is
 crediting  taking an invoice back
 papers     its PDF, made once
+listing    invoices by their standing
 proof      every invoice recomputed from the events
 """

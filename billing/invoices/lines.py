@@ -116,7 +116,7 @@ def billed_document(
         seller=parties.seller,
         buyer=parties.buyer,
         lines=tuple(_line(charge, amount, tax) for charge, amount in zip(ordered, amounts, strict=True)),
-        taxes=(TaxLine(total, parties.treatment.label, parties.treatment.note),),
+        taxes=(TaxLine(total, parties.treatment.label, parties.treatment.note),) if ordered else (),
         buyer_reference=parties.reference,
         notes=notes,
         proof=Proof(over.events, usd_text(over.cost_nanos) or "0", over.digest) if over.events else None,

@@ -27,6 +27,13 @@ class Standing(enum.StrEnum):
     ISSUED = "issued"
 
 
+def due_amount(invoice: Invoice) -> int:
+    """What is still to be paid of it; without a query when its relations were prefetched."""
+    if invoice.kind == InvoiceKind.CREDIT_NOTE or invoice.credit_notes.all():
+        return 0
+    return max(0, invoice.gross - sum(payment.amount for payment in invoice.payments.all()))
+
+
 def paid_amount(invoice: Invoice) -> int:
     return int(invoice.payments.aggregate(total=Sum("amount"))["total"] or 0)
 

@@ -7,13 +7,19 @@ from collections.abc import Sequence
 
 from accounts.audit import Actor
 from accounts.models import Organization
-from billing.models import Seller
+from billing.invoices.charges import Charge
+from billing.invoices.closing import store
+from billing.invoices.lines import billed_document, parties_of
+from billing.models import Invoice, LineKind, Seller
+from billing.periods import Period
 from billing.subscriptions import start_subscription
+from core.money import NANOS_PER_USD
 from core.tenancy import organization_scope
 from metering.directory import Directory
 from metering.events import Usage, UsageEvent
 from metering.pipeline import Sender, record
 from metering.pricing.book import PriceBook
+from metering.query.billed import Manifest
 from metering.store.base import Outcome
 from tests.metering.query.usage import make_event
 from tests.reports.priced import set_prices
@@ -25,8 +31,8 @@ def day(month: int, number: int, hour: int = 12, year: int = 2026) -> dt.datetim
     return dt.datetime(year, month, number, hour, tzinfo=dt.UTC)
 
 
-def sell(organization: Organization, plan: str = "developer", *, since: dt.datetime) -> None:
-    """A seller in Hamburg, list prices, and the organization (of Berlin) on a plan."""
+def has_seller() -> None:
+    """In Hamburg."""
     Seller.objects.get_or_create(
         pk=1,
         defaults={
@@ -39,6 +45,11 @@ def sell(organization: Organization, plan: str = "developer", *, since: dt.datet
             "is_registered": True,
         },
     )
+
+
+def sell(organization: Organization, plan: str = "developer", *, since: dt.datetime) -> None:
+    """A seller, list prices, and the organization (of Berlin) on a plan."""
+    has_seller()
     set_prices()
     organization.country = "DE"
     with organization_scope(organization.pk):
@@ -60,3 +71,19 @@ def use(organization: Organization, events: Sequence[UsageEvent], received_at: d
 
 def call(name: str, at: dt.datetime, tokens: int, model: str = "gpt-4o", **fields: object) -> UsageEvent:
     return make_event(name, at, model, Usage(input=tokens), provider="openai", **fields)
+
+
+def issue(organization: Organization, words: str, number: str = "INV-2026-9001") -> Invoice:
+    """An invoice of January 2026 with one line, beside any plan."""
+    has_seller()
+    period = Period(dt.date(2026, 1, 1), dt.date(2026, 2, 1))
+    with organization_scope(organization.pk):
+        document = billed_document(
+            [Charge(LineKind.FEE, words, 29 * NANOS_PER_USD)],
+            parties_of(organization, dt.date(2026, 1, 31)),
+            period,
+            number=number,
+            issued_on=dt.date(2026, 2, 3),
+            over=Manifest(),
+        )
+        return store(organization, document, by=BY)
