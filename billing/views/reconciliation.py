@@ -38,6 +38,7 @@ VERDICTS: dict[Verdict, tuple[str, str, str]] = {
     Verdict.PARTIAL: ("Partial day", "is-outline", "the export spans a part of the day"),
     Verdict.AGREES: ("Agrees", "is-ok", "within the tolerance"),
 }
+_URGENCY = {verdict: place for place, verdict in enumerate(VERDICTS)}
 COLUMNS = (
     "day", "model", "verdict", "stated_requests", "our_requests", "stated_tokens", "our_tokens", "stated_cost_usd",
     "our_cost_usd", "tokens_difference", "cost_difference_usd",
@@ -116,6 +117,8 @@ def reconciliation(request: OrganizationRequest, statement: int) -> HttpResponse
     found = comparison_of(row)
     only = next((verdict for verdict in Verdict if verdict == request.GET.get("only")), None)
     rows = [one for one in found.rows if only is None or one.verdict is only]
+    # What needs a look stands first; each part is by day and model.
+    rows.sort(key=lambda one: _URGENCY[one.verdict])
     path = reverse("billing:reconciliation", args=[request.organization.slug, row.pk])
     context = {
         "page": {"title": row.file_name},
