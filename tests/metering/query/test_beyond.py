@@ -78,7 +78,9 @@ def histories(draw: st.DrawFn) -> tuple[list[UsageEvent], int]:
 
 
 @given(histories())
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 def test_any_events_and_any_allowance(history: tuple[list[UsageEvent], int]) -> None:
     events, allowance = history
     with unscoped("a new organization an example"):
