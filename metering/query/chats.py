@@ -7,20 +7,23 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Callable, Sequence
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import msgspec
 from django.db import connection
 
 from core.pagination import decode_cursor, encode_cursor
+from core.periods import local_day, month_start
 from metering.query.event_sql import Filters, Statement, Wanted, event_conditions
 from metering.query.labels import GroupValue, name_refs, resolve_filters
 from metering.query.metrics import METRICS, Figures
+from metering.query.run import LedgerMovedError, ledger_zone
 from metering.query.spec import FilterValue, refusal
 from metering.store.rollups import MEASURES
 
 LONGEST_SEARCH = 200
-# Months are the organization's own: they begin up to that much before UTC's.
-_ANY_OFFSET = dt.timedelta(days=1)
+_ATTEMPTS = 3
+_EVERY_ONE = Statement("", [])
 
 
 class ChatRow(msgspec.Struct, frozen=True):
@@ -73,9 +76,6 @@ def list_chats(
         raise refusal(f"order_by is one of {', '.join(ORDERS)}, with - before it to descend.", "order_by")
     order = ORDERS[name]
     resolved = resolve_filters(organization_id, filters)
-    chats = _from_events(organization_id, start, end, resolved) if filters else _from_rollup(organization_id, start)
-    if chats is None:
-        return ChatPage([], None)
     where = [Statement("last_at >= %s AND last_at < %s", [start, end])]
     if search:
         where.append(_matches(search))
@@ -83,18 +83,32 @@ def list_chats(
         after = decode_cursor(cursor, [order.read, _read_chat])
         where.append(Statement(f'({order.sql}, chat COLLATE "C") {"<" if is_descending else ">"} (%s, %s)', after))
     direction = "DESC" if is_descending else "ASC"
-    sql = (
-        f"WITH chats AS ({chats.sql}) SELECT {order.sql}, chat, title, first_at, last_at, {', '.join(MEASURES)}"
-        f" FROM chats WHERE {' AND '.join(part.sql for part in where)}"
-        f' ORDER BY 1 {direction}, chat COLLATE "C" {direction}'
+    page = Statement(
+        f" WHERE {' AND '.join(part.sql for part in where)}"
+        f' ORDER BY {order.sql} {direction}, chat COLLATE "C" {direction}' + ("" if limit is None else " LIMIT %s"),
+        [*(param for part in where for param in part.params), *([] if limit is None else [limit + 1])],
     )
-    given = [*chats.params, *(param for part in where for param in part.params)]
-    if limit is not None:
-        sql += " LIMIT %s"
-        given.append(limit + 1)
-    with connection.cursor() as database:
-        database.execute(sql, given)
-        found = database.fetchall()
+
+    def read(zone: ZoneInfo) -> list[tuple[Any, ...]]:
+        if filters:
+            chats = _from_events(organization_id, start, end, resolved, zone)
+        elif name == "last_at" and not search:
+            # The page's chats are known before their lives are summed.
+            chats = _from_rollup(organization_id, _spoken_since(organization_id, start, zone, page))
+        else:
+            chats = _from_rollup(organization_id, _spoken_since(organization_id, start, zone))
+        if chats is None:
+            return []
+        with connection.cursor() as database:
+            database.execute(
+                f"WITH chats AS ({chats.sql}) SELECT {order.sql}, chat, title, first_at, last_at, {', '.join(MEASURES)}"
+                f" FROM chats{page.sql}",
+                [*chats.params, *page.params],
+            )
+            rows: list[tuple[Any, ...]] = database.fetchall()
+        return rows
+
+    found = _in_one_zone(organization_id, read)
     following = None
     if limit is not None and len(found) > limit:
         found.pop()
@@ -109,30 +123,48 @@ def _matches(search: str) -> Statement:
     return Statement("(title ILIKE %s OR starts_with(chat, %s))", [f"%{escaped}%", search])
 
 
-def _spoken_since(organization_id: int, start: dt.datetime) -> Statement:
-    """The chats with an event at `start` or later, and no month that ended before it looked at."""
-    month = (start - _ANY_OFFSET).date().replace(day=1)
+def _in_one_zone(organization_id: int, read: Callable[[ZoneInfo], list[tuple[Any, ...]]]) -> list[tuple[Any, ...]]:
+    """What is read from months that are kept in the zone all the while; before the first event there is nothing."""
+    for _ in range(_ATTEMPTS):
+        ledger = ledger_zone(organization_id)
+        found = read(ledger) if ledger else []
+        # A rebuild in between kept the months in another zone.
+        if ledger_zone(organization_id) == ledger:
+            return found
+    raise LedgerMovedError
+
+
+def _spoken_since(organization_id: int, start: dt.datetime, zone: ZoneInfo, page: Statement = _EVERY_ONE) -> Statement:
+    """The chats with an event at `start` or later, and no month that ended before it looked at.
+
+    `page` picks among their (chat, last_at).
+    """
     return Statement(
-        "SELECT chat FROM metering_usage_chat WHERE organization_id = %s AND month >= %s AND last_at >= %s",
-        [organization_id, month, start],
+        "SELECT chat FROM (SELECT chat, max(last_at) AS last_at FROM metering_usage_chat"
+        f" WHERE organization_id = %s AND month >= %s AND last_at >= %s GROUP BY chat) AS spoken{page.sql}",
+        [organization_id, month_start(local_day(start, zone)), start, *page.params],
     )
 
 
-def _from_rollup(organization_id: int, start: dt.datetime) -> Statement:
+def _from_rollup(organization_id: int, chosen: Statement) -> Statement:
+    """The lives of the `chosen` chats. Each month is looked up by itself, as the key has the month before the chat."""
     sums = ", ".join(f"sum({name})::bigint AS {name}" for name in MEASURES)
     newest = "(array_agg(title ORDER BY titled_at DESC, title DESC) FILTER (WHERE title IS NOT NULL))[1]"
-    since = _spoken_since(organization_id, start)
+    ends = (f"(SELECT {end}(month) FROM metering_usage_chat WHERE organization_id = %s)" for end in ("min", "max"))
+    months = f"ARRAY(SELECT generate_series({', '.join(ends)}, interval '1 month')::date)"
     return Statement(
         f"SELECT chat, {newest} AS title, min(first_at) AS first_at, max(last_at) AS last_at, {sums}"
-        f" FROM metering_usage_chat WHERE organization_id = %s AND chat IN ({since.sql})"
+        f" FROM metering_usage_chat WHERE organization_id = %s AND month = ANY({months}) AND chat IN ({chosen.sql})"
         " GROUP BY chat HAVING sum(requests) <> 0",
-        [organization_id, *since.params],
+        [organization_id, organization_id, organization_id, *chosen.params],
     )
 
 
-def _from_events(organization_id: int, start: dt.datetime, end: dt.datetime, filters: Filters) -> Statement | None:
+def _from_events(
+    organization_id: int, start: dt.datetime, end: dt.datetime, filters: Filters, zone: ZoneInfo
+) -> Statement | None:
     """None when no chat was spoken in at all. Asking for the lives of those that were keeps other months out of it."""
-    life = _life(organization_id, start, end, filters.get("chat"))
+    life = _life(organization_id, start, end, filters.get("chat"), zone)
     if life is None:
         return None
     sums = ", ".join(f"sum({expression})::bigint AS {name}" for name, expression in MEASURES.items())
@@ -151,17 +183,19 @@ def _from_events(organization_id: int, start: dt.datetime, end: dt.datetime, fil
 
 
 def _life(
-    organization_id: int, start: dt.datetime, end: dt.datetime, wanted: Wanted | None
+    organization_id: int, start: dt.datetime, end: dt.datetime, wanted: Wanted | None, zone: ZoneInfo
 ) -> tuple[dt.datetime, dt.datetime] | None:
     """When the chats spoken in during [start, end) were first and last spoken in."""
-    since = _spoken_since(organization_id, start)
+    month = month_start(local_day(start, zone))
     of_these = Statement(" AND chat = ANY(%s)", [list(wanted.texts)]) if wanted else Statement("", [])
     sql = (
-        "SELECT min(first_at), max(last_at) FROM metering_usage_chat WHERE organization_id = %s"
-        f" AND chat IN ({since.sql} AND first_at < %s{of_these.sql}){of_these.sql}"
+        "SELECT min(first_at), max(last_at) FROM metering_usage_chat WHERE organization_id = %s AND chat IN ("
+        "SELECT chat FROM metering_usage_chat WHERE organization_id = %s AND month >= %s AND last_at >= %s"
+        f" AND first_at < %s{of_these.sql}){of_these.sql}"
     )
+    given = [organization_id, organization_id, month, start, end, *of_these.params, *of_these.params]
     with connection.cursor() as database:
-        database.execute(sql, [organization_id, *since.params, end, *of_these.params, *of_these.params])
+        database.execute(sql, given)
         first, last = database.fetchall()[0]
     return None if first is None else (first, last)
 

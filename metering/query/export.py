@@ -1,6 +1,6 @@
 """Usage as a file of any size: read piece by piece, written as it is read, never held as a whole.
 
-Time is cut into segments of about as many requests each; every segment is asked for page by page, in a short
+Time is cut into segments of a moderate number of requests; every segment is asked for page by page, in a short
 transaction of its own, so that a long download holds neither memory nor an old snapshot of the database. What goes
 wrong on the way is raised, which breaks the connection off: a file that ends is complete.
 """
@@ -26,6 +26,7 @@ DEFAULT_COLUMNS = (TIMESTAMP, "model", "prompt_tokens", "completion_tokens", "to
 MOST_COLUMNS = 60
 PAGE_ROWS = 2_000
 SEGMENT_REQUESTS = 20_000
+_LONGER = 4
 _CHUNK_BUCKETS = 1_000
 
 
@@ -72,8 +73,7 @@ def export_rows(export: Export) -> Iterator[list[UsageRow]]:
         chunk = msgspec.structs.replace(
             query, start=start, end=end, interval=export.interval, order_by=order, limit=PAGE_ROWS
         )
-        for segment in _segments(chunk):
-            yield from _pages(segment)
+        yield from _by_segments(chunk) if chunk.interval and chunk.group_by else _pages(chunk)
 
 
 def _chunks(query: UsageQuery, interval: Interval | None) -> Iterator[tuple[dt.datetime, dt.datetime]]:
@@ -92,24 +92,27 @@ def _chunks(query: UsageQuery, interval: Interval | None) -> Iterator[tuple[dt.d
         start = end
 
 
-def _segments(chunk: UsageQuery) -> Iterator[UsageQuery]:
-    """Neighboring buckets that together have a moderate number of requests; without what has none, if grouped."""
-    if chunk.interval is None or not chunk.group_by:
-        yield chunk
-        return
-    start: dt.datetime | None = None
-    end, requests = chunk.start, 0
+def _by_segments(chunk: UsageQuery) -> Iterator[list[UsageRow]]:
+    """Neighboring buckets that together have a moderate number of requests at a time; without what has none.
+
+    Every page of a segment costs as much as the whole of it. One that fits a page has many requests a row, and the next
+    may be longer.
+    """
     counted = run(msgspec.structs.replace(chunk, group_by=(), order_by=("start",), limit=None))
-    for row in counted.rows:
-        if not row.figures.requests:
-            continue
-        if start is not None and requests + row.figures.requests > SEGMENT_REQUESTS:
-            yield msgspec.structs.replace(chunk, start=start, end=end)
-            start, requests = None, 0
-        start = row.start if start is None else start
-        end, requests = row.end, requests + row.figures.requests
-    if start is not None:
-        yield msgspec.structs.replace(chunk, start=start, end=end)
+    filled = [row for row in counted.rows if row.figures.requests]
+    first, most = 0, SEGMENT_REQUESTS
+    while first < len(filled):
+        last, requests = first, filled[first].figures.requests
+        while last + 1 < len(filled) and requests + filled[last + 1].figures.requests <= most:
+            last += 1
+            requests += filled[last].figures.requests
+        pages = 0
+        segment = msgspec.structs.replace(chunk, start=filled[first].start, end=filled[last].end)
+        for page in _pages(segment):
+            pages += 1
+            yield page
+        most = most * _LONGER if pages == 1 else max(SEGMENT_REQUESTS, most // _LONGER)
+        first = last + 1
 
 
 def _pages(segment: UsageQuery) -> Iterator[list[UsageRow]]:
