@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from django.utils.timezone import now
+
 from accounts.models import Organization
 from billing.contracts import Contract
 from billing.models import Feature
+from billing.plans import versions_on
+from core.periods import local_day
+from core.tenancy import unscoped
 
 
 def includes(organization: Organization, feature: str) -> bool:
@@ -16,3 +21,10 @@ def includes(organization: Organization, feature: str) -> bool:
         return True
     version = contract.version_on(contract.today())
     return version is None or feature in version.features
+
+
+def plans_including(organization: Organization, feature: str) -> list[str]:
+    """The names of plans with a feature, as they are today, in the order of the list."""
+    with unscoped("plans are nobody's"):
+        plans = versions_on(local_day(now(), organization.zone)).values()
+    return [plan.name for plan in plans if feature in plan.features]

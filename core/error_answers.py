@@ -74,5 +74,5 @@ def answer(
         title = HTTPStatus(status).phrase
         return HttpResponse(f"{status} {title}\n{message}\n", status=status, content_type="text/plain; charset=utf-8")
     # Without the request's context processors: they ask the database, which may be what has failed.
-    context = {"request": request, "status": status, "message": message, "request_id": request_id}
+    context = {"request": request, "status": status, "code": code, "message": message, "request_id": request_id}
     return HttpResponse(template.render(context), status=status)

@@ -10,25 +10,22 @@ from typing import Any, Self
 
 import msgspec
 from django.db.models import Count
-from django.http import HttpResponse, HttpResponseBase
+from django.http import HttpResponseBase
 from django.urls import reverse
 from django.views.decorators.http import require_GET
 
 from accounts.models import Department, Team
-from accounts.permissions import Right, may, require
+from accounts.permissions import Right, may
 from accounts.requests import OrganizationRequest
-from core.csvcells import csv_text
+from billing.features import includes, plans_including
+from billing.models import Feature
 from core.errors import ApiError
 from core.figures import share
-from core.periods import Interval
-from metering.query.export import FORMATS, TIMESTAMP, make_export
-from metering.query.export_api import stream
 from metering.query.labels import GroupValue
 from metering.query.latest import latest_event_at
-from metering.query.metrics import Figures, written
+from metering.query.metrics import Figures
 from metering.query.run import UsageResult, UsageRow
 from reports.bounds import limit_rows, standings
-from reports.breakdown import FILE_COLUMNS
 from reports.models import Symptom
 from reports.page import UsagePage, sees_usage, show
 from reports.parts import CARDS, COST, earlier_rows, measure_options, summary, time_series
@@ -39,10 +36,6 @@ from reports.team_people import people_of, people_of_teams, teams_of_members
 MOST_CARDS = 6
 MOST_MEMBERS = 50
 MOST_PARTS = 8
-COST_CENTER_METRICS = (
-    "requests", "prompt_tokens", "completion_tokens", "total_tokens", "cost_usd", "input_cost_usd", "output_cost_usd",
-)  # fmt: skip
-COST_CENTER_COLUMNS = ("cost_center", "departments", *COST_CENTER_METRICS, "unpriced_tokens")
 
 
 class Teams(UsagePage, frozen=True, kw_only=True):
@@ -88,10 +81,27 @@ class Teams(UsagePage, frozen=True, kw_only=True):
         proof = super().proof(totals, last_event_at)
         return proof | {"recount_url": None} if self._is_of_several else proof
 
+    # ── The plan ──
+
+    @property
+    def is_included(self) -> bool:
+        return includes(self.organization, Feature.TEAM_USAGE)
+
+    def _withheld(self) -> dict[str, Any]:
+        """Which plans have it, and for who may look at plans the way to them."""
+        return {
+            "plans": " or ".join(plans_including(self.organization, Feature.TEAM_USAGE)),
+            "plans_url": reverse("billing:plan", args=[self.organization.slug])
+            if may(self.membership.role, Right.SEE_MONEY)
+            else None,
+        }
+
     # ── Context ──
 
     def context(self) -> dict[str, Any]:
         """The template's context; templates/reports/teams.html says what it needs."""
+        if not self.is_included:
+            return {"page": {"title": self.title}, "withheld": self._withheld()}
         page = self.head()
         series = self.run(interval=self.chosen.interval)
         team = self._chosen_team()
@@ -338,47 +348,3 @@ def _per_person(figures: Figures, people: int) -> Fraction | None:
 @sees_usage
 def teams(request: OrganizationRequest) -> HttpResponseBase:
     return show(request, Teams)
-
-
-@require_GET
-@sees_usage
-def teams_file(request: OrganizationRequest) -> HttpResponseBase:
-    """Every team with usage, exact to the last digit."""
-    return _export(request, None)
-
-
-@require_GET
-@sees_usage
-def trend_file(request: OrganizationRequest) -> HttpResponseBase:
-    """The same by the interval of the page."""
-    return _export(request, Teams.of(request).chosen.interval)
-
-
-def _export(request: OrganizationRequest, interval: Interval | None) -> HttpResponseBase:
-    columns = (*((TIMESTAMP,) if interval else ()), "team", *FILE_COLUMNS)
-    export = make_export(Teams.of(request).chosen.query(request.organization.pk), columns, interval)
-    name = "-".join((request.organization.slug, "by", *((interval,) if interval else ()), "team"))
-    return stream(request, export, FORMATS["csv"], f"{name}.csv")
-
-
-@require_GET
-@require(Right.SEE_USAGE)
-def cost_centers(request: OrganizationRequest) -> HttpResponseBase:
-    """For the accounts: what each cost center used and cost, exact to the last digit; usage without one in the end."""
-    page = Teams.of(request)
-    found = page.run(group_by=("department",))
-    about = {d.pk: d for d in Department.objects.all()}
-    sums: dict[str, Figures] = defaultdict(Figures)
-    names: dict[str, set[str]] = defaultdict(set)
-    for row in found.rows:
-        known = about.get(int(row.group["department"].ref or 0))
-        center = known.cost_center if known else ""
-        sums[center] += row.figures
-        names[center].add(name_of(row.group["department"], "department"))
-    lines: list[list[Any]] = [list(COST_CENTER_COLUMNS)]
-    for center in sorted(sums, key=lambda one: (not one, one)):
-        figures = written(sums[center], COST_CENTER_METRICS)
-        lines.append([center, "; ".join(sorted(names[center])), *figures.values(), sums[center].unpriced_tokens])
-    response = HttpResponse(csv_text(lines), content_type="text/csv; charset=utf-8")
-    response["Content-Disposition"] = f'attachment; filename="{request.organization.slug}-cost-centers.csv"'
-    return response

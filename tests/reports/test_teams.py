@@ -17,6 +17,7 @@ from accounts.models import Department, Organization, Project, Team, TeamMembers
 from core.money import usd_from_nanos
 from core.tenancy import organization_scope
 from metering.events import Usage
+from tests.billing.plans import subscribed
 from tests.cast import Key, membership_of
 from tests.metering.query.usage import make_event, write
 
@@ -227,3 +228,51 @@ def test_queries_do_not_grow_with_teams_and_members(
     write(acme.pk, [make_event(f"t{n}", at, f"m{n}", project=f"p{n}", user=f"u{n}@acme.test") for n in range(12)])
     write(acme.pk, [make_event(f"s{n}", at, f"m{n}", project=f"s{n}") for n in range(12)])
     assert count() == few
+
+
+# ── What the plan includes ──
+
+CSV = ("list.csv", "trend.csv", "cost-centers.csv")
+
+
+def test_without_a_plan_nothing_is_held_back(alice_client: Client, usage: None) -> None:
+    for name in CSV:
+        assert alice_client.get(f"{URL}{name}").status_code == 200
+
+
+def test_a_plan_without_it_says_which_has_it_and_shows_no_figure(
+    alice_client: Client, vera_client: Client, acme: Organization, usage: None
+) -> None:
+    subscribed(acme, "startup", now())
+    context = shown(alice_client).context
+    assert "teams" not in context
+    assert "summary" not in context
+    page = shown(alice_client).content.decode()
+    assert "The Enterprise plan has it" in page
+    assert 'href="/o/acme/billing/"' in page
+    assert 'href="/o/acme/teams/?range=today"' in page  # it stays in the menu
+    assert "4,107" not in page
+    # Who may not look at plans is not sent there.
+    assert "/o/acme/billing/" not in shown(vera_client).content.decode()
+    for name in CSV:
+        refused = alice_client.get(f"{URL}{name}?range=today")
+        assert refused.status_code == 403
+        assert "plan does not include usage by team" in refused.content.decode()
+
+
+def test_a_plan_with_it_has_all_of_it(alice_client: Client, acme: Organization, usage: None) -> None:
+    subscribed(acme, "enterprise", now())
+    assert rows(shown(alice_client).context)["Search"] == 1100 + 2050 + 330
+    for name in CSV:
+        assert alice_client.get(f"{URL}{name}").status_code == 200
+
+
+def test_who_administers_a_team_keeps_its_view_on_the_overview(
+    bob_client: Client, bob: User, acme: Organization, search: Team, usage: None
+) -> None:
+    subscribed(acme, "startup", now())
+    leads(bob, search)
+    assert "withheld" in shown(bob_client).context
+    page = bob_client.get("/o/acme/overview?range=today&team=search")
+    assert page.status_code == 200
+    assert page.context["summary"][0]["value"] == 1100 + 2050 + 330
