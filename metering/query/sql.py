@@ -198,10 +198,10 @@ def _by_chat(piece: Piece, query: UsageQuery, plan: Plan, filters: Filters) -> S
     every = chats if wanted is None else _chats(piece, query, plan, None)
     columns = ", ".join(("bucket", "d0", *_NAMES))
     less = ", ".join(f"-sum({name}) AS {name}" for name in _NAMES)
-    sums = ", ".join(f"sum({name})::bigint" for name in _NAMES)
+    sums = ", ".join(f"sum({name})::bigint AS {name}" for name in _NAMES)
     total = _day_total(piece, query, plan)
     rest = (
-        f"SELECT bucket, NULL::text, {sums} FROM (SELECT bucket, {less} FROM every GROUP BY bucket"
+        f"SELECT bucket, NULL::text AS d0, {sums} FROM (SELECT bucket, {less} FROM every GROUP BY bucket"
         f" UNION ALL {total.sql}) AS rest GROUP BY bucket HAVING sum(requests) <> 0"
     )
     if wanted is None:

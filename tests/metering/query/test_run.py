@@ -5,14 +5,16 @@ from __future__ import annotations
 import datetime as dt
 from zoneinfo import ZoneInfo
 
+import msgspec
 import pytest
 
 from accounts.models import Organization
 from core.periods import day_start
+from metering.dimensions import DIMENSIONS
 from metering.query.metrics import Figures
 from metering.query.plan import Source
 from metering.query.run import run
-from metering.query.spec import UsageQuery
+from metering.query.spec import TEXT_DIMENSIONS, UsageQuery
 from tests.metering.query.usage import count, make_event, write
 
 BERLIN = ZoneInfo("Europe/Berlin")
@@ -77,3 +79,19 @@ def test_chats_of_a_month_and_a_ragged_edge(acme: Organization) -> None:
     query = UsageQuery(acme.pk, start - dt.timedelta(microseconds=1), end, acme.zone, group_by=("chat",))
     found = {row.group["chat"].key: row.figures.requests for row in run(query).rows}
     assert found == {"c1": 2, None: 1}
+
+
+@pytest.mark.parametrize("name", [*DIMENSIONS, *TEXT_DIMENSIONS, "tag.branch"])
+def test_what_has_no_value_over_a_whole_month(acme: Organization, name: str) -> None:
+    """The roll-ups are asked for "without" alone, which for chats is everything less every chat."""
+    start = day_start(dt.date(2025, 6, 1), acme.zone)
+    end = day_start(dt.date(2025, 7, 1), acme.zone)
+    events = [make_event("bare", start), make_event("talk", start, chat="c1"), make_event("more", start, chat="c2")]
+    write(acme.pk, events)
+    every = run(UsageQuery(acme.pk, start, end, acme.zone, group_by=(name,)))
+    without = sum(row.figures.requests for row in every.rows if row.group[name].key is None)
+    query = UsageQuery(acme.pk, start, end, acme.zone, filters={name: (None,)})
+    alone, by_day = run(query), run(msgspec.structs.replace(query, interval="day"))
+    grouped = run(msgspec.structs.replace(query, group_by=(name,)))
+    assert [result.totals.requests for result in (alone, by_day, grouped)] == [without] * 3
+    assert [row.figures.requests for row in grouped.rows] == ([without] if without else [])
