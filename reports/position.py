@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from fractions import Fraction
 from typing import Any
 
+from core import figures as words
 from core.figures import share
 from core.periods import local_day, month_start, next_month
 from metering.limits.standing import Standing
@@ -68,6 +69,7 @@ def _allowance(page: UsagePage, allowance: Allowance, outlook: Outlook | None, m
     state = "ok" if allowance.is_shared else state_of(part)
     shown = {
         "label": allowance.label,
+        "headline": f"{allowance.label}: {words.percent(part)} used.",
         "limit": allowance.limit,
         "used": used,
         "share": part,
@@ -76,7 +78,14 @@ def _allowance(page: UsagePage, allowance: Allowance, outlook: Outlook | None, m
     }
     if allowance.is_shared:
         # One's own part says nothing of how much of it is left for everybody.
-        return shown | {"pace_share": None, "forecast_share": None, "sentence": "It is everybody's together."}
+        whose = f"Team {page.team.name}'s part" if page.team else "Your part"
+        return shown | {
+            "label": f"{whose}: {allowance.label}",
+            "headline": f"{whose}: {words.percent(part)} of {words.tokens(allowance.limit)} tokens.",
+            "pace_share": None,
+            "forecast_share": None,
+            "sentence": f"{allowance.label} is shared by everybody, and the others' part is not in this.",
+        }
     ahead = outlook.tokens(span.starts_on, span.ends_on) if outlook and span.ends_on else None
     return shown | {
         "pace_share": Fraction((page.now - span.starts_at) // _SECOND, (ends_at - span.starts_at) // _SECOND)

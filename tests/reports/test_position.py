@@ -114,10 +114,14 @@ def test_a_member_is_measured_by_their_own_cap(bob_client: Client, bob: User, ac
 def test_without_a_cap_a_members_usage_is_a_part_of_everybodys(
     bob_client: Client, acme: Organization, usage: None
 ) -> None:
-    limit(acme, 1_000_000)
+    limit(acme, 1_000_000, label="The plan's allowance")
     response = shown(bob_client)
     assert "/ 1,000,000 (4.5%)" in words(response)
-    assert "It is everybody&#x27;s together." in words(response)
+    for said in (words(response), words(bob_client.get("/o/acme/quick"))):
+        assert "Your part: 4.5% of 1,000,000 tokens." in said
+        assert "The plan&#x27;s allowance is shared by everybody" in said
+        # 4.5% of it are used by this person, not of the allowance in all.
+        assert "4.5% used" not in said
     # How much of it the others used is not theirs to know.
     assert "55,230" not in words(response)
     assert response.context["shell"]["allowance"] is None
