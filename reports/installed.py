@@ -30,7 +30,7 @@ from reports.quick import Quick
 
 # What the worker is made of, in this order.
 SCRIPTS = ("js/notes/queue.js", "js/offline/worker.js")
-# Everything that pages load. Fonts for print and the licenses of fonts are not among it.
+# Everything that pages load. What is for print, and the licenses of fonts, are not among it.
 ASSETS = {
     "css": ".css",
     "js": ".js",
@@ -133,7 +133,7 @@ def _assets() -> Iterator[str]:
         name
         for finder in finders.get_finders()
         for name, _ in finder.list(None)
-        if name in SINGLE_ASSETS or name.endswith(ASSETS.get(name.partition("/")[0], ()))
+        if name in SINGLE_ASSETS or (name.endswith(ASSETS.get(name.partition("/")[0], ())) and "/print/" not in name)
     }
     yield from sorted(found)
 

@@ -319,6 +319,11 @@ ROWS: list[Row] = [
     Endpoint("metering-api:upstream", method="DELETE", ok=204),
     # ── metering: prices ──
     Endpoint("metering-api:prices", "billing:read", foreign=200),
+    # ── billing: Stripe (not connected in tests) ──
+    Page("stripe:card", "finance admin owner", method="POST", ok=409),
+    Page("stripe:card-return", "finance admin owner", ok=302),
+    Page("stripe:portal", "finance admin owner", method="POST", ok=409),
+    Everybody("stripe:webhook", 404, method="POST"),
     # ── billing: API ──
     Endpoint("billing-api:plans", "billing:read", foreign=200),
     Endpoint("billing-api:subscription", "billing:read"),

@@ -17,6 +17,7 @@ from accounts.models import (
     AuditEntry,
     Department,
     IdempotentAnswer,
+    Impersonation,
     Invitation,
     Membership,
     Organization,
@@ -105,6 +106,13 @@ def furnish(organization: Organization, owner: User) -> None:
         )
         APIKey.objects.create(
             organization=organization, name="K", prefix=organization.slug, digest="", scopes=["admin"]
+        )
+        Impersonation.objects.create(
+            organization=organization,
+            membership=membership,
+            operator=owner,
+            reason="r",
+            expires_at=now() + timedelta(hours=1),
         )
         IdempotentAnswer.objects.create(organization=organization, key="k", fingerprint="f")
         audit.record(Actor.of_command("test"), "test", team)

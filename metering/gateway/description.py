@@ -104,7 +104,7 @@ SCHEMAS: dict[str, Any] = {
 _REFUSALS = {
     "400": {"description": "The request cannot be read.", **_ERROR},
     "401": {"description": "No key, or none of ours.", **_ERROR},
-    "402": {"description": "Credits are spent. Nothing was forwarded.", **_ERROR},
+    "402": {"description": "Credits are spent, or an invoice is overdue. Nothing was forwarded.", **_ERROR},
     "403": {"description": "The key lacks the scope gateway.", **_ERROR},
     "404": {"description": "No upstream serves the model.", **_ERROR},
     "413": {"description": "The request is too large.", **_ERROR},
