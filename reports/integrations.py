@@ -24,7 +24,7 @@ from metering.query.spec import PERCENTILES
 from reports.page import UsagePage, sees_usage, show
 from reports.parts import measure_options
 from reports.ranking import Ranking, error_rate, rows_of
-from reports.series import INTERVAL_NAMES, MEASURES, bucket_label, bucket_title, interval_words
+from reports.series import INTERVAL_NAMES, MEASURES, bucket_label, bucket_title, interval_words, running_words
 from reports.stacks import make_stack, stack_chart, stack_table
 
 COLUMNS = (
@@ -147,6 +147,7 @@ class Integrations(UsagePage, frozen=True, kw_only=True):
         titles = [bucket_title(row.start, row.end, chosen.interval, chosen.zone) for row in rows]
         values = {label: [_percentile(name)(latencies.of(row)) for row in rows] for label, (name, _) in LINES.items()}
         rates = [error_rate(row.figures) for row in rows]
+        is_over = [row.end <= self.now for row in rows]
         return {
             "id": "latency",
             "title": f"Latency by {interval_words(chosen.interval)}",
@@ -157,14 +158,11 @@ class Integrations(UsagePage, frozen=True, kw_only=True):
                 "labels": [bucket_label(row.start, chosen.interval, chosen.zone) for row in rows],
                 "titles": titles,
                 "series": [
-                    {
-                        "label": label,
-                        "role": "line",
-                        "slot": slot,
-                        "data": values[label],
-                        "texts": [None if value is None else words.duration(value) for value in values[label]],
-                    }
-                    for label, (_, slot) in LINES.items()
+                    part
+                    for number, (label, (_, slot)) in enumerate(LINES.items())
+                    for part in _line(
+                        label, slot, values[label], is_over, running_words(chosen.interval) if number == 0 else ""
+                    )
                 ],
             },
             "table": {
@@ -210,6 +208,21 @@ class Integrations(UsagePage, frozen=True, kw_only=True):
                     )
                 )  # fmt: skip
         return rankings
+
+
+def _line(
+    label: str, slot: str, values: Sequence[int | None], is_over: Sequence[bool], key: str
+) -> list[dict[str, Any]]:
+    """A line of what is over, and a ring for the bucket that is not, which `key` names in the legend."""
+    common = {
+        "label": label,
+        "slot": slot,
+        "texts": [None if value is None else words.duration(value) for value in values],
+    }
+    over = [value if done else None for value, done in zip(values, is_over, strict=True)]
+    running = [None if done else value for value, done in zip(values, is_over, strict=True)]
+    line = common | {"role": "line", "data": over}
+    return [line] if all(is_over) else [line, common | {"role": "partial", "key": key, "data": running}]
 
 
 def _percentile(name: str) -> Callable[[Latency], int | None]:

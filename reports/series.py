@@ -124,7 +124,7 @@ def chart(
                 common
                 | {
                     "role": "partial",
-                    "key": f"{_running_word(interval)} so far" if number == 0 else "",
+                    "key": running_words(interval) if number == 0 else "",
                     "data": [
                         measure.drawn(value) if is_now else None for value, is_now in zip(values, running, strict=True)
                     ],
@@ -185,13 +185,14 @@ INTERVAL_NAMES: dict[Interval, str] = {
 }
 
 
-def _running_word(interval: Interval) -> str:
+def running_words(interval: Interval) -> str:
+    """What a bucket that is not over is called."""
     return {
-        "15m": "This quarter hour",
-        "hour": "This hour",
-        "day": "Today",
-        "week": "This week",
-        "month": "This month",
+        "15m": "This quarter hour so far",
+        "hour": "This hour so far",
+        "day": "Today so far",
+        "week": "This week so far",
+        "month": "This month so far",
     }[interval]
 
 

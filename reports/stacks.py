@@ -15,7 +15,7 @@ from metering.query.run import UsageResult, UsageRow
 from metering.query.spec import FilterValue, is_text
 from reports.filters import dimension_words
 from reports.page import UsagePage
-from reports.series import INTERVAL_NAMES, MEASURES, Measure, bucket_label, bucket_title
+from reports.series import INTERVAL_NAMES, MEASURES, Measure, bucket_label, bucket_title, running_words
 
 # After that many values a chart's colors can no longer be told apart.
 MOST_VALUES = 8
@@ -112,8 +112,9 @@ def words_of(measure: Measure, value: int | None) -> str:
 
 
 def stack_chart(page: UsagePage, stack: Stack, *, kind: str, earlier: Sequence[UsageRow] = ()) -> dict[str, Any]:
-    """`kind` is stack (bars) or area. An area ends with the last bucket that is over; the running one is a ring."""
+    """`kind` is stack (bars) or area. A bar of the running bucket is pale; an area ends before it, and it is a ring."""
     measure, chosen = stack.measure, page.chosen
+    is_running = bool(stack.rows) and stack.rows[-1].end > page.now
     value = measure.lines[0].value
     series: list[dict[str, Any]] = [
         {
@@ -128,8 +129,8 @@ def stack_chart(page: UsagePage, stack: Stack, *, kind: str, earlier: Sequence[U
         }
         for part in stack.parts
     ]
-    if kind == "area" and stack.rows and stack.rows[-1].end > page.now:
-        series.append(_running(measure, stack.rows))
+    if kind == "area" and is_running:
+        series.append(_running(measure, stack.rows, running_words(chosen.interval)))
     if earlier:
         values = [value(row.figures) for row in earlier][: len(stack.rows)]
         gap = [None] * (len(stack.rows) - len(values))
@@ -150,16 +151,16 @@ def stack_chart(page: UsagePage, stack: Stack, *, kind: str, earlier: Sequence[U
         "totals": [measure.text(value(row.figures)) for row in stack.rows],
         "hrefs": [chosen.bucket_url(row.start, row.end) for row in stack.rows],
         "series": series,
-    }
+    } | ({"running": {"at": len(stack.rows) - 1, "key": running_words(chosen.interval)}} if is_running else {})
 
 
-def _running(measure: Measure, rows: Sequence[UsageRow]) -> dict[str, Any]:
+def _running(measure: Measure, rows: Sequence[UsageRow], key: str) -> dict[str, Any]:
     total = measure.lines[0].value(rows[-1].figures)
     before: list[None] = [None] * (len(rows) - 1)
     return {
         "label": "So far",
         "role": "partial",
-        "key": "not over yet",
+        "key": key,
         "data": [*before, measure.drawn(total)],
         "texts": [*before, measure.text(total)],
     }

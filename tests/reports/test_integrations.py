@@ -117,6 +117,20 @@ def test_one_service_by_itself(alice_client: Client, acme_api: Client, usage: No
     assert day["cells"][3] == "4.8%"
 
 
+def test_the_day_that_is_not_over_is_joined_to_nothing(alice_client: Client, acme: Organization, usage: None) -> None:
+    write(acme.pk, [make_event("today", now(), usage=USAGE, integration="slack", duration_ms=400)])
+    stack, latency = (chart["json"] for chart in shown(alice_client).context["charts"])
+    assert stack["running"] == {"at": len(stack["labels"]) - 1, "key": "Today so far"}
+    line, ring = (next(s for s in latency["series"] if s["role"] == role) for role in ("line", "partial"))
+    assert (line["data"][-1], ring["data"][-1]) == (None, pytest.approx(400, rel=0.06))
+    assert set(ring["data"][:-1]) == {None}
+    assert [s["key"] for s in latency["series"] if s["role"] == "partial"] == ["Today so far", "", ""]
+    over = f"range=custom&from={now() - dt.timedelta(days=5):%Y-%m-%d}&to={now() - dt.timedelta(days=1):%Y-%m-%d}"
+    stack, latency = (chart["json"] for chart in shown(alice_client, over).context["charts"])
+    assert "running" not in stack
+    assert {s["role"] for s in latency["series"]} == {"line"}
+
+
 def test_the_files(alice_client: Client, acme_api: Client, usage: None) -> None:
     rows = list(csv.DictReader(io.StringIO(alice_client.get(f"{URL}list.csv?range=30d").content.decode())))
     assert [(row["integration"], row["requests"]) for row in rows] == [("slack", "21"), ("zendesk", "3"), ("", "1")]

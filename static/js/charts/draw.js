@@ -20,11 +20,13 @@
     spanGaps: false,
     ...looks.roles[s.role ?? "line"](s),
   });
-  const bar = (s) => ({
+  const barFill = (s, running) =>
+    running ? s.data.map((_, i) => (i === running.at ? looks.paleFill : looks.fill)(s.slot)) : looks.fill(s.slot);
+  const bar = (s, _, spec) => ({
     tl: s,
     label: s.label,
     data: s.data,
-    backgroundColor: s.states ? s.states.map((state) => token(looks.states[state])) : looks.fill(s.slot),
+    backgroundColor: s.states ? s.states.map((state) => token(looks.states[state])) : barFill(s, spec.running),
     borderColor: token("--tl-sheet"),
     borderWidth: s.states ? 0 : { top: 1 },
     borderSkipped: false,
@@ -99,7 +101,7 @@
     const stacked = part !== undefined;
     const datasets = spec.series.map((s, i) => {
       if (!stacked) return line(s);
-      return s.role === "previous" || s.role === "partial" ? over(s) : part(s, i);
+      return s.role === "previous" || s.role === "partial" ? over(s) : part(s, i, spec);
     });
     return {
       type: spec.kind === "stack" ? "bar" : "line",

@@ -101,6 +101,8 @@
     return pen.createPattern(tile, "repeat");
   };
   const fill = (slot) => (slot === "unpriced" ? hatch() : slotColor(slot));
+  /* A bar that still grows */
+  const paleFill = (slot) => (slot === "unpriced" ? hatch() : Chart.helpers.color(slotColor(slot)).alpha(0.5).rgbString());
 
   const markColors = { budget: ["--tl-line-budget", "--tl-caution-text"], limit: ["--tl-ink-2", "--tl-axis"] };
   const mark = (m) => {
@@ -128,5 +130,5 @@
     };
   };
 
-  window.tlCharts = { looks: { token, slotColor, fill, ticks, roles, states, mark } };
+  window.tlCharts = { looks: { token, slotColor, fill, paleFill, ticks, roles, states, mark } };
 })();
