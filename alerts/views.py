@@ -8,8 +8,10 @@ import structlog
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.middleware.csrf import get_token
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
+from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
 from accounts.models import User
@@ -30,6 +32,14 @@ logger = structlog.get_logger(__name__)
 def devices(request: HttpRequest) -> HttpResponse:
     rows = [{"device": device, "digest": known.digest_of(device)} for device in known.devices_of(_person(request))]
     return render(request, "alerts/devices.html", {"rows": rows, "public_key": _public_key()})
+
+
+@require_safe
+@never_cache
+@login_required
+def subscription_state(request: HttpRequest) -> JsonResponse:
+    """What the service worker needs to subscribe anew: it has no page to read it from."""
+    return JsonResponse({"key": _public_key(), "csrf_token": get_token(request)})
 
 
 @require_POST

@@ -115,6 +115,8 @@ def worker(_request: HttpRequest) -> HttpResponse:
         "logout": reverse("account_logout"),
         "icon": static("app/icon-192.png"),
         "badge": static("app/badge-96.png"),
+        "subscribe": reverse("alerts:device-subscribe"),
+        "subscription": reverse("alerts:subscription-state"),
     }
     scripts = ", ".join(json.dumps(static(name)) for name in SCRIPTS)
     body = f"const RELEASE = {json.dumps(release)};\nimportScripts({scripts});\n"

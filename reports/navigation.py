@@ -125,6 +125,11 @@ def shell(request: HttpRequest) -> dict[str, Any]:
         context["role"] = Role(current.role).label
         settings = settings_of(request, current)
         context["nav"] = _menu(request, current, settings)
+        context["jump"] = {
+            "search_url": reverse("reports:search", args=[current.organization.slug]),
+            "options_url": reverse("reports:search-options", args=[current.organization.slug]),
+            "placeholder": "Chat, file, call, key, member, model, page…",
+        }
         context["sections"] = settings
         context["in_settings"] = any(item["is_current"] for group in settings for item in group["items"])
         context["tabs"] = _items(request, current, TABS)

@@ -200,7 +200,10 @@ ROWS: list[Row] = [
     # ── the operator ──
     *(Operators(f"operator:{name}") for name in ("overview", "series", "recount")),
     *(Operators(f"operator:{name}", args={"dimension": "model"}) for name in ("by", "by-csv")),
-    *(Operators(f"operator:{name}") for name in ("organizations", "health", "queue", "prices", "price", "price-set")),
+    *(
+        Operators(f"operator:{name}")
+        for name in ("organizations", "organizations-found", "health", "queue", "prices", "price", "price-set")
+    ),
     Operators("operator:price-sync", method="POST"),
     *(
         Operators(f"operator:{name}", args={"slug": "acme", "member": 1})
@@ -209,6 +212,7 @@ ROWS: list[Row] = [
     Operators("operator:impersonation-end", method="POST"),
     # ── alerts: one's own devices ──
     Everybody("alerts:devices", anonymous=302, foreign_key=302),
+    Everybody("alerts:subscription-state", 200, anonymous=302, foreign_key=302),
     Everybody("alerts:device-subscribe", 422, method="POST", anonymous=302, foreign_key=302),
     *(
         Everybody(name, 404, method="POST", args={"device": 2**31 - 1}, anonymous=302, foreign_key=302)
@@ -248,10 +252,6 @@ ROWS: list[Row] = [
     Page("metering:integrity", "viewer finance admin owner"),
     Page("metering:integrity-prove", SEERS, method="POST", ok=302),
     # ── billing: pages ──
-    Page("billing:reconciliations", "finance admin owner"),
-    Page("billing:reconciliation", "finance admin owner"),
-    Page("billing:reconciliation-file", "finance admin owner"),
-    Page("billing:reconciliation-delete", "finance admin owner", method="POST", ok=302),
     Page("billing:plan", SEERS),
     Page("billing:plan-change", "owner", args={"plan": "developer"}),
     Page("billing:plan-cancel", "owner"),
@@ -319,6 +319,11 @@ ROWS: list[Row] = [
     Endpoint("metering-api:upstream", method="DELETE", ok=204),
     # ── metering: prices ──
     Endpoint("metering-api:prices", "billing:read", foreign=200),
+    # ── billing: pages ──
+    Page("billing:reconciliations", "finance admin owner"),
+    Page("billing:reconciliation", "finance admin owner"),
+    Page("billing:reconciliation-file", "finance admin owner"),
+    Page("billing:reconciliation-delete", "finance admin owner", method="POST", ok=302),
     # ── billing: Stripe (not connected in tests) ──
     Page("stripe:card", "finance admin owner", method="POST", ok=409),
     Page("stripe:card-return", "finance admin owner", ok=302),

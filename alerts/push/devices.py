@@ -32,6 +32,8 @@ class Subscription(msgspec.Struct, frozen=True):
 
     endpoint: Annotated[str, msgspec.Meta(max_length=LONGEST_ENDPOINT)]
     keys: Keys
+    # The endpoint that the browser had before, when it subscribed anew by itself.
+    replaces: Annotated[str, msgspec.Meta(max_length=LONGEST_ENDPOINT)] = ""
 
 
 _DECODER = msgspec.json.Decoder(Subscription)
@@ -40,7 +42,8 @@ _DECODER = msgspec.json.Decoder(Subscription)
 def subscribe(user: User, body: bytes, user_agent: str) -> PushDevice:
     """Keep the browser's subscription; one that is known is the person's who uses the browser now.
 
-    Raises ApiError 422 for what is no subscription, or leads where this installation must not be sent to.
+    Raises ApiError 422 for what is no subscription, or leads where this installation must not be sent to; 404 when it
+    replaces one that is not the person's (any more): what was removed does not come back by itself.
     """
     try:
         given = _DECODER.decode(body)
@@ -50,6 +53,10 @@ def subscribe(user: User, body: bytes, user_agent: str) -> PushDevice:
     _check_keys(given.keys)
     with transaction.atomic():
         User.objects.select_for_update().get(pk=user.pk)
+        if given.replaces:
+            gone, _ = PushDevice.objects.filter(user=user, endpoint=given.replaces).delete()
+            if not gone:
+                raise ApiError(404, "unknown_device", "The device it replaces is not one of yours.", param="replaces")
         others = PushDevice.objects.filter(user=user).exclude(endpoint=given.endpoint)
         if others.count() >= MOST_DEVICES:
             raise ApiError(422, "too_many_devices", f"At most {MOST_DEVICES} devices. Remove one of them first.")

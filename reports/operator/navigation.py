@@ -35,6 +35,11 @@ def operator_shell(path: str, organizations: Sequence[Mapping[str, str]]) -> dic
         "beside": {"label": "Your organizations", "url": "/", "icon": "building"} if organizations else None,
         "nav": [{"label": label, "items": [_item(item, path) for item in items]} for label, items in GROUPS],
         "tabs": [_item(item, path) for item in TABS],
+        "jump": {
+            "search_url": reverse("operator:organizations"),
+            "options_url": reverse("operator:organizations-found"),
+            "placeholder": "Organization, e-mail address of a member, page…",
+        },
         "docs_url": reverse("metering-api:docs"),
     }
 

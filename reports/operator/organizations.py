@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 
 import msgspec
 from django.core.paginator import Paginator
-from django.db.models import Count
+from django.db.models import Count, Q, QuerySet
 from django.http import Http404, HttpRequest, HttpResponseBase
 from django.shortcuts import render
 from django.urls import reverse
@@ -27,8 +27,10 @@ from metering.query.across import ORGANIZATION, AcrossQuery, run_across
 from metering.query.latest import latest_event_at, latest_events
 from metering.query.metrics import Figures
 from reports.operator.access import operator_only
+from reports.search.found import Found, Section
 
 A_PAGE = 50
+MOST_OPTIONS = 8
 MOST_ENTRIES = 15
 MOST_MEMBERS = 200
 # Who sent nothing for that long is told apart from who does every day.
@@ -88,17 +90,35 @@ def index(request: HttpRequest) -> HttpResponseBase:
     return render(request, "operator/organizations.html", context)
 
 
+@require_GET
+@operator_only
+def found(request: HttpRequest) -> HttpResponseBase:
+    """A fragment for the palette: the same organizations, by name. The places it lists by itself."""
+    words = request.GET.get("q", "").replace("\0", "").strip()
+    with unscoped("the operator looks for organizations"):
+        rows = tuple(
+            Found(one.name, reverse("operator:organization", args=[one.slug]), "building", one.slug)
+            for one in _called(words).order_by("name")[:MOST_OPTIONS]
+        )
+    context = {
+        "sections": [Section("organizations", "Organizations", rows)] if rows else [],
+        "all_url": f"{reverse('operator:organizations')}?{urlencode({'q': words})}",
+    }
+    return render(request, "reports/_search_options.html", context)
+
+
+def _called(words: str) -> QuerySet[Organization]:
+    """By name, address or members' e-mail; every organization when nothing is asked. Needs to be unscoped."""
+    found = Organization.objects.all()
+    if not words:
+        return found
+    of_people = Membership.objects.filter(user__email__icontains=words).values("organization_id")
+    return found.filter(Q(name__icontains=words) | Q(slug__icontains=words) | Q(pk__in=of_people))
+
+
 def _rows(words: str) -> list[Row]:
     with unscoped("the operator lists every organization"):
-        found = Organization.objects.all()
-        if words:
-            of_people = Membership.objects.filter(user__email__icontains=words).values("organization_id")
-            found = (
-                found.filter(name__icontains=words)
-                | found.filter(slug__icontains=words)
-                | found.filter(pk__in=of_people)
-            )
-        organizations = list(found)
+        organizations = list(_called(words))
         counts = Membership.objects.filter(ended_at=None).order_by().values_list("organization_id")
         members = dict(counts.annotate(Count("id")))
     figures, latest, at = month_figures(), latest_events(), now()

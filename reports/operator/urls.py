@@ -12,6 +12,7 @@ urlpatterns = [
     path("operator/by/<slug:dimension>", overview.by, name="by"),
     path("operator/by/<slug:dimension>.csv", overview.by_csv, name="by-csv"),
     path("operator/organizations/", organizations.index, name="organizations"),
+    path("operator/organizations-found", organizations.found, name="organizations-found"),
     path("operator/organizations/<slug:slug>/", organizations.detail, name="organization"),
     path(
         "operator/organizations/<slug:slug>/members/<int:member>/place/",

@@ -155,6 +155,44 @@ def test_redirects_lead_nowhere(alice_client: Client, alice: User, service: Push
     assert device_of(alice).problem == "Its push service answered 307."
 
 
+# ── A browser that subscribes anew by itself ──
+
+
+def test_a_renewed_subscription_stands_in_the_place_of_the_old_one(
+    alice_client: Client, alice: User, service: PushService
+) -> None:
+    old, new = service.subscription("old"), service.subscription("new")
+    subscribed(alice_client, old)
+    subscribed(alice_client, {**new, "replaces": old["endpoint"]})
+    assert device_of(alice).endpoint == new["endpoint"]
+
+
+def test_a_device_that_was_removed_does_not_come_back_by_itself(
+    alice_client: Client, bob_client: Client, bob: User, service: PushService
+) -> None:
+    old, new = service.subscription("old"), service.subscription("new")
+    subscribed(bob_client, old)
+    subscribed(alice_client, {**new, "replaces": old["endpoint"]}, 404)
+    assert device_of(bob).endpoint == old["endpoint"]
+    PushDevice.objects.all().delete()
+    subscribed(bob_client, {**new, "replaces": old["endpoint"]}, 404)
+    assert not PushDevice.objects.exists()
+
+
+def test_the_worker_learns_the_key_and_a_token(alice: User, service: PushService) -> None:
+    client = Client(enforce_csrf_checks=True)
+    assert client.get(f"{SUBSCRIBE}state").status_code == 302
+    client.force_login(alice)
+    response = client.get(f"{SUBSCRIBE}state")
+    told = response.json()
+    assert told["key"] == public_key()
+    assert "no-store" in response.headers["Cache-Control"]
+    sent = client.post(
+        SUBSCRIBE, service.subscription(), "application/json", headers={"x-csrftoken": told["csrf_token"]}
+    )
+    assert sent.status_code == 201
+
+
 # ── Addresses and keys ──
 
 

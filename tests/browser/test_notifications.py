@@ -103,3 +103,46 @@ def test_from_turning_on_to_a_message(phone: Phone, alice: User, service: PushSe
     page.get_by_role("button", name="Remove").click()
     expect(page.get_by_text("No device yet")).to_be_visible()
     assert not PushDevice.objects.exists()
+
+
+# An event as the browser makes it, but for its trust: what its listeners wait for is waited for here.
+HAPPENED = """
+async ([name, fields]) => {
+  const event = Object.assign(new Event(name), fields);
+  const waits = [];
+  event.waitUntil = (promise) => waits.push(promise);
+  if (event.notification) event.notification.close = () => null;
+  if (event.newSubscription) event.newSubscription.toJSON = () => ({ ...fields.newSubscription, toJSON: undefined });
+  // Only a person's own click may take the focus.
+  WindowClient.prototype.focus = async function () { return this; };
+  self.dispatchEvent(event);
+  await Promise.all(waits);
+}
+"""
+
+
+def happens(phone: Phone, name: str, **fields: Any) -> None:
+    (worker,) = phone.page.context.service_workers
+    worker.evaluate(HAPPENED, [name, fields])
+
+
+def test_a_subscription_that_the_browser_replaces(phone: Phone, alice: User, service: PushService) -> None:
+    phone.log_in(alice.email, URL)
+    page = phone.ready()
+    old, new = service.subscription("old"), service.subscription("new")
+    page.evaluate(SUBSCRIBED, old)
+    page.get_by_role("button", name="Turn on for this device").click()
+    expect(page.locator("[data-device]")).to_have_count(1)
+    happens(phone, "pushsubscriptionchange", oldSubscription=old, newSubscription=new)
+    assert PushDevice.objects.get(user=alice).endpoint == new["endpoint"]
+    # Who is logged out is told nothing, so nothing is sent.
+    page.context.clear_cookies()
+    happens(phone, "pushsubscriptionchange", oldSubscription=new, newSubscription=old)
+    assert PushDevice.objects.get(user=alice).endpoint == new["endpoint"]
+
+
+def test_a_touch_on_a_message_opens_what_it_is_about(phone: Phone, alice: User) -> None:
+    phone.log_in(alice.email, URL)
+    page = phone.ready()
+    happens(phone, "notificationclick", notification={"data": {"url": "/accounts/sessions/"}})
+    page.wait_for_url("**/accounts/sessions/")

@@ -68,3 +68,17 @@ def test_a_price_for_a_model_without_one(visitor: Visitor, alice: User, usage: N
     page.get_by_role("button", name="Reprice 1 call").click()
     page.wait_for_url("**/settings/prices/model/**")
     page.get_by_role("heading", name="Prices over time").wait_for()
+
+
+def test_jumping_to_a_place_and_to_an_organization(visitor: Visitor, olga: User, usage: None) -> None:
+    visitor.log_in(olga.email, "/operator/health/")
+    page = visitor.page
+    page.keyboard.press("Control+k")
+    page.keyboard.type("queue")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/operator/queue/")
+    page.keyboard.press("Control+k")
+    page.keyboard.type("glo")
+    page.get_by_role("option", name="Globex").wait_for()
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/operator/organizations/globex/")

@@ -1,5 +1,5 @@
 /* The service worker, brought in by /sw.js with the release it belongs to:
-     RELEASE = {version, static, assets, offline, start, home, logout, icon, badge}
+     RELEASE = {version, static, assets, offline, start, home, logout, icon, badge, subscribe, subscription}
    Files with a hash in their name are taken from the cache, pages from the network. A copy of a page is kept only
    where the server says so, under the name of its owner (a person in an organization), and goes as soon as anybody
    else is seen: at log-out, log-in, and the switch to another organization. Programs' answers are never touched. */
@@ -128,6 +128,28 @@
 
   /* Messages (alerts/push): shown, and opened by a touch in a window that is there already */
   const silence = async () => (await self.registration.pushManager?.getSubscription())?.unsubscribe();
+
+  /* A subscription that the browser replaced: the server is told the new one, in the place of the old one it knew. It
+     tells nobody who is not logged in, and a device that was removed there stays removed. */
+  const renew = async (old, replacement) => {
+    const standing = await fetch(RELEASE.subscription, { cache: "no-store", redirect: "manual" });
+    if (!standing.ok) return;
+    const { key, csrf_token: token } = await standing.json();
+    if (!key) return;
+    const options = { userVisibleOnly: true, applicationServerKey: key };
+    const subscription = replacement ?? (await self.registration.pushManager.subscribe(options));
+    const response = await fetch(RELEASE.subscribe, {
+      method: "POST",
+      headers: { "Content-Type": "application/json", "X-CSRFToken": token },
+      body: JSON.stringify({ ...subscription.toJSON(), replaces: old.endpoint }),
+      redirect: "manual",
+    });
+    if (response.status === 404) await subscription.unsubscribe();
+  };
+  self.addEventListener("pushsubscriptionchange", (event) => {
+    const { oldSubscription, newSubscription } = event;
+    if (oldSubscription) event.waitUntil(renew(oldSubscription, newSubscription));
+  });
 
   self.addEventListener("push", (event) => {
     const { title, body, url, tag } = event.data.json();

@@ -92,3 +92,16 @@ def test_queries_do_not_grow(olga_client: Client, usage: None, acme: Organizatio
         write(more.pk, [make_event("one", now(), f"model-{number}")])
         new_person(f"person{number}", Role.MEMBER)  # type: ignore[operator]
     assert (queries(LIST), queries(f"{LIST}acme/")) == before
+
+
+def test_the_palette_finds_organizations(olga_client: Client, alice_client: Client, usage: None, charlie: User) -> None:
+    for words in ("glob", "charlie@globex"):
+        page = olga_client.get("/operator/organizations-found", {"q": words}).content.decode()
+        assert 'href="/operator/organizations/globex/"' in page
+        assert "Acme" not in page
+        assert f"/operator/organizations/?q={words.replace('@', '%40')}" in page
+    assert b"option" not in olga_client.get("/operator/organizations-found", {"q": "nothing\0"}).content
+    assert alice_client.get("/operator/organizations-found", {"q": "glob"}).status_code == 404
+    overview = olga_client.get("/operator/").content.decode()
+    assert 'data-options="/operator/organizations-found"' in overview
+    assert 'id="jump-place-1-1"' in overview
