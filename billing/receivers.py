@@ -1,4 +1,4 @@
-"""What billing does when an invoice was issued, or money came for one: it enqueues the making of its PDF."""
+"""What billing does about its own facts: it enqueues the making of PDFs, and what is to be collected at Stripe."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from typing import Any
 
 from django.dispatch import receiver
 
-from billing.signals import invoice_changed
+from billing.providers.stripe.tasks import collect_payments, follow_invoice
+from billing.signals import card_added, invoice_changed, top_up_due
 from billing.tasks import make_paper
 from metering.tasks import enqueue
 
@@ -15,3 +16,18 @@ from metering.tasks import enqueue
 def make_the_paper(organization_id: int, invoice_id: int, **_: Any) -> None:
     """While the queue is away, the PDF is made when somebody asks for it."""
     enqueue(make_paper, organization_id, invoice_id)
+
+
+@receiver(invoice_changed)
+def follow_the_invoice(organization_id: int, invoice_id: int, **_: Any) -> None:
+    enqueue(follow_invoice, organization_id, invoice_id)
+
+
+@receiver(card_added)
+def collect_with_the_card(organization_id: int, **_: Any) -> None:
+    enqueue(collect_payments, organization_id, True)
+
+
+@receiver(top_up_due)
+def pay_for_the_credits(organization_id: int, **_: Any) -> None:
+    enqueue(collect_payments, organization_id)

@@ -44,6 +44,15 @@ _LOGIN_ORIGINS = [
     )
     if env.str(variable, default="")
 ]
+# Without a key no card is taken: invoices are paid by transfer, which finance records.
+STRIPE_API_KEY = env.str("STRIPE_API_KEY", default="")
+STRIPE_WEBHOOK_SECRET = env.str("STRIPE_WEBHOOK_SECRET", default="")
+_STRIPE = "https://api.stripe.com"
+STRIPE_API_BASE = env.str("STRIPE_API_BASE", default=_STRIPE).rstrip("/")
+# The fake server has its pages where it has its API.
+_STRIPE_PAGES = (
+    ["https://checkout.stripe.com", "https://billing.stripe.com"] if STRIPE_API_BASE == _STRIPE else [STRIPE_API_BASE]
+)
 if env.str("OIDC_SERVER_URL", default=""):
     _LOGIN_ORIGINS.append("{0.scheme}://{0.netloc}".format(urlsplit(env.str("OIDC_SERVER_URL"))))
 CONTENT_SECURITY_POLICY = {
@@ -56,8 +65,8 @@ CONTENT_SECURITY_POLICY = {
         "connect-src": [SELF],
         "manifest-src": [SELF],
         "worker-src": [SELF],
-        # Browsers hold redirects after a form to this list too, and social log-in begins with a form.
-        "form-action": [SELF, *_LOGIN_ORIGINS],
+        # Browsers hold redirects after a form to this list too; social log-in and Stripe's pages begin with a form.
+        "form-action": [SELF, *_LOGIN_ORIGINS, *(_STRIPE_PAGES if STRIPE_API_KEY else ())],
         "base-uri": [NONE],
         "frame-ancestors": [NONE],
     }
@@ -295,6 +304,7 @@ CELERY_BEAT_SCHEDULE = {
     "watch credits": {"task": "billing.watch_credits", "schedule": dt.timedelta(minutes=1)},
     "settle credits": {"task": "billing.settle_credits", "schedule": dt.timedelta(hours=1)},
     "push limits of plans": {"task": "billing.push_limits_of_all", "schedule": dt.timedelta(minutes=15)},
+    "watch payments": {"task": "billing.stripe.watch", "schedule": dt.timedelta(minutes=5)},
     "close periods": {"task": "billing.close_due_periods", "schedule": dt.timedelta(hours=1)},
 }
 CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
@@ -326,6 +336,11 @@ GATEWAY_ALLOW_PRIVATE_UPSTREAMS = env.bool("GATEWAY_ALLOW_PRIVATE_UPSTREAMS", de
 # The same for push services that people's browsers name: only where an installation runs its own, in a closed network.
 PUSH_ALLOW_PRIVATE_SERVICES = env.bool("PUSH_ALLOW_PRIVATE_SERVICES", default=False)
 CREDITS_PER_USD = env.int("CREDITS_PER_USD", default=10_000)
+
+# ── Dunning ──
+# Days after a refused payment on which it is tried again, and after which calls are suspended.
+DUNNING_RETRY_DAYS = [int(day) for day in env.list("DUNNING_RETRY_DAYS", default=["1", "3", "5", "7"])]
+DUNNING_GRACE_DAYS = env.int("DUNNING_GRACE_DAYS", default=14)
 
 # ── Logs ──
 LOG_LEVEL = env.str("LOG_LEVEL", default="INFO").upper()

@@ -15,6 +15,7 @@ urlpatterns = [
     path("", include("metering.api_urls")),
     path("", include("metering.urls")),
     path("", include("billing.urls")),
+    path("", include("billing.providers.stripe.urls")),
     # What no pattern above has taken: programs get JSON, whatever they ask for.
     re_path(r"^(?:v1|api)/", unknown_endpoint),
 ]

@@ -92,6 +92,8 @@ def standings(page: UsagePage) -> list[Standing]:
     sees_money = may(page.membership.role, Right.SEE_MONEY)
 
     def wanted(rule: Rule) -> bool:
+        if rule.kind == LimitKind.PAYMENT:
+            return False
         return _is_plain_allowance(rule) or (whose.sees(rule) and (rule.kind != LimitKind.CREDITS or sees_money))
 
     found = of_organization(page.organization.pk, page.now, wanted)
@@ -148,7 +150,11 @@ def _is_plain_allowance(rule: Rule) -> bool:
 
 def _tightest(found: Sequence[Standing]) -> Standing | None:
     """Of the limits in tokens, an allowance before a budget."""
-    capped = [one for one in found if one.rule.unit == LimitUnit.TOKENS and one.amount is not None]
+    capped = [
+        one
+        for one in found
+        if one.rule.unit == LimitUnit.TOKENS and one.amount is not None and one.rule.kind != LimitKind.PAYMENT
+    ]
     return min(
         capped,
         key=lambda one: (one.rule.kind != LimitKind.ALLOWANCE, (one.amount or 0) - one.used),

@@ -1,5 +1,6 @@
 from billing.models.budgets import Budget, BudgetCrossing, BudgetPeriod, BudgetScope
 from billing.models.credits import CreditDraw, CreditEntry, CreditKind, TopUp, TopUpStatus, Wallet
+from billing.models.dunning import DunningFact, DunningKind
 from billing.models.invoices import (
     ClosedPeriod,
     Invoice,
@@ -13,6 +14,7 @@ from billing.models.invoices import (
 from billing.models.parties import BillingProfile, EnteredTaxRate, Seller, TaxStanding
 from billing.models.plans import Feature, Overage, Plan, PlanVersion
 from billing.models.reconciliation import ProviderStatement
+from billing.models.stripe import StripeCustomer, StripeDispute, StripeEvent, StripeInvoice
 from billing.models.subscriptions import ChangeKind, Subscription, SubscriptionChange
 
 __all__ = [
@@ -26,6 +28,8 @@ __all__ = [
     "CreditDraw",
     "CreditEntry",
     "CreditKind",
+    "DunningFact",
+    "DunningKind",
     "EnteredTaxRate",
     "Feature",
     "Invoice",
@@ -40,6 +44,10 @@ __all__ = [
     "PlanVersion",
     "ProviderStatement",
     "Seller",
+    "StripeCustomer",
+    "StripeDispute",
+    "StripeEvent",
+    "StripeInvoice",
     "Subscription",
     "SubscriptionChange",
     "TaxStanding",

@@ -13,6 +13,8 @@ class LimitKind(models.TextChoices):
     ALLOWANCE = "allowance", "Allowance"
     BUDGET = "budget", "Budget"
     CREDITS = "credits", "Credits"
+    # What is owed: calls are let through when it is paid.
+    PAYMENT = "payment", "Payment"
 
 
 class LimitUnit(models.TextChoices):
