@@ -73,8 +73,8 @@ def _conclude(device: PushDevice, status: int, retry_after: str) -> None:
 
 
 def _remember(device: PushDevice, problem: str) -> None:
-    device.problem = problem
-    device.save(update_fields=["last_sent_at", "problem"])
+    # The device may have been removed while its service was asked: then there is nothing to write down.
+    PushDevice.objects.filter(pk=device.pk).update(last_sent_at=device.last_sent_at, problem=problem)
 
 
 async def _post(endpoint: str, body: bytes, headers: dict[str, str]) -> tuple[int, str]:
