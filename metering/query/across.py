@@ -27,7 +27,7 @@ from metering.query.labels import NONE, SLOTS, GroupValue
 from metering.query.metrics import Figures
 from metering.query.plan import Source
 from metering.query.run import UsageRow
-from metering.query.spec import refusal
+from metering.query.spec import check_values, refusal
 from metering.store.rollups import MEASURES
 
 ORGANIZATION = "organization"
@@ -43,7 +43,7 @@ class AcrossQuery(msgspec.Struct, frozen=True):
     """Usage of every organization on the days [first, until), by buckets of days and groups.
 
     `filters` maps "organization" (by slug) and SHARED_DIMENSIONS (by text, None is "without") to the values wanted.
-    Raises ApiError 422 for a dimension that is no shared one.
+    Raises ApiError 422 for a dimension that is no shared one, and for values that cannot be looked for.
     """
 
     first: dt.date
@@ -59,6 +59,8 @@ class AcrossQuery(msgspec.Struct, frozen=True):
             if name != ORGANIZATION and name not in SHARED_DIMENSIONS:
                 known = ", ".join((ORGANIZATION, *SHARED_DIMENSIONS))
                 raise refusal(f"Across organizations there is no dimension {name!r}. Dimensions: {known}.", name)
+        for name, values in self.filters.items():
+            check_values(name, values)
 
     @property
     def shared(self) -> tuple[str, ...]:
@@ -73,12 +75,16 @@ class AcrossQuery(msgspec.Struct, frozen=True):
 
 
 class AcrossResult(msgspec.Struct, frozen=True):
-    """Rows in order of time, the largest use of tokens first. Without groups every bucket has a row."""
+    """Rows in order of time, the largest use of tokens first. Without groups every bucket has a row.
+
+    `zones` has the zone that each organization's days are kept in, by its id.
+    """
 
     query: AcrossQuery
     rows: list[UsageRow]
     totals: Figures
     source: Source
+    zones: Mapping[int, str]
 
 
 def run_across(query: AcrossQuery, source: Source | None = None) -> AcrossResult:
@@ -91,7 +97,8 @@ def run_across(query: AcrossQuery, source: Source | None = None) -> AcrossResult
         zones = _ledgers(_wanted_organizations(query))
         found = _read(query, read_from, zones, _wanted_refs(query, list(zones))) if zones else []
         groups = _groups(query, found)
-    return AcrossResult(query, _rows(query, groups), reduce(Figures.__add__, groups.values(), Figures()), read_from)
+    totals = reduce(Figures.__add__, groups.values(), Figures())
+    return AcrossResult(query, _rows(query, groups), totals, read_from, zones)
 
 
 def _coarsest(query: AcrossQuery) -> Source:

@@ -88,7 +88,7 @@ class UsageQuery(msgspec.Struct, frozen=True):
         for name, values in self.filters.items():
             if name != PRICE:
                 check_dimension(name, name)
-            _check_values(name, values)
+            check_values(name, values)
         for name in self.metrics:
             if name not in METRICS and name not in PERCENTILES:
                 known = ", ".join((*METRICS, *PERCENTILES))
@@ -139,6 +139,17 @@ def check_dimension(name: str, param: str) -> None:
     raise refusal(f"There is no dimension {name!r}. Dimensions: {known}.", param)
 
 
+def check_values(name: str, values: tuple[FilterValue, ...]) -> None:
+    """Raises ApiError 422."""
+    if not values:
+        raise refusal(f"{name} needs a value.", name)
+    if len(values) > MOST_VALUES:
+        raise refusal(f"{name} takes at most {MOST_VALUES:,} values.", name)
+    for value in values:
+        if isinstance(value, str) and (not value or "\0" in value):
+            raise refusal(f"{name} has an empty or unreadable value; none asks for usage without one.", name)
+
+
 def is_text(name: str) -> bool:
     """Whether a dimension's values are texts of the event itself, not references."""
     return name in TEXT_DIMENSIONS or name == TIER or name.startswith(TAG)
@@ -162,13 +173,3 @@ def _check_range(query: UsageQuery) -> None:
                 f"A range by {query.interval} has at most {days:,} days; take a longer interval or a shorter range.",
                 "interval",
             )
-
-
-def _check_values(name: str, values: tuple[FilterValue, ...]) -> None:
-    if not values:
-        raise refusal(f"{name} needs a value.", name)
-    if len(values) > MOST_VALUES:
-        raise refusal(f"{name} takes at most {MOST_VALUES:,} values.", name)
-    for value in values:
-        if isinstance(value, str) and (not value or "\0" in value):
-            raise refusal(f"{name} has an empty or unreadable value; none asks for usage without one.", name)

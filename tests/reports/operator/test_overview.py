@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from django.db import connection
-from django.test import Client
+from django.test import Client, RequestFactory
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils.timezone import now
@@ -17,9 +17,11 @@ from django.utils.timezone import now
 from accounts.models import Organization
 from core.money import usd_text
 from core.tenancy import unscoped
-from metering.query.ranges import named_range
+from metering.query.ranges import Span, named_range
 from metering.query.run import run
 from metering.query.spec import UsageQuery
+from reports.filters import period_words
+from reports.operator.view import AcrossView
 from tests.metering.query.usage import make_event, write
 
 pytestmark = pytest.mark.django_db
@@ -67,6 +69,30 @@ def test_cards_name_the_rate_and_the_top_spender(olga_client: Client, usage: Non
     # 75,045 nanos for 15 tokens is $0.005003 for a thousand.
     assert cards["thousand"] == "$0.005003"
     assert cards["per_dollar"] == pytest.approx(60 / 0.00030018)
+
+
+def test_the_rate_is_by_each_organizations_own_clock(
+    olga_client: Client, usage: None, acme: Organization, globex: Organization
+) -> None:
+    before, cards, after = now(), olga_client.get(OVERVIEW).context["cards"], now()
+
+    def rate(at: dt.datetime) -> float:
+        first = at.replace(day=1, hour=0, minute=0, second=0, microsecond=0, tzinfo=None)
+        return sum(
+            own_total(one) / ((at - first.replace(tzinfo=one.zone)) / dt.timedelta(days=1)) for one in (acme, globex)
+        )
+
+    assert rate(after) * 0.9999 <= cards["cost_a_day"] <= rate(before) * 1.0001
+    assert float(cards["days"]) == pytest.approx(cards["cost"] / cards["cost_a_day"], abs=0.06)
+
+
+def test_it_is_compared_with_as_many_days(olga_client: Client, usage: None) -> None:
+    month = named_range("month", ZoneInfo("UTC"), now())
+    view = AcrossView.of(RequestFactory().get(OVERVIEW))
+    length = min(dt.timedelta(days=now().day), month.previous.end - month.previous.start)
+    assert view.chosen.range.previous_so_far == Span(month.previous.start, month.previous.start + length)
+    shown = olga_client.get(OVERVIEW).context["page"]["compare"]["label"]
+    assert shown == period_words(view.chosen.range.previous_so_far, ZoneInfo("UTC"))
 
 
 def test_input_and_output_are_told_apart(olga_client: Client, usage: None) -> None:
@@ -165,3 +191,10 @@ def test_queries_do_not_grow_with_organizations(olga_client: Client, usage: None
             more = Organization.objects.create(name=f"More {number}", slug=f"more-{number}", timezone="Asia/Tokyo")
         write(more.pk, [make_event("one", now(), f"model-{number}")])
     assert queries() <= before
+
+
+@pytest.mark.parametrize("address", [OVERVIEW, "/operator/series.csv", "/operator/by/model", "/operator/by/model.csv",
+                                     "/operator/recount"])  # fmt: skip
+@pytest.mark.parametrize("wrong", ["model=%00", "organization=%00", "status=%00", "provider=%00", "provider="])
+def test_values_that_cannot_be_looked_for_are_refused(olga_client: Client, address: str, wrong: str) -> None:
+    assert olga_client.get(f"{address}?{wrong}").status_code == 422
