@@ -19,6 +19,7 @@ from core.money import NANOS_PER_USD
 from core.tenancy import organization_scope
 from metering.query.chats import ChatAbout, ChatPage, ChatRow, describe_chats, list_chats
 from metering.query.events import EventRow, list_events
+from metering.query.export import begun
 from metering.query.export_api import download
 from metering.query.files import list_files
 from metering.query.labels import GroupValue
@@ -142,8 +143,14 @@ def chat(request: OrganizationRequest, chat_id: str) -> HttpResponse:
 
 
 def _file(page: Chats) -> Iterator[str]:
+    # Before the heading, so that a question that makes no sense is refused and not a file that breaks off.
+    lists = begun(_lists(page))
     yield csv_text([COLUMNS])
-    organization_id, cursor = page.organization.pk, None
+    yield from lists
+
+
+def _lists(page: Chats) -> Iterator[str]:
+    organization_id, cursor = page.organization.pk, page.chosen.given("cursor")
     while True:
         with organization_scope(organization_id):
             found = page.find(limit=FILE_ROWS, cursor=cursor)

@@ -8,8 +8,10 @@ wrong on the way is raised, which breaks the connection off: a file that ends is
 from __future__ import annotations
 
 import datetime as dt
+import itertools
 import json
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from typing import TypeVar
 
 import msgspec
 from asgiref.sync import sync_to_async
@@ -28,6 +30,7 @@ PAGE_ROWS = 2_000
 SEGMENT_REQUESTS = 20_000
 _LONGER = 4
 _CHUNK_BUCKETS = 1_000
+_T = TypeVar("_T")
 
 
 class Export(msgspec.Struct, frozen=True):
@@ -141,8 +144,9 @@ def _values(export: Export, row: UsageRow) -> list[Written]:
 
 
 def write_csv(export: Export) -> Iterator[str]:
+    pages = begun(export_rows(export))
     yield csv_text([export.columns])
-    for page in export_rows(export):
+    for page in pages:
         yield csv_text(_values(export, row) for row in page)
 
 
@@ -157,9 +161,10 @@ def write_json(export: Export) -> Iterator[str]:
         "start": instant_text(export.query.start),
         "end": instant_text(export.query.end - dt.timedelta(seconds=1)),
     }
+    pages = begun(export_rows(export))
     yield f'{{"period": {json.dumps(period)}, "data": ['
     separator = "\n"
-    for page in export_rows(export):
+    for page in pages:
         if page:
             yield separator + ",\n".join(_object(export, row) for row in page)
             separator = ",\n"
@@ -185,15 +190,13 @@ FORMATS: dict[str, Format] = {
 # ── Sending ──
 
 
-def begun(chunks: Iterator[str]) -> Iterator[str]:
-    """The same chunks with the first one made already, so that what fails at once can still be answered as an error."""
-    first = next(chunks, "")
+def begun(made: Iterator[_T]) -> Iterator[_T]:
+    """The same with the first one made already, so that what fails at once can still be answered as an error.
 
-    def rest() -> Iterator[str]:
-        yield first
-        yield from chunks
-
-    return rest()
+    Who writes a heading before the first rows begins these before it, for the same reason.
+    """
+    first = list(itertools.islice(made, 1))
+    return itertools.chain(first, made)
 
 
 def for_wsgi(chunks: Iterable[str]) -> Iterator[bytes]:

@@ -299,3 +299,8 @@ def test_queries_do_not_grow(alice_client: Client, acme: Organization, chats: No
     ]
     write(acme.pk, events)
     assert (counted(URL), counted(f"{ONE}c1")) == before
+
+
+@pytest.mark.parametrize("wrong", ["sort=zz", "q=%00", f"q={'x' * 300}", "team=zz", "api_key=zz", "cursor=zz"])
+def test_a_list_that_cannot_be_asked_for_is_no_file(alice_client: Client, chats: None, wrong: str) -> None:
+    assert alice_client.get(f"/o/acme/chats/list.csv?range=30d&{wrong}").status_code == 422

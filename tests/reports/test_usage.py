@@ -265,3 +265,13 @@ def test_tags_in_use_are_offered_and_chosen(
     assert [(chip["label"], chip["value"]) for chip in narrowed["page"]["filters"]] == [("Tag env", "ci")]
     rows = shown(alice_client, "range=today&by=tag.env").context["breakdown"]["rows"]
     assert {row["label"] for row in rows} == {"prod", "ci", "No tag env"}
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["overview/usage.csv?", "usage/breakdown.csv?by=model&", "usage/trend.csv?by=model&", "teams/list.csv?",
+     "teams/trend.csv?"],
+)  # fmt: skip
+@pytest.mark.parametrize("wrong", ["team=zzz", "member=zz"])
+def test_a_file_of_what_there_is_not_is_refused(alice_client: Client, path: str, wrong: str) -> None:
+    assert alice_client.get(f"/o/acme/{path}range=7d&{wrong}").status_code == 422

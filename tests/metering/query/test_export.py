@@ -193,3 +193,13 @@ def test_pages_sum_up(month: Organization) -> None:
     asked = make_export(UsageQuery(month.id, START, END, BERLIN), ("timestamp", "model", "requests"))
     figures = sum((row.figures for page in export_rows(asked) for row in page), Figures())
     assert figures == run(UsageQuery(month.id, START, END, BERLIN)).totals
+
+
+@pytest.mark.parametrize("name", ["csv", "json", "jsonl"])
+@pytest.mark.parametrize("wrong", [{"team": "no-such"}, {"api_key": "zz"}])
+def test_a_filter_nobody_has_is_refused_and_no_file_that_breaks_off(
+    month: Organization, acme_api: Client, name: str, wrong: dict[str, str]
+) -> None:
+    for path in ("/v1/usage/export", "/api/usage/export"):
+        response = acme_api.get(path, {"from": "2025-03-01", "to": "2025-04-01", "format": name, **wrong})
+        assert (response.status_code, response.json()["error"]["code"]) == (422, "invalid_parameter")
