@@ -49,12 +49,17 @@ def has_seller() -> None:
 
 def sell(organization: Organization, plan: str = "developer", *, since: dt.datetime) -> None:
     """A seller, list prices, and the organization (of Berlin) on a plan."""
+    open_shop(organization)
+    start_subscription(organization, plan, by=BY, at=since)
+
+
+def open_shop(organization: Organization) -> None:
+    """All of it but the plan."""
     has_seller()
     set_prices()
     organization.country = "DE"
     with organization_scope(organization.pk):
         organization.save(update_fields=["country"])
-    start_subscription(organization, plan, by=BY, at=since)
 
 
 def use(organization: Organization, events: Sequence[UsageEvent], received_at: dt.datetime | None = None) -> None:
