@@ -163,7 +163,12 @@ class SharedCosts(UsagePage, frozen=True, kw_only=True):
         """The template's context; templates/reports/shared_costs.html says what it needs."""
         rule = self.rule
         costs = self.chosen.carried_to(reverse("reports:costs", args=[self.organization.slug]))
-        page = self.head() | {"above": {"label": "Costs", "url": costs}}
+        # A division is of the whole range: it has no interval, and nothing before it.
+        page = self.head() | {
+            "above": {"label": "Costs", "url": costs},
+            "interval": {"options": []},
+            "compare": {},
+        }
         found = self.run(group_by=("department",))
         if found.totals.requests == 0:
             return {"page": page | {"has_data": False}}

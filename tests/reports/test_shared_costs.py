@@ -141,6 +141,12 @@ def test_filters_by_what_is_divided_do_not_count(alice_client: Client, usage: No
     assert shown(alice_client, "range=today&model=claude").context["page"]["has_data"] is False
 
 
+def test_the_bar_offers_only_what_changes_the_division(alice_client: Client, usage: None) -> None:
+    page = shown(alice_client, "range=month").context["page"]
+    assert page["interval"]["options"] == []
+    assert "options" not in page["compare"]
+
+
 def test_an_unknown_rule_is_told(alice_client: Client, usage: None) -> None:
     assert "rule is one of" in shown(alice_client, "rule=fair", status=422).content.decode()
     assert alice_client.get(f"{URL}.csv?rule=fair").status_code == 422
