@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from fractions import Fraction
 from functools import reduce
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import render
@@ -47,7 +48,7 @@ class OperatorOverview(AcrossView, frozen=True, kw_only=True):
         models, organizations = self.run(group_by=("model",)), self.run(group_by=(ORGANIZATION,))
         return {
             "page": page | {"has_data": True},
-            "cards": self._cards(series.totals, models),
+            "cards": self._cards(series.totals, models, organizations),
             "distribution": distribution(series.totals, models.rows),
             "chart": self._chart(series),
             "organizations": self._ring(ORGANIZATION, "Top organizations", organizations),
@@ -56,17 +57,24 @@ class OperatorOverview(AcrossView, frozen=True, kw_only=True):
             "proof": self.proof(series.totals, len(organizations.rows)),
         }
 
-    def _cards(self, totals: Figures, models: AcrossResult) -> dict[str, Any]:
-        days = self.elapsed_days
+    def _a_day(self, organizations: AcrossResult, amount: Callable[[Figures], int]) -> Fraction:
+        """What each organization uses a day by its own clock, added up."""
+        days = {pk: self.elapsed_days(ZoneInfo(zone)) for pk, zone in organizations.zones.items()}
+        rows = organizations.rows
+        return sum((amount(row.figures) / days[int(row.group[ORGANIZATION].ref or 0)] for row in rows), Fraction())
+
+    def _cards(self, totals: Figures, models: AcrossResult, organizations: AcrossResult) -> dict[str, Any]:
+        cost_a_day = self._a_day(organizations, lambda figures: figures.known_cost_nanos)
         known = [row for row in models.rows if row.figures.is_cost_known and row.figures.known_cost_nanos]
         top = max(known, key=lambda row: row.figures.known_cost_nanos, default=None)
         cost = totals.cost_nanos
         return {
             "cost": cost,
-            "cost_a_day": None if cost is None else round(cost / days),
-            "days": f"{float(days):.1f}",
+            "cost_a_day": None if cost is None else round(cost_a_day),
+            # The days that have passed for each organization, weighted by its spend.
+            "days": f"{float(cost / cost_a_day):.1f}" if cost and cost_a_day else None,
             "tokens": totals.total_tokens,
-            "tokens_a_day": round(totals.total_tokens / days),
+            "tokens_a_day": round(self._a_day(organizations, lambda figures: figures.total_tokens)),
             "models": len(models.rows),
             "top": name_of(top.group["model"], "model") if top else None,
             "top_url": self.chosen.filtered_url("model", top.group["model"].key) if top else None,

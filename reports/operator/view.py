@@ -51,7 +51,7 @@ class AcrossView(msgspec.Struct, frozen=True, kw_only=True):
             measures=cls.measures,
             own=(ORGANIZATION,),
         )
-        days = _whole_days(read.range)
+        days = _whole_days(read.range, at)
         slugs = read.parameters.get(ORGANIZATION, ())
         first: dict[str, tuple[FilterValue, ...]] = {ORGANIZATION: tuple(slugs)} if slugs else {}
         chosen = msgspec.structs.replace(
@@ -76,10 +76,10 @@ class AcrossView(msgspec.Struct, frozen=True, kw_only=True):
         """Ranges of whole days have no shorter one."""
         return cast("Days", self.chosen.interval)
 
-    @property
-    def elapsed_days(self) -> Fraction:
-        """How much of the range has passed, at least a minute of it."""
-        passed = max(min(self.now, self.chosen.range.end) - self.chosen.range.start, dt.timedelta(minutes=1))
+    def elapsed_days(self, zone: ZoneInfo) -> Fraction:
+        """How much of the range's days has passed in a zone, at least a minute of it."""
+        start, end = (day_start(at.date(), zone) for at in (self.chosen.range.start, self.chosen.range.end))
+        passed = max(min(self.now, end) - start, dt.timedelta(minutes=1))
         return Fraction(passed // dt.timedelta(seconds=1), 86_400)
 
     # ── The bar ──
@@ -88,7 +88,9 @@ class AcrossView(msgspec.Struct, frozen=True, kw_only=True):
         chosen = self.chosen
         span = Span(chosen.range.start, min(chosen.range.end, max(self.now, chosen.range.start + _DAY)))
         bar = chosen.bar(self._labels())
-        bar["compare"] |= {"label": period_words(chosen.range.previous, _UTC) if chosen.is_compared else "nothing"}
+        bar["compare"] |= {
+            "label": period_words(chosen.range.previous_so_far, _UTC) if chosen.is_compared else "nothing"
+        }
         bar["add_filter"] = [
             {"label": dimension_label(name), "url": chosen.url(reverse("operator:by", args=[name]))}
             for name in DIMENSIONS
@@ -113,11 +115,13 @@ class AcrossView(msgspec.Struct, frozen=True, kw_only=True):
         return labels
 
 
-def _whole_days(chosen: Range) -> Range:
-    """The range from the midnight before its start to the one after its end, as long before for comparison."""
+def _whole_days(chosen: Range, at: dt.datetime) -> Range:
+    """The range from the midnight before its start to the one after its end, and as many days before for comparison."""
     first, until = chosen.start.date(), (chosen.end - dt.timedelta(microseconds=1)).date() + _DAY
     start, end = day_start(first, _UTC), day_start(until, _UTC)
     before = chosen.previous if chosen.key == "month" else Span(start - (end - start), start)
+    # Where the range is not over, only as many days of the one before as have begun of this one.
+    begun = max(min(end, day_start(at.date() + _DAY, _UTC)), start) - start
     intervals = tuple(one for one in chosen.intervals if one in ("day", "week", "month")) or ("day",)
     return msgspec.structs.replace(
         chosen,
@@ -125,5 +129,5 @@ def _whole_days(chosen: Range) -> Range:
         end=end.astimezone(UTC),
         intervals=intervals,
         previous=before,
-        previous_so_far=before,
+        previous_so_far=Span(before.start, min(before.end, before.start + begun)),
     )
