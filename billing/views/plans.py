@@ -15,15 +15,17 @@ from accounts.requests import OrganizationRequest
 from accounts.views.pages import confirm_page, to
 from billing.contracts import Contract
 from billing.credits import settlement
-from billing.models import CreditEntry, Overage, PlanVersion
+from billing.models import CreditEntry, Overage, PlanVersion, StripeCustomer
 from billing.overage import overage_of
 from billing.plans import versions_on
 from billing.proration import fee_share
+from billing.providers.stripe.connection import is_connected
 from billing.subscriptions import cancel as cancel_subscription
 from billing.subscriptions import change_plan, is_immediate, start_subscription
 from billing.subscriptions import resume as resume_subscription
 from core.figures import money, share
 from core.periods import local_day
+from metering.models import Limit, LimitKind
 from metering.query.run import run
 from metering.query.spec import UsageQuery
 
@@ -53,6 +55,10 @@ def index(request: OrganizationRequest) -> HttpResponse:
         ],
         "credits": settlement.standing(organization, at),
         "entries": list(CreditEntry.objects.order_by("-number")[:ENTRIES_SHOWN]),
+        "takes_cards": is_connected(),
+        "may_pay": may(request.role, Right.MANAGE_PAYMENT),
+        "card": StripeCustomer.objects.exclude(method_id="").first(),
+        "suspended": Limit.objects.filter(kind=LimitKind.PAYMENT).values_list("label", flat=True).first(),
     }
     if contract is not None and current is not None:
         context |= _position(contract, current, today, at)

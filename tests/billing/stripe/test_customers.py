@@ -107,3 +107,17 @@ def test_without_a_key_no_card_is_taken(acme: Organization, fiona_client: Client
 def test_only_who_pays_may(acme: Organization, connected: str, bob_client: Client) -> None:
     assert bob_client.post("/o/acme/billing/card").status_code == 403
     assert bob_client.post("/o/acme/billing/portal").status_code == 403
+
+
+def test_the_plans_page_shows_the_card(
+    acme: Organization, connected: str, enter_card: Callable[..., str], fiona_client: Client, alice_client: Client
+) -> None:
+    assert "Add a card" in fiona_client.get("/o/acme/billing/").content.decode()
+    enter_card()
+    shown = alice_client.get("/o/acme/billing/").content.decode()
+    assert "Visa ending 4242" in shown
+    assert "expires 12/2034" in shown
+
+
+def test_the_plans_page_offers_no_card_without_a_key(acme: Organization, fiona_client: Client) -> None:
+    assert "Payment method" not in fiona_client.get("/o/acme/billing/").content.decode()
