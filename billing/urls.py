@@ -2,12 +2,13 @@
 
 from django.urls import path
 
-from billing.views import budgets, plans, reconciliation
+from billing.views import budgets, invoices, plans, reconciliation
 
 app_name = "billing"
 
 _BILLING = "o/<slug:organization>/billing/"
 _BUDGETS = "o/<slug:organization>/budgets/"
+_INVOICES = f"{_BILLING}invoices/"
 
 urlpatterns = [
     path("o/<slug:organization>/costs/reconciliation/", reconciliation.reconciliations, name="reconciliations"),
@@ -30,6 +31,14 @@ urlpatterns = [
     path(f"{_BILLING}plans/<slug:plan>/", plans.change, name="plan-change"),
     path(f"{_BILLING}cancel/", plans.cancel, name="plan-cancel"),
     path(f"{_BILLING}resume/", plans.resume, name="plan-resume"),
+    path(_INVOICES, invoices.index, name="invoices"),
+    path(f"{_INVOICES}list.csv", invoices.export, name="invoices-csv"),
+    path(f"{_INVOICES}so-far/", invoices.draft, name="invoice-draft"),
+    path(f"{_INVOICES}<slug:number>/", invoices.detail, name="invoice"),
+    path(f"{_INVOICES}<slug:number>/pdf", invoices.paper, name="invoice-pdf"),
+    path(f"{_INVOICES}<slug:number>/payment/", invoices.pay, name="invoice-pay"),
+    path(f"{_INVOICES}<slug:number>/prove/", invoices.prove, name="invoice-prove"),
+    path("prove/<slug:number>", invoices.find, name="invoice-find"),
     path(_BUDGETS, budgets.index, name="budgets"),
     path(f"{_BUDGETS}budgets.csv", budgets.export, name="budgets-csv"),
     path(f"{_BUDGETS}new/", budgets.create, name="budget-create"),

@@ -87,6 +87,13 @@ BELOW: tuple[tuple[str, tuple[Place, ...]], ...] = (
     ),
     ("Integrations", (CONNECT,)),
     (
+        "Billing",
+        (
+            Place("Invoices", "billing:invoices", "receipt", (Right.SEE_MONEY,)),
+            Place("Period so far", "billing:invoice-draft", "receipt", (Right.SEE_MONEY,)),
+        ),
+    ),
+    (
         "Costs",
         (
             Place("Comparison", "reports:comparison", "arrow-left-right", SEERS, is_filtered=True),

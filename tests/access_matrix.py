@@ -253,6 +253,11 @@ ROWS: list[Row] = [
     Page("metering:integrity-prove", SEERS, method="POST", ok=302),
     # ── billing: pages ──
     Page("billing:plan", SEERS),
+    *(Page(f"billing:{name}", SEERS) for name in ("invoices", "invoices-csv", "invoice", "invoice-draft", "invoice-pdf")),
+    Page("billing:invoice-pay", SEERS),
+    Page("billing:invoice-prove", SEERS, method="POST", ok=302),
+    # To the invoice, where the role is asked; another's is not found.
+    Everybody("billing:invoice-find", 302, stranger=404),
     Page("billing:plan-change", "owner", args={"plan": "developer"}),
     Page("billing:plan-cancel", "owner"),
     Page("billing:plan-resume", "owner"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from zoneinfo import ZoneInfo
+
 from billing.invoices.closing import document_of
 from billing.models import ClosedPeriod, Invoice, InvoiceKind, InvoiceLine, LineKind
 from core.periods import day_start
@@ -19,7 +21,7 @@ def check(subject: Subject) -> CheckResult:
     compared = 0
     for closed in periods.order_by("starts_on", "revision"):
         compared += 1
-        differences += _of_period(subject, closed)
+        differences += _of_period(closed, subject.zone)
     invoices = Invoice.objects.filter(period_start__gte=first, period_start__lt=last, kind=InvoiceKind.INVOICE)
     for invoice in invoices.order_by("number"):
         compared += 1
@@ -28,11 +30,19 @@ def check(subject: Subject) -> CheckResult:
     return CheckResult("invoices", WORDS, compared, "statements", len(differences), tuple(differences[:50]), note)
 
 
-def _of_period(subject: Subject, closed: ClosedPeriod) -> list[Difference]:
+def differences_of(invoice: Invoice, zone: ZoneInfo) -> list[Difference]:
+    """One invoice, with the periods it charged, recomputed from their events. Needs the organization's scope."""
+    found = _of_invoice(invoice)
+    for closed in ClosedPeriod.objects.filter(invoice=invoice).order_by("starts_on", "revision"):
+        found += _of_period(closed, zone)
+    return found
+
+
+def _of_period(closed: ClosedPeriod, zone: ZoneInfo) -> list[Difference]:
     if closed.charged_from is None or closed.included_tokens is None:
         return []
-    start, end = day_start(closed.charged_from, subject.zone), day_start(closed.ends_on, subject.zone)
-    over = billed(subject.organization_id, start, end, closed.included_tokens, closed.as_of).manifest
+    start, end = day_start(closed.charged_from, zone), day_start(closed.ends_on, zone)
+    over = billed(closed.organization_id, start, end, closed.included_tokens, closed.as_of).manifest
     where = f"period from {closed.starts_on}, revision {closed.revision}"
     stated = {
         "tokens": closed.over_tokens,
