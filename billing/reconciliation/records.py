@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import hashlib
 from collections import defaultdict
 from decimal import Decimal
 from fractions import Fraction
-from typing import Any
 
 import msgspec
 
@@ -54,7 +54,25 @@ def comparison_of(row: ProviderStatement) -> Comparison:
 
 def _summed(statement: Statement) -> list[Stated]:
     """A row for each span and model: keys, projects and kinds of tokens of an export do not matter here."""
-    sums: dict[tuple[Any, ...], list[Stated]] = defaultdict(list)
+    sums: dict[tuple[dt.datetime, dt.datetime, str], list[Stated]] = defaultdict(list)
+    for row in statement.rows:
+        sums[row.start, row.end, row.model].append(row)
+    return [
+        Stated(
+            start,
+            end,
+            model,
+            requests=_sum([row.requests for row in rows]),
+            tokens=_sum([row.tokens for row in rows]),
+            cost_nanos=_sum([row.cost_nanos for row in rows]),
+        )
+        for (start, end, model), rows in sorted(sums.items())
+    ]
+
+
+def _summed(statement: Statement) -> list[Stated]:
+    """A row for each span and model: keys, projects and kinds of tokens of an export do not matter here."""
+    sums: dict[tuple[dt.datetime, dt.datetime, str], list[Stated]] = defaultdict(list)
     for row in statement.rows:
         sums[row.start, row.end, row.model].append(row)
     return [
