@@ -33,6 +33,7 @@ WITH = "with"
 # Rows are read to the twenty-fifth model; the file has all of them.
 MOST_LISTED = 25
 GPUS = "GPUs"
+LEFT_OUT = "Left out, at its cost now"
 COLUMNS = (
     "model", "provider", "target", "calls", "cost_usd", "would_cost_usd", "saved_usd", "newly_priced_calls",
     "newly_priced_usd", "left_out_calls", "left_out_usd", "other_tier_calls",
@@ -177,8 +178,8 @@ class ComparisonPage(UsagePage, frozen=True, kw_only=True):
             "utilization": busy / (elapsed * sets),
             "sets": sets,
             "rented_gpus": sets * gpus.gpus,
-            "rented": rented if replay.calls else None,
-            "rented_saved": saved if replay.calls else None,
+            "rented": None if replay.cost_nanos is None else rented,
+            "rented_saved": None if replay.cost_nanos is None else saved,
             "rented_more": -saved,
             "rented_share": Fraction(saved, replay.now_nanos) if replay.now_nanos else None,
             "left_out": [f"{words.count(calls)}: {reason}" for reason, calls in replay.left_out.items()],
@@ -246,19 +247,27 @@ def _chart(found: Comparison, csv_url: str) -> dict[str, Any]:
     named = found.models[:MOST_VALUES]
     others = found.models[MOST_VALUES:]
     labels = ["Now", *(target.label for target in found.targets)]
-    parts: list[tuple[str, int | str, list[int]]] = [
+    parts: list[tuple[str, int | str, list[int | None]]] = [
         (
             name_of(one.model, "model"),
             slot_of(one.model) if one.figures.is_cost_known else "unpriced",
-            [one.figures.known_cost_nanos, *(replay.cost_nanos or 0 for replay in one.replays)],
+            _costs(one),
         )
         for one in named
     ]
     if others:
-        columns = [[one.figures.known_cost_nanos, *(r.cost_nanos or 0 for r in one.replays)] for one in others]
-        parts.append(("Others", "other", [sum(column) for column in zip(*columns, strict=True)]))
-    totals = [found.totals.known_cost_nanos, *(replay.cost_nanos for replay in found.replays)]
-    texts = [words.money(total) if total is not None else "—" for total in totals]
+        parts.append(("Others", "other", [_known_sum(column) for column in zip(*map(_costs, others), strict=True)]))
+    left_out = [replay.left_out_nanos for replay in found.replays]
+    if any(left_out):
+        # Without it a target that prices less of the usage would look the cheaper one.
+        parts.append((LEFT_OUT, "unpriced", [None, *(nanos or None for nanos in left_out)]))
+    texts = [
+        words.money(found.totals.cost_nanos),
+        *(
+            words.money(replay.cost_nanos) + (f" without calls of {words.money(nanos)}" if nanos else "")
+            for replay, nanos in zip(found.replays, left_out, strict=True)
+        ),
+    ]
     return {
         "id": "comparison-chart",
         "title": "Cost of this usage",
@@ -277,7 +286,7 @@ def _chart(found: Comparison, csv_url: str) -> dict[str, Any]:
                 {
                     "label": label,
                     "slot": slot,
-                    "data": [value / NANOS_PER_USD for value in values],
+                    "data": [None if value is None else value / NANOS_PER_USD for value in values],
                     "texts": [words.money(value) for value in values],
                 }
                 for label, slot, values in parts
@@ -291,6 +300,16 @@ def _chart(found: Comparison, csv_url: str) -> dict[str, Any]:
             ],
         },
     }
+
+
+def _costs(one: Current) -> list[int | None]:
+    """Now and at each target's price."""
+    return [one.figures.cost_nanos, *(replay.cost_nanos for replay in one.replays)]
+
+
+def _known_sum(values: Sequence[int | None]) -> int | None:
+    known = [value for value in values if value is not None]
+    return sum(known) if known else None
 
 
 @require_GET

@@ -69,12 +69,14 @@ class Target(msgspec.Struct, frozen=True):
 class Replay(msgspec.Struct, frozen=True):
     """Some usage at a target's price.
 
-    `now_nanos` is what the `calls` cost that both prices know, `femtos` what they would have; `new_*` are calls that
-    have no price and would have one. `left_out` are calls the target cannot price, by the reason, with what they
-    cost. `other_tier_calls` were of a tier the target does not sell, and are charged as ordinary ones.
+    `now_nanos` is what the `calls` cost that both prices know, `femtos` what they would have; `idle_calls` of them used
+    nothing, as failed ones. `new_*` are calls that have no price and would have one. `left_out` are calls the target
+    cannot price, by the reason, with what they cost. `other_tier_calls` were of a tier the target does not sell, and
+    are charged as ordinary ones.
     """
 
     calls: int = 0
+    idle_calls: int = 0
     now_nanos: int = 0
     femtos: int = 0
     new_calls: int = 0
@@ -88,15 +90,20 @@ class Replay(msgspec.Struct, frozen=True):
         for reason, calls in other.left_out.items():
             reasons[reason] = reasons.get(reason, 0) + calls
         return Replay(
-            self.calls + other.calls, self.now_nanos + other.now_nanos, self.femtos + other.femtos,
+            self.calls + other.calls, self.idle_calls + other.idle_calls,
+            self.now_nanos + other.now_nanos, self.femtos + other.femtos,
             self.new_calls + other.new_calls, self.new_femtos + other.new_femtos,
             reasons, self.left_out_nanos + other.left_out_nanos, self.other_tier_calls + other.other_tier_calls,
         )  # fmt: skip
 
     @property
     def cost_nanos(self) -> int | None:
-        """Rounded once, where calls would be rounded one by one; None when there is nothing to compare."""
-        return nanos_from_femtos(self.femtos) if self.calls else None
+        """Rounded once, where calls would be rounded one by one; None when there is nothing to compare.
+
+        Calls that used nothing say nothing of a price that does not apply to any of the others.
+        """
+        is_idle = self.calls == self.idle_calls and bool(self.left_out or self.new_calls)
+        return nanos_from_femtos(self.femtos) if self.calls and not is_idle else None
 
     @property
     def new_nanos(self) -> int | None:
@@ -225,13 +232,16 @@ def _replay(row: UsageRow, target: Target) -> Replay:
         return Replay(left_out={gap: figures.requests}, left_out_nanos=figures.known_cost_nanos)
     if not _number(row, PRICE):
         return Replay(new_calls=figures.requests, new_femtos=femtos, other_tier_calls=other_tier_calls)
-    return Replay(figures.requests, figures.known_cost_nanos, femtos, other_tier_calls=other_tier_calls)
+    return Replay(
+        figures.requests, now_nanos=figures.known_cost_nanos, femtos=femtos, other_tier_calls=other_tier_calls
+    )
 
 
 def _of_nothing(figures: Figures) -> Replay:
     """Calls that used nothing cost nothing anywhere; of those whose usage nobody knows, nobody knows that either."""
     left_out = {UNKNOWN_USAGE: figures.unknown_requests} if figures.unknown_requests else {}
-    return Replay(figures.requests - figures.unknown_requests, figures.known_cost_nanos, left_out=left_out)
+    calls = figures.requests - figures.unknown_requests
+    return Replay(calls, idle_calls=calls, now_nanos=figures.known_cost_nanos, left_out=left_out)
 
 
 def _vector(target: Target, row: UsageRow, tier: str | None) -> tuple[RateVector | None, bool]:
@@ -283,7 +293,7 @@ def _on_gpus(rows: list[UsageRow], gpus: Gpus) -> tuple[Replay, tuple[int, int]]
             hours = gpus.busy_hours(figures.prompt_tokens, figures.completion_tokens)
             total += Replay(new_calls=figures.requests, new_femtos=gpus.cost_femtos(hours))
             continue
-        total += Replay(figures.requests, figures.known_cost_nanos)
+        total += Replay(figures.requests, now_nanos=figures.known_cost_nanos)
         prompt += figures.prompt_tokens
         completion += figures.completion_tokens
     femtos = gpus.cost_femtos(gpus.busy_hours(prompt, completion))

@@ -9,9 +9,11 @@ import pytest
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
+from django.utils.html import escape
 from django.utils.timezone import now
 
 from accounts.models import Organization, User
+from core.figures import money
 from core.money import usd_text
 from metering.events import Usage
 from tests.metering.query.priced_usage import set_prices, write_rated
@@ -67,6 +69,26 @@ def test_calls_without_a_rate_are_said(alice_client: Client, usage: None) -> Non
     assert (rows["by-piece"]["cost"], rows["by-piece"]["saved"]) == (None, None)
     assert rows["odd-one"]["cost"] is None
     assert "Without 1 call: no rate for audio_input." in " ".join(response.content.decode().split())
+
+
+def test_what_a_price_leaves_out_is_not_free(alice_client: Client, acme: Organization, usage: None) -> None:
+    """A failed call costs nothing anywhere; that says nothing of what the sound would cost."""
+    at = now() - dt.timedelta(seconds=30)
+    write_rated(acme.pk, [make_event("failed", at, "by-piece", None, provider="openai", status="error")])
+    response = shown(alice_client)
+    context, text = response.context, " ".join(response.content.decode().split())
+    cell = {row["label"]: row["replays"][0] for row in context["rows"]}["by-piece"]
+    assert (cell["cost"], cell["saved"], cell["left_out_calls"]) == (None, None, 1)
+    assert "no price for 1 call" in text
+    (total,) = context["totals"]["replays"]
+    assert total["now"] < context["totals"]["cost"]
+    assert f"without 1 call; the others cost {escape(money(total['now'], 2))}" in text
+    series = {one["label"]: one for one in context["chart"]["json"]["series"]}
+    assert (series["by-piece"]["data"][1], series["by-piece"]["texts"][1]) == (None, "—")
+    left_out = series["Left out, at its cost now"]
+    assert left_out["slot"] == "unpriced"
+    assert left_out["texts"] == ["—", money(context["totals"]["cost"] - total["now"])]
+    assert context["chart"]["json"]["totals"][1].endswith(f" without calls of {left_out['texts'][1]}")
 
 
 def test_what_to_compare_with_is_in_the_address(alice_client: Client, usage: None) -> None:
