@@ -21,8 +21,9 @@ from reports.filters import NOTHING
 # Rows of a finding that are listed; its words count all.
 MOST_ROWS = 20
 
-# fine: nothing that could explain it. told: may explain it, and may be meant. cause: explains it, and should not be.
-State = Literal["fine", "told", "cause", "failed"]
+# fine: nothing that could explain it. unjudged: there was nothing to look at, so nobody knows.
+# told: may explain it, and may be meant. cause: explains it, and should not be.
+State = Literal["fine", "unjudged", "told", "cause", "failed"]
 
 
 class Row(msgspec.Struct, frozen=True):
@@ -56,6 +57,9 @@ class Looked(msgspec.Struct, frozen=True):
 
     def fine(self, found: str) -> Finding:
         return Finding(self.check, self.title, "fine", self.looked_at, found)
+
+    def unjudged(self, found: str) -> Finding:
+        return Finding(self.check, self.title, "unjudged", self.looked_at, found)
 
     def told(self, found: str, advice: str, rows: Sequence[Row] = ()) -> Finding:
         return self._finding("told", found, advice, rows, len(rows))

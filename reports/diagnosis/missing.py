@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import datetime as dt
+import difflib
 import itertools
 from collections import defaultdict
 
+import msgspec
 from django.db.models import Max, Q, Sum
 
-from accounts.models import APIKey
+from accounts.models import APIKey, Scope
 from core.periods import local_day
 from metering.models import Hold, ImportStatus, Refusal, UsageImport
 from metering.query.health import SKEW, arrivals
@@ -24,6 +26,11 @@ SHORTEST_SILENCE = 3 * HOUR
 LONGER = 1.5
 WAITING = dt.timedelta(minutes=5)
 FUTURE = dt.timedelta(days=400)
+# How far back the last use of what was chosen is looked for.
+EARLIER = dt.timedelta(days=730)
+MOST_SIMILAR = 3
+_SENDS = (Scope.USAGE_WRITE, Scope.GATEWAY)
+_NAMES = {"model": "model", "api_key": "key", "member": "member"}
 
 ADVICE = {
     "revoked_api_key": "a program still uses it: give it a working key",
@@ -33,6 +40,45 @@ ADVICE = {
     "rate_limit_exceeded": "calls came faster than allowed",
     "insufficient_quota": "a limit was reached",
 }
+
+
+def chosen_usage(subject: Subject) -> Finding:
+    """Before all else: of what is not there at all, the other checks find nothing wrong."""
+    said = Looked(
+        "chosen_usage",
+        "The usage that was chosen",
+        f"The range, and before it back to {subject.day(subject.moment - EARLIER)}.",
+    )
+    if here := subject.run().totals.requests:
+        return said.fine(found=f"{counted(here, 'call')} in the range.")
+    days = subject.run(Span(subject.moment - EARLIER, subject.moment), interval="day", order_by=("start",)).rows
+    last = next((row.start for row in reversed(days) if row.figures.requests), None)
+    ever = f"the last is of {last.astimezone(subject.zone):%-d %b %Y}" if last else "there is none before it either"
+    chosen = [_NAMES[name] for name in ("model", "api_key") if name in subject.filters]
+    if chosen:
+        return said.cause(
+            found=f"No usage of this {' and '.join(chosen)} in the range; {ever}.",
+            advice="Look whether it is the right one, and written as the programs send it.",
+            rows=_similar_models(subject),
+        )
+    if last is None:
+        return said.unjudged(found=f"No usage in the range; {ever}.")
+    return said.told(found=f"No usage in the range; {ever}.", advice="Choose a range that has usage to judge by.")
+
+
+def _similar_models(subject: Subject) -> list[Row]:
+    """Models in use in the range whose names look like the chosen one's."""
+    others = msgspec.structs.replace(
+        subject, filters={name: values for name, values in subject.filters.items() if name != "model"}
+    )
+    used = [row.group["model"].label for row in others.run(group_by=("model",)).rows]
+    names = [name for name in used if name is not None]
+    found = [
+        name
+        for wanted in subject.filters.get("model", ())
+        for name in difflib.get_close_matches(str(wanted), names, MOST_SIMILAR)
+    ]
+    return [Row(name, "is used in the range", subject.usage_url(model=name)) for name in found]
 
 
 def quiet_keys(subject: Subject) -> Finding:
@@ -56,13 +102,43 @@ def quiet_keys(subject: Subject) -> Finding:
         if len(active) >= FEWEST_HOURS and silence >= max(SHORTEST_SILENCE, longest * LONGER):
             detail = f"silent for {_hours(silence)} since {subject.day(active[-1])}; before, {_hours(longest)} at most"
             quiet.append(Row(names[prefix], detail, subject.url("reports:overview", api_key=prefix, range="30d")))
+    unheard = _unheard(subject, set(hours))
+    if not quiet and unheard:
+        return said.told(
+            found=f"{counted(len(unheard), 'key')} could send and did not; {len(hours)} did, in the usual rhythm.",
+            advice="Look whether programs were to use them.",
+            rows=unheard,
+        )
+    if not quiet and not hours:
+        return said.unjudged(found="No key sent such usage.")
     if not quiet:
         return said.fine(found=f"{counted(len(hours), 'key')} sent usage, each in its usual rhythm.")
     return said.cause(
         found=f"{counted(len(quiet), 'key')} of {len(hours)} sent regularly and does so no more.",
         advice="Look whether the programs behind them run and which key they use.",
-        rows=quiet,
+        rows=[*quiet, *unheard],
     )
+
+
+def _unheard(subject: Subject, heard: set[object]) -> list[Row]:
+    """Keys that may send and sent nothing in these days. That one was not used for a model is no fault of it."""
+    if "model" in subject.filters:
+        return []
+    working = APIKey.objects.filter(
+        Q(expires_at=None) | Q(expires_at__gt=subject.now),
+        pk__in=_keys(subject),
+        revoked_at=None,
+        scopes__overlap=_SENDS,
+    )
+    return [
+        Row(
+            f"{key.name} ({key.prefix}…)",
+            f"no usage; last used {subject.day(key.last_used_at)}" if key.last_used_at else "never used",
+            subject.url("accounts:keys"),
+        )
+        for key in working.order_by("name")
+        if key.prefix not in heard
+    ]
 
 
 def quiet_integrations(subject: Subject) -> Finding:
@@ -86,6 +162,8 @@ def quiet_integrations(subject: Subject) -> Finding:
             last = f"{active[-1].astimezone(subject.zone):%-d %b %Y}"
             detail = f"no whole day with usage since {last}; before, {counted(longest, 'day')} without at most"
             quiet.append(Row(name, detail, subject.url("reports:overview", integration=name, range="30d")))
+    if not days:
+        return said.unjudged(found="No integration sent such usage.")
     if not quiet:
         return said.fine(found=f"{counted(len(days), 'integration')} sent usage in the usual rhythm.")
     return said.cause(
@@ -100,7 +178,8 @@ def refused(subject: Subject) -> Finding:
     said = Looked(
         "refused",
         "Calls and events that were refused",
-        f"What was answered with an error to keys of yours from {first:%-d %b} to {last:%-d %b %Y} (UTC).",
+        f"What was answered with an error to keys of yours from {first:%-d %b} to {last:%-d %b %Y} (UTC)."
+        + _untold(subject, "model"),
     )
     keys = _keys(subject)
     rows = Refusal.objects.filter(day__gte=first, day__lte=last, api_key_id__in=keys)
@@ -127,7 +206,9 @@ def refused(subject: Subject) -> Finding:
 
 def ended_keys(subject: Subject) -> Finding:
     said = Looked(
-        "ended_keys", "Keys that ended", "Keys revoked or expired in the range, and when they were used last."
+        "ended_keys",
+        "Keys that ended",
+        "Keys revoked or expired in the range, and when they were used last." + _untold(subject, "model"),
     )
     ended = APIKey.objects.filter(pk__in=_keys(subject)).filter(
         Q(revoked_at__gte=subject.start, revoked_at__lt=subject.moment)
@@ -150,7 +231,7 @@ def ended_keys(subject: Subject) -> Finding:
 
 
 def imports(subject: Subject) -> Finding:
-    said = Looked("imports", "Imports", "Files imported in the range, row by row.")
+    said = Looked("imports", "Imports", "Files imported in the range, row by row." + _untold(subject, *_NAMES))
     files = UsageImport.objects.filter(created_at__gte=subject.start, created_at__lt=subject.end).order_by(
         "-created_at"
     )
@@ -164,6 +245,8 @@ def imports(subject: Subject) -> Finding:
             rows.append(Row(file.file_name, f"{counted(lost, 'row')} not stored", url))
         elif file.status in (ImportStatus.UPLOADED, ImportStatus.CHECKED):
             rows.append(Row(file.file_name, "uploaded and not imported", url))
+    if not files:
+        return said.unjudged(found="No file was imported.")
     if not rows:
         return said.fine(found=f"{counted(len(files), 'file')}, every row of which was stored.")
     return said.cause(
@@ -178,7 +261,7 @@ def waiting_calls(subject: Subject) -> Finding:
     said = Looked(
         "waiting_calls",
         "Calls that wait to be settled",
-        "Calls that were let in under a limit and whose use was due to be told.",
+        "Calls that were let in under a limit and whose use was due to be told." + _untold(subject, *_NAMES),
     )
     count = lost.count()
     if not count:
@@ -225,6 +308,12 @@ def estimated(subject: Subject) -> Finding:
         advice="Streams tell their use at the end, when asked: set stream_options.include_usage at the client.",
         rows=(Row("The calls", "", subject.calls_url()),),
     )
+
+
+def _untold(subject: Subject, *names: str) -> str:
+    """Which of the chosen filters a check cannot look through, as a sentence behind what it looked at."""
+    chosen = [_NAMES[name] for name in names if name in subject.filters]
+    return f" Whatever the {' or '.join(chosen)}: this check does not tell them apart." if chosen else ""
 
 
 def _keys(subject: Subject) -> dict[int, str]:

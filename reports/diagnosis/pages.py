@@ -46,7 +46,7 @@ HELP = {
     Symptom.COST: "a figure in money is not what you expected",
     Symptom.TOTALS: "teams do not sum to the whole, or to a file of yours",
 }
-_ORDER: tuple[State, ...] = ("cause", "failed", "told", "fine")
+_ORDER: tuple[State, ...] = ("cause", "failed", "told", "unjudged", "fine")
 
 
 class KeyField(RowField):
@@ -160,6 +160,7 @@ def report(request: OrganizationRequest, diagnosis: int) -> HttpResponse:
         "causes": states["cause"],
         "told": states["told"],
         "failed": states["failed"],
+        "unjudged": states["unjudged"],
         "again_url": _again_url(request, found),
     }
     template = "reports/_diagnosis_report.html" if request.htmx else "reports/diagnosis_report.html"

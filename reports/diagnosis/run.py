@@ -33,6 +33,7 @@ class Check(msgspec.Struct, frozen=True):
 
 CHECKS: dict[Symptom, tuple[Check, ...]] = {
     Symptom.MISSING: (
+        Check(missing.chosen_usage),
         Check(missing.quiet_keys),
         Check(missing.quiet_integrations),
         Check(missing.refused),

@@ -62,13 +62,15 @@ def healthy(acme: Organization, alice: User, alices_team: Team) -> None:
 @pytest.mark.parametrize("symptom", list(Symptom))
 def test_a_healthy_organization_gets_a_clean_bill(acme: Organization, healthy: None, symptom: Symptom) -> None:
     findings = found(acme, symptom)
-    assert states(findings) == {}
+    # Nothing was imported, and this usage came without a key.
+    assert {name: state for name, state in states(findings).items() if state != "unjudged"} == {}
+    assert set(states(findings)) <= {"imports", "quiet_keys"}
     assert all(finding.looked_at and finding.found for finding in findings.values())
 
 
 @pytest.mark.parametrize("symptom", list(Symptom))
 def test_without_usage_nothing_is_wrong(acme: Organization, alice: User, symptom: Symptom) -> None:
-    assert states(found(acme, symptom)) == {}
+    assert set(states(found(acme, symptom)).values()) <= {"unjudged"}
 
 
 # ── Usage is missing ──
@@ -84,6 +86,31 @@ def test_a_key_that_fell_silent(acme: Organization, alice: User, healthy: None) 
     assert row.text == "Quiet"
     assert row.detail.startswith(("silent for 29 hours", "silent for 30 hours"))
     assert f"api_key={quiet.prefix}" in row.url
+
+
+def test_a_model_that_does_not_occur_is_said_so(acme: Organization, alice: User, healthy: None) -> None:
+    write(acme.pk, calls(alice, (24 * 60,), "old", model="retired"))
+    findings = found(acme, Symptom.MISSING, model=["gpt-40"])
+    chosen = next(iter(findings.values()))
+    assert (chosen.check, chosen.state) == ("chosen_usage", "cause")
+    assert "there is none before it either" in chosen.found
+    assert [row.text for row in chosen.rows] == ["gpt-4o"]
+    for name in ("quiet_keys", "quiet_integrations", "imports"):
+        assert findings[name].state == "unjudged", name
+    for name in ("refused", "ended_keys", "imports", "waiting_calls"):
+        assert "Whatever the model" in findings[name].looked_at, name
+    assert "the last is of" in found(acme, Symptom.MISSING, model=["retired"])["chosen_usage"].found
+    assert found(acme, Symptom.MISSING, model=["gpt-4o"])["chosen_usage"].state == "fine"
+
+
+def test_keys_that_sent_nothing_for_long_or_never(acme: Organization, alice: User, healthy: None) -> None:
+    long_ago, never = make_key(acme, name="Long ago").row, make_key(acme, name="Never").row
+    sent_by(acme, long_ago, calls(alice, (24 * 40,), "l"))
+    finding = found(acme, Symptom.MISSING)["quiet_keys"]
+    assert finding.state == "told"
+    assert [row.text for row in finding.rows] == [f"Long ago ({long_ago.prefix}…)", f"Never ({never.prefix}…)"]
+    chosen = found(acme, Symptom.MISSING, api_key=[long_ago.prefix])["chosen_usage"]
+    assert (chosen.state, "the last is of" in chosen.found) == ("cause", True)
 
 
 def test_an_integration_that_fell_silent(acme: Organization, alice: User, healthy: None) -> None:
