@@ -84,9 +84,11 @@ def measure_options(page: Measured) -> dict[str, Any]:
 
 
 def earlier_rows(page: UsagePage) -> list[UsageRow]:
-    """The period before, for the dashed line of a chart."""
+    """The past, for the dashed line of a chart."""
     chosen = page.chosen
-    return page.run(chosen.range.previous, interval=chosen.interval).rows if chosen.is_compared else []
+    if not chosen.is_compared:
+        return []
+    return page.run(chosen.range.laid_under(chosen.interval, chosen.zone), interval=chosen.interval).rows
 
 
 def time_series(

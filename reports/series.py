@@ -137,7 +137,7 @@ def chart(
         values_or_none: list[int | None] = [*values, *[None] * (len(rows) - len(values))]
         series.append(
             {
-                "label": f"{first.label}, period before",
+                "label": f"{first.label}, {past_words(interval, rows, earlier)}",
                 "role": "previous",
                 "data": [None if value is None else measure.drawn(value) for value in values_or_none],
                 "texts": [None if value is None else measure.text(value) for value in values_or_none],
@@ -183,6 +183,14 @@ INTERVAL_NAMES: dict[Interval, str] = {
     "week": "Week",
     "month": "Month",
 }
+
+
+def past_words(interval: Interval, rows: Sequence[UsageRow], earlier: Sequence[UsageRow]) -> str:
+    """What the dashed line shows: days stand under the same weekday of some weeks before."""
+    if interval != "day" or not rows or not earlier:
+        return "period before"
+    weeks = round((rows[0].start - earlier[0].start) / dt.timedelta(weeks=1))
+    return f"{weeks} week{'s' if weeks != 1 else ''} before"
 
 
 def running_words(interval: Interval) -> str:

@@ -15,7 +15,7 @@ from metering.query.run import UsageResult, UsageRow
 from metering.query.spec import FilterValue, is_text
 from reports.filters import dimension_words
 from reports.page import UsagePage
-from reports.series import INTERVAL_NAMES, MEASURES, Measure, bucket_label, bucket_title, running_words
+from reports.series import INTERVAL_NAMES, MEASURES, Measure, bucket_label, bucket_title, past_words, running_words
 
 # After that many values a chart's colors can no longer be told apart.
 MOST_VALUES = 8
@@ -136,7 +136,7 @@ def stack_chart(page: UsagePage, stack: Stack, *, kind: str, earlier: Sequence[U
         gap = [None] * (len(stack.rows) - len(values))
         series.append(
             {
-                "label": f"{measure.label}, period before",
+                "label": f"{measure.label}, {past_words(chosen.interval, stack.rows, earlier)}",
                 "role": "previous",
                 "data": [*map(measure.drawn, values), *gap],
                 "texts": [*map(measure.text, values), *gap],

@@ -49,6 +49,15 @@ class Range(msgspec.Struct, frozen=True):
         """The interval asked for if this range has it, else its default."""
         return next((interval for interval in self.intervals if interval == asked), self.default_interval)
 
+    def laid_under(self, interval: Interval, zone: ZoneInfo) -> Span:
+        """What a chart by this interval draws as the past: the period before, by days the whole weeks nearest to it,
+        so that weekdays stand under weekdays."""
+        if interval != "day":
+            return self.previous
+        weeks = dt.timedelta(weeks=max(1, round((self.start - self.previous.start) / dt.timedelta(weeks=1))))
+        local = [at.astimezone(zone).replace(tzinfo=None) - weeks for at in (self.start, self.end)]
+        return Span(*(at.replace(tzinfo=zone).astimezone(UTC) for at in local))
+
 
 LABELS = {
     "today": "Today",

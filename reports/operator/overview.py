@@ -85,7 +85,8 @@ class OperatorOverview(AcrossView, frozen=True, kw_only=True):
 
     def _chart(self, series: AcrossResult) -> dict[str, Any]:
         chosen, measure = self.chosen, MEASURES[self.chosen.measure]
-        earlier = self.run(chosen.range.previous, interval=self.interval).rows if chosen.is_compared else []
+        past_days = chosen.range.laid_under(self.interval, chosen.zone)
+        earlier = self.run(past_days, interval=self.interval).rows if chosen.is_compared else []
         past = [row for row in series.rows if row.start <= self.now]
         return {
             "id": "across",

@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from core.errors import ApiError
+from core.periods import buckets
 from metering.query.ranges import LABELS, custom_range, intervals_for, named_range
 
 BERLIN = ZoneInfo("Europe/Berlin")
@@ -60,6 +61,27 @@ def test_custom_is_compared_with_as_long_before() -> None:
     assert chosen.previous_so_far == chosen.previous
     with pytest.raises(ApiError):
         custom_range(end, end, BERLIN, NOW)
+
+
+@pytest.mark.parametrize(("key", "start"), [("7d", "2025-03-18"), ("30d", "2025-02-02"), ("month", "2025-02-01")])
+def test_days_stand_under_the_same_weekday(key: str, start: str) -> None:
+    chosen = named_range(key, BERLIN, NOW)
+    past = chosen.laid_under("day", BERLIN)
+    assert past.start == local(start)
+    assert past.start.astimezone(BERLIN).weekday() == chosen.start.astimezone(BERLIN).weekday()
+    assert len(buckets(past.start, past.end, "day", BERLIN)) == len(buckets(chosen.start, chosen.end, "day", BERLIN))
+    assert chosen.laid_under("week", BERLIN) == chosen.previous
+
+
+def test_weekdays_match_in_months_that_begin_on_another_one() -> None:
+    chosen = named_range("month", BERLIN, dt.datetime(2026, 11, 22, 12, tzinfo=dt.UTC))
+    # A Sunday, as 1 November is; 1 October is a Thursday.
+    assert chosen.laid_under("day", BERLIN).start == local("2026-10-04")
+
+
+def test_a_few_hours_chosen_are_laid_under_as_long_before() -> None:
+    chosen = custom_range(local("2025-03-30T06:00"), local("2025-03-30T18:00"), BERLIN, NOW)
+    assert chosen.laid_under("hour", BERLIN) == chosen.previous
 
 
 def test_long_ranges_have_long_intervals() -> None:
