@@ -12,6 +12,7 @@ from django.views.decorators.http import require_GET
 
 from accounts.permissions import Right, may
 from accounts.requests import OrganizationRequest
+from core import figures as words
 from core.csvcells import csv_text
 from core.figures import share
 from core.money import FEMTOS_PER_NANO
@@ -162,12 +163,20 @@ class Costs(UsagePage, frozen=True, kw_only=True):
             "is_cost_known": figures.is_cost_known,
             "share": share(figures.known_cost_nanos, totals.known_cost_nanos) if figures.is_cost_known else None,
             "lines": [_line(line, one) for line in one.lines],
+            "amount": exact_money(sum(line.amount_femtos or 0 for line in one.lines)),
         }
 
 
 def exact_money(femtos: int) -> str:
     """Femto-dollars to the last digit, whole dollars in groups of three: $1,234.000000000000003."""
     return f"{'−' if femtos < 0 else ''}{_dollars(exact_usd(abs(femtos)))}"
+
+
+def exact_time(milliseconds: int) -> str:
+    """Hours, minutes and seconds to the last digit, so that times the rate it is the amount: 1:09:20.9."""
+    seconds, rest = divmod(milliseconds, 1000)
+    fraction = f".{rest:03d}".rstrip("0") if rest else ""
+    return f"{seconds // 3600:,}:{seconds // 60 % 60:02d}:{seconds % 60:02d}{fraction}"
 
 
 def _dollars(exact: str) -> str:
@@ -185,7 +194,7 @@ def _line(line: CostLine, one: ModelCosts) -> dict[str, Any]:
         "charged_as": BUCKET_LABELS.get(line.charged_as, line.charged_as) if line.charged_as != line.bucket else "",
         "conditions": _conditions(line, one),
         "count": line.count,
-        "is_hours": line.bucket in _HOURS,
+        "count_text": exact_time(line.count) if line.bucket in _HOURS else words.tokens(line.count),
         "rate": _dollars(rate[0]) if rate else None,
         "unit": rate[1] if rate else "",
         "amount": None if line.amount_femtos is None else exact_money(line.amount_femtos),
@@ -235,7 +244,8 @@ def _rest(found: CostAnalysis) -> dict[str, Any] | None:
     hidden: Sequence[ModelCosts] = found.models[MOST_MODELS:]
     if not hidden:
         return None
-    return {"models": len(hidden), "cost_nanos": sum(one.figures.known_cost_nanos for one in hidden)}
+    femtos = sum(line.amount_femtos or 0 for one in hidden for line in one.lines)
+    return {"models": len(hidden), "amount": exact_money(femtos)}
 
 
 @require_GET

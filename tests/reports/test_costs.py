@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -13,7 +14,8 @@ from django.utils.timezone import now
 
 from accounts.models import Organization, User
 from metering.events import Usage
-from reports.costs import exact_money
+from reports.costs import exact_money, exact_time
+from tests.metering.query import priced_usage
 from tests.metering.query.usage import make_event
 from tests.reports.priced import set_prices, write_priced
 
@@ -71,6 +73,31 @@ def test_kinds_and_states_are_said(alice_client: Client, usage: None) -> None:
     assert "Unpriced" in text
     assert context["cards"][-1]["label"] == "This month so far"
     assert [card["label"] for card in shown(alice_client, "range=month").context["cards"]][-1] == "Tools and units"
+
+
+def test_times_and_sums_of_models_are_exact(alice_client: Client, acme: Organization) -> None:
+    """Count × rate is the amount, and the lines of a model sum to what stands above them."""
+    priced_usage.set_prices()
+    at = now() - dt.timedelta(seconds=30)
+    usage = Usage(media_ms=4_160_900, input=7)
+    priced_usage.write_rated(acme.pk, [make_event("speech", at, "by-piece", usage, provider="openai")])
+    response = shown(alice_client)
+    (model,) = response.context["models"]
+    lines = {line["label"]: line for line in model["lines"]}
+    hours = next(line for line in lines.values() if line["unit"] == "hour")
+    assert hours["count_text"] == "1:09:20.9"
+    assert "1:09:20.9" in response.content.decode()
+    amounts = [Decimal(line["amount"].removeprefix("$")) for line in lines.values()]
+    assert Decimal(model["amount"].removeprefix("$")) == sum(amounts)
+    assert model["amount"] in response.content.decode()
+
+
+@pytest.mark.parametrize(
+    ("milliseconds", "text"),
+    [(0, "0:00:00"), (1, "0:00:00.001"), (60_500, "0:01:00.5"), (3_600_000_000, "1,000:00:00")],
+)
+def test_times_in_full(milliseconds: int, text: str) -> None:
+    assert exact_time(milliseconds) == text
 
 
 def test_the_file_sums_to_the_total(alice_client: Client, usage: None) -> None:
