@@ -210,10 +210,10 @@ def _cell(indicator: Indicator, measured: Measured) -> dict[str, Any]:
 
 def _detail(indicator: Indicator, whole: Measured) -> str:
     """The two numbers of a ratio."""
-    figures, answers = whole.figures, whole.answers
+    figures, answers, basis = whole.figures, whole.answers, whole.basis
     said = {
-        "completion_ratio": (figures.completion_tokens, "completion", figures.prompt_tokens, "prompt tokens"),
-        "average_tokens": (figures.total_tokens, "tokens", figures.requests, "requests"),
+        "completion_ratio": (figures.completion_tokens, "completion", basis.prompt_tokens, "prompt tokens"),
+        "average_tokens": (figures.total_tokens, "tokens", basis.requests, "requests"),
         "empty_answers": (answers.empty, "empty", answers.expected, "answers expected"),
         "cache_read_share": (figures.cache_read, "read from caches", figures.prompt_tokens, "prompt tokens"),
         "error_share": (figures.errors, "failed", figures.requests, "requests"),

@@ -8,6 +8,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Callable
 from fractions import Fraction
+from typing import TypeVar
 
 import msgspec
 
@@ -18,6 +19,7 @@ from metering.query.run import UsageRow, run
 from metering.query.spec import UsageQuery
 
 Group = int | str | None
+K = TypeVar("K")
 
 
 class Answers(msgspec.Struct, frozen=True):
@@ -33,9 +35,23 @@ class Answers(msgspec.Struct, frozen=True):
         return Answers(self.expected + other.expected, self.empty + other.empty)
 
 
+class Basis(msgspec.Struct, frozen=True):
+    """What ratios of tokens divide by: of models that do not write or have no tokens there is nothing to judge.
+
+    `prompt_tokens` of models that write texts, `requests` of models that have tokens at all.
+    """
+
+    prompt_tokens: int = 0
+    requests: int = 0
+
+    def __add__(self, other: Basis) -> Basis:
+        return Basis(self.prompt_tokens + other.prompt_tokens, self.requests + other.requests)
+
+
 class Measured(msgspec.Struct, frozen=True):
     figures: Figures
     answers: Answers
+    basis: Basis
 
 
 class Indicator(msgspec.Struct, frozen=True):
@@ -67,11 +83,11 @@ INDICATORS = {
     for indicator in (
         Indicator(
             "completion_ratio", "Completion to prompt", "ratio",
-            lambda m: _share(m.figures.completion_tokens, m.figures.prompt_tokens), Fraction(3, 2), Fraction(3),
+            lambda m: _share(m.figures.completion_tokens, m.basis.prompt_tokens), Fraction(3, 2), Fraction(3),
         ),
         Indicator(
             "average_tokens", "Tokens per request", "tokens",
-            lambda m: m.figures.average_tokens, None, Fraction(1000),
+            lambda m: _share(m.figures.total_tokens, m.basis.requests), None, Fraction(1000),
         ),
         Indicator(
             "empty_answers", "Empty answers", "percent",
@@ -107,10 +123,20 @@ def find_efficiency(query: UsageQuery, by: str) -> Efficiency:
     names = tuple(dict.fromkeys(("model", by)))
     rows = run(msgspec.structs.replace(plain, group_by=(*names, KINDS))).rows
     speaking = {_ref(row, "model") for row in rows if _answered(row)}
+    writing = {_ref(row, "model") for row in rows if row.figures.completion_tokens}
+    counted = {_ref(row, "model") for row in rows if row.figures.total_tokens}
     of_groups: dict[Group, Answers] = {}
     of_buckets: dict[dt.datetime, Answers] = {}
+    group_bases: dict[Group, Basis] = {}
+    bucket_bases: dict[dt.datetime, Basis] = {}
     silent: dict[str, None] = {}
     for row in rows:
+        basis = Basis(
+            row.figures.prompt_tokens if _ref(row, "model") in writing else 0,
+            row.figures.requests if _ref(row, "model") in counted else 0,
+        )
+        group_bases[_ref(row, by)] = group_bases.get(_ref(row, by), Basis()) + basis
+        bucket_bases[row.start] = bucket_bases.get(row.start, Basis()) + basis
         if _ref(row, "model") not in speaking:
             if row.figures.requests > row.figures.errors:
                 silent[row.group["model"].label or "no model"] = None
@@ -119,11 +145,15 @@ def find_efficiency(query: UsageQuery, by: str) -> Efficiency:
         of_groups[_ref(row, by)] = of_groups.get(_ref(row, by), Answers()) + answers
         of_buckets[row.start] = of_buckets.get(row.start, Answers()) + answers
     return Efficiency(
-        Measured(series.totals, sum(of_groups.values(), Answers())),
-        tuple((row.group[by], Measured(row.figures, of_groups.get(_ref(row, by), Answers()))) for row in groups),
-        tuple((row, Measured(row.figures, of_buckets.get(row.start, Answers()))) for row in series.rows),
+        Measured(series.totals, sum(of_groups.values(), Answers()), sum(group_bases.values(), Basis())),
+        tuple((row.group[by], _of(row, _ref(row, by), of_groups, group_bases)) for row in groups),
+        tuple((row, _of(row, row.start, of_buckets, bucket_bases)) for row in series.rows),
         tuple(sorted(silent)),
     )
+
+
+def _of(row: UsageRow, key: K, answers: dict[K, Answers], bases: dict[K, Basis]) -> Measured:
+    return Measured(row.figures, answers.get(key, Answers()), bases.get(key, Basis()))
 
 
 def _ref(row: UsageRow, name: str) -> Group:

@@ -12,7 +12,7 @@ from django.test import Client
 
 from accounts.models import Organization
 from metering.events import Usage
-from metering.query.efficiency import INDICATORS, Answers, Efficiency, Measured, find_efficiency
+from metering.query.efficiency import INDICATORS, Answers, Basis, Efficiency, Measured, find_efficiency
 from metering.query.metrics import Figures
 from metering.query.spec import UsageQuery
 from tests.metering.query.usage import make_event, write
@@ -51,6 +51,23 @@ def test_answers_are_expected_of_calls_that_could_give_one(acme: Organization, u
     assert INDICATORS["empty_answers"].of(groups["embedder"]) is None
 
 
+def test_what_has_no_such_tokens_is_not_judged_by_them(acme: Organization, usage: None) -> None:
+    """Embeddings never write, and speech by the hour has no tokens: neither moves the others' ratios."""
+    write(acme.id, [make_event("speech", DAY, "listener", Usage(media_ms=60_000), feature="agents")])
+    result = found(acme)
+    groups = {group.label: measured for group, measured in result.groups}
+    ratio, average = INDICATORS["completion_ratio"], INDICATORS["average_tokens"]
+    assert (ratio.of(groups["embedder"]), ratio.meets(groups["embedder"])) == (None, None)
+    assert (average.of(groups["listener"]), average.meets(groups["listener"])) == (None, None)
+    assert average.of(groups["embedder"]) == 50
+    # 80 + 20 + 100 + 100 read and 150 written by gpt-4o; six calls but the speech, one of unknown use.
+    assert ratio.of(result.whole) == Fraction(150, 300)
+    assert average.of(result.whole) == Fraction(510, 6)
+    by_feature = {group.label: measured for group, measured in found(acme, "feature").groups}
+    assert ratio.of(by_feature["chat"]) == Fraction(150, 300)
+    assert ratio.of(by_feature["agents"]) is None
+
+
 def test_by_another_dimension_silent_models_stay_out(acme: Organization, usage: None) -> None:
     groups = {group.label: measured.answers for group, measured in found(acme, "feature").groups}
     assert groups == {"chat": Answers(2, 1), "agents": Answers(1, 0)}
@@ -64,7 +81,8 @@ def test_buckets_are_those_of_the_interval(acme: Organization, usage: None) -> N
 
 def measured(**counts: int) -> Measured:
     answers = Answers(counts.pop("expected", 0), counts.pop("empty", 0))
-    return Measured(Figures(**counts), answers)
+    figures = Figures(**counts)
+    return Measured(figures, answers, Basis(figures.prompt_tokens, figures.requests))
 
 
 @pytest.mark.parametrize(
