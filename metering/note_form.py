@@ -82,22 +82,24 @@ class NoteForm(forms.Form):
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or self.cleaned_data
-        given = [cleaned.get(name) for name in ("prompt_tokens", "completion_tokens")]
-        has_tokens = any(value is not None for value in given)
-        if not self.errors and not has_tokens and cleaned.get("stated_cost") is None:
+        missing = [name for name in ("prompt_tokens", "completion_tokens") if cleaned.get(name) is None]
+        if self.errors:
+            return cleaned
+        if len(missing) == 1:
+            # Half of what a call used would be priced as all of it.
+            self.add_error(missing[0], "Say these too, 0 where there were none; or leave both empty.")
+        elif missing and cleaned.get("stated_cost") is None:
             self.add_error("prompt_tokens", "Say the tokens, or what the call cost.")
         return cleaned
 
     def draft(self) -> NoteDraft:
         cleaned = self.cleaned_data
-        tokens = [cleaned["prompt_tokens"], cleaned["completion_tokens"]]
-        is_known = any(value is not None for value in tokens)
         return NoteDraft(
             note_id=cleaned["note_id"],
             model=cleaned["model"],
             occurred_at=cleaned["occurred_at"],
-            prompt_tokens=(tokens[0] or 0) if is_known else None,
-            completion_tokens=(tokens[1] or 0) if is_known else None,
+            prompt_tokens=cleaned["prompt_tokens"],
+            completion_tokens=cleaned["completion_tokens"],
             project=cleaned["project"].slug if cleaned["project"] else None,
             feature=cleaned["feature"] or None,
             text=cleaned["text"],

@@ -110,6 +110,7 @@ def test_an_answer_that_was_lost_does_not_count_twice(
 def test_two_taps_are_one_note(notes: Page, acme_key: Key) -> None:
     notes.fill("[name=model]", "gpt-4o")
     notes.fill("[name=prompt_tokens]", "7")
+    notes.fill("[name=completion_tokens]", "0")
     notes.get_by_role("button", name="Note usage").dblclick()
     expect(notes.locator("#notes tbody tr")).to_have_count(1)
     notes.wait_for_timeout(500)

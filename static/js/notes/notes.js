@@ -59,7 +59,7 @@
 
   /* ── The queue ── */
   const summary = ({ fields }) => {
-    const number = (value) => Number(value || 0).toLocaleString("en-US");
+    const number = (value) => (value ? Number(value).toLocaleString("en-US") : "—");
     const tokens = fields.prompt_tokens || fields.completion_tokens;
     const what = tokens ? `${number(fields.prompt_tokens)} in, ${number(fields.completion_tokens)} out` : "tokens not known";
     return `${fields.model}, ${what}${fields.text ? `: ${fields.text}` : ""}`;
