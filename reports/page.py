@@ -197,6 +197,7 @@ class UsagePage(msgspec.Struct, frozen=True, kw_only=True):
     def _filter_labels(self) -> dict[str, str]:
         """What the values of the filters are called: asked of the ledger, which knows them by the keys in the URL."""
         labels = {}
+            "notice": self._notice_of_others(),
         for name, values in self.chosen.filters.items():
             if name not in self.fixed:
                 rows = self.run(group_by=(name,), limit=3).rows
@@ -224,6 +225,20 @@ class UsagePage(msgspec.Struct, frozen=True, kw_only=True):
         """Where it is asked why these figures look wrong. A member diagnoses their own usage, never a whole team's."""
         if "team" in self.fixed:
             return None
+    def _notice_of_others(self) -> dict[str, Any] | None:
+        """Said where the address asks for somebody whose usage is not this person's to see."""
+        own = {str(self.membership.pk), self.membership.user.email}
+        asked = [name for name in ("member", "user") if name in self.fixed and name in self.chosen.parameters]
+        if all(value in own for name in asked for value in self.chosen.parameters[name]):
+            return None
+        return {
+            "tone": "info",
+            "icon": "person",
+            "fact": "These figures are your own.",
+            "text": "The address asks for somebody else, whose usage your role does not see.",
+            "actions": [{"label": "Take it out of the address", "url": self.chosen.url(**dict.fromkeys(asked))}],
+        }
+
         return diagnosis_url(self.organization, self.chosen, self.now, symptom)
 
 

@@ -119,7 +119,16 @@ def test_a_member_sees_their_own_usage_whatever_the_address_says(
         context = shown(bob_client, query).context
         assert context["summary"][3]["value"] == 2
         assert context["page"]["title"] == "Your usage"
+        assert (context["page"]["notice"] is None) == (query == "range=today")
         assert "top-member" not in [breakdown["id"] for breakdown in context["breakdowns"]]
+
+
+def test_ones_own_address_needs_no_word(bob_client: Client, alice_client: Client, bob: User, usage: None) -> None:
+    assert shown(bob_client, f"range=today&member={bob.email}").context["page"]["notice"] is None
+    assert shown(alice_client, f"range=today&member={bob.email}").context["page"]["notice"] is None
+    other = shown(bob_client, "range=today&member=alice@acme.test&model=gpt-4o").context["page"]["notice"]
+    assert "member" not in other["actions"][0]["url"]
+    assert "model=gpt-4o" in other["actions"][0]["url"]
 
 
 def test_a_viewer_sees_everybodys_usage(vera_client: Client, usage: None) -> None:
