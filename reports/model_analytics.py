@@ -59,9 +59,9 @@ def cost_of_thousand(figures: Figures) -> int | None:
 
 
 def tokens_per_dollar(figures: Figures) -> Fraction | None:
-    """Of the tokens whose cost is known; unknown where they cost nothing."""
+    """Of the tokens whose cost is known; unknown where they cost nothing, and where not tokens are what is paid for."""
     tokens = figures.total_tokens - figures.unpriced_tokens
-    return Fraction(tokens * NANOS_PER_USD, figures.known_cost_nanos) if figures.known_cost_nanos else None
+    return Fraction(tokens * NANOS_PER_USD, figures.known_cost_nanos) if tokens and figures.known_cost_nanos else None
 
 
 class Models(UsagePage, frozen=True, kw_only=True):

@@ -66,6 +66,9 @@ def test_what_tokens_cost_is_of_the_tokens_that_have_a_price() -> None:
     assert (cost_of_thousand(unpriced), tokens_per_dollar(unpriced)) == (None, None)
     free = Figures(requests=1, input=10, free_requests=1, free_tokens=10)
     assert (cost_of_thousand(free), tokens_per_dollar(free)) == (0, None)
+    # Paid for by the hour: no token was bought for these dollars.
+    hourly = Figures(requests=1, known_cost_nanos=6_000_000)
+    assert (cost_of_thousand(hourly), tokens_per_dollar(hourly)) == (None, None)
 
 
 @pytest.mark.parametrize("measure", ["cost", "tokens", "requests"])
@@ -131,7 +134,7 @@ def test_a_single_model_is_said(alice_client: Client, acme: Organization) -> Non
     write(acme.pk, [make_event("only", now() - dt.timedelta(seconds=30))])
     response = shown(alice_client)
     assert "All of this usage is gpt-4o." in response.content.decode()
-    assert "HHI 1.00 of 1, as 1.0 equal model would have" in " ".join(response.content.decode().split())
+    assert "HHI 1.00 of 1: as concentrated as 1.0 equal model" in " ".join(response.content.decode().split())
 
 
 def test_a_member_sees_their_own_models(bob_client: Client, usage: None) -> None:
