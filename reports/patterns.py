@@ -75,13 +75,16 @@ class Patterns(UsagePage, frozen=True, kw_only=True):
     # ── Like for like ──
 
     def _change(self, change: Change) -> dict[str, Any]:
-        zone = self.chosen.zone
+        zone, before = self.chosen.zone, change.before_figures
+        against = period_words(change.before, zone)
+        if before is None and change.since:
+            against = f"{against}, of which not all is known: usage begins on {change.since.astimezone(zone):%-d %b %Y}"
         return {
             "label": LABELS[change.period],
             "value": self.measure.of(change.now_figures),
             "format": FORMATS[self.measure.unit],
-            "previous": self.measure.of(change.before_figures),
-            "words": f"{period_words(change.span, zone)}, against {period_words(change.before, zone)}",
+            "previous": None if before is None else self.measure.of(before),
+            "words": f"{period_words(change.span, zone)}, against {against}",
         }
 
     # ── Hours of the week ──

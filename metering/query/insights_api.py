@@ -59,7 +59,7 @@ _CHANGE = schemas.inline(
     before_start=schemas.at(),
     before_end=schemas.at("As far into the period before as now is into this one."),
     value=schemas.text(allow_null=True),
-    before=schemas.text(allow_null=True),
+    before=schemas.text("Null when the first event came on a later day than `before_start`.", allow_null=True),
 )
 PatternsSchema = schemas.inline(
     "Patterns",
@@ -194,7 +194,7 @@ def write_patterns(metric: str, rhythm: Rhythm, changes: list[Change]) -> dict[s
                 "before_start": instant_text(one.before.start),
                 "before_end": instant_text(one.before.end),
                 "value": amount(getattr(one.now_figures, name)),
-                "before": amount(getattr(one.before_figures, name)),
+                "before": None if one.before_figures is None else amount(getattr(one.before_figures, name)),
             }
             for one in changes
         ],

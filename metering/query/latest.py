@@ -1,4 +1,4 @@
-"""When a ledger last grew."""
+"""When a ledger begins, and when it last grew."""
 
 from __future__ import annotations
 
@@ -10,17 +10,29 @@ from django.db import connection
 from core.tenancy import unscoped
 from metering.query.run import scope_of
 
+_FIRST = """
+    SELECT occurred_at FROM metering_event
+    WHERE organization_id = %s AND superseded_by IS NULL ORDER BY occurred_at LIMIT 1
+"""
+_LATEST = """
+    SELECT occurred_at FROM metering_event
+    WHERE organization_id = %s AND superseded_by IS NULL ORDER BY occurred_at DESC LIMIT 1
+"""
+
+
+def first_event_at(organization_id: int) -> dt.datetime | None:
+    """The time of the oldest event that counts; None before the first."""
+    return _event_at(organization_id, _FIRST)
+
 
 def latest_event_at(organization_id: int) -> dt.datetime | None:
     """The time of the newest event that counts; None before the first."""
+    return _event_at(organization_id, _LATEST)
+
+
+def _event_at(organization_id: int, query: str) -> dt.datetime | None:
     with scope_of(organization_id), connection.cursor() as cursor:
-        cursor.execute(
-            """
-            SELECT occurred_at FROM metering_event
-            WHERE organization_id = %s AND superseded_by IS NULL ORDER BY occurred_at DESC LIMIT 1
-            """,
-            [organization_id],
-        )
+        cursor.execute(query, [organization_id])
         row = cursor.fetchone()
     return row[0] if row else None
 

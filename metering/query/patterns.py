@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from core.periods import day_start, local_day, month_start, next_month, week_start
+from metering.query.latest import first_event_at
 from metering.query.metrics import Figures
 from metering.query.ranges import Span
 from metering.query.run import UsageRow, run
@@ -63,13 +64,18 @@ class Rhythm(msgspec.Struct, frozen=True):
 
 
 class Change(msgspec.Struct, frozen=True):
-    """A period so far, as much of the one before, and all of that one."""
+    """A period so far, and as much of the one before.
+
+    `before_figures` is None when the ledger, which begins at `since`, does not reach back to the day the earlier
+    period began on: a part of it is no measure.
+    """
 
     period: str
     span: Span
     before: Span
     now_figures: Figures
-    before_figures: Figures
+    before_figures: Figures | None
+    since: dt.datetime | None
 
 
 def find_rhythm(query: UsageQuery, value: Value, now: dt.datetime) -> Rhythm:
@@ -121,20 +127,23 @@ def strength_of(samples: Sequence[tuple[int, int]]) -> Fraction | None:
 
 
 def find_changes(query: UsageQuery, now: dt.datetime) -> list[Change]:
-    """This week, month and year so far, each against the same part of the one before. Six short queries."""
+    """This week, month and year so far, each against the same part of the one before. Seven short queries."""
+    since = first_event_at(query.organization_id)
     changes = []
     for period in PERIODS:
         span, before = to_date(period, query.zone, now)
-        found = [
-            run(
-                msgspec.structs.replace(query, start=one.start, end=one.end, interval=None, group_by=(), order_by=())
-            ).totals
-            if one.end > one.start
-            else Figures()
-            for one in (span, before)
-        ]
-        changes.append(Change(period, span, before, *found))
+        is_whole = since is not None and local_day(since, query.zone) <= local_day(before.start, query.zone)
+        figures = _totals(query, before) if is_whole else None
+        changes.append(Change(period, span, before, _totals(query, span), figures, since))
     return changes
+
+
+def _totals(query: UsageQuery, span: Span) -> Figures:
+    if span.end <= span.start:
+        return Figures()
+    return run(
+        msgspec.structs.replace(query, start=span.start, end=span.end, interval=None, group_by=(), order_by=())
+    ).totals
 
 
 def to_date(period: str, zone: ZoneInfo, now: dt.datetime) -> tuple[Span, Span]:

@@ -101,8 +101,16 @@ def test_changes_count_the_same_part_of_each_period(acme: Organization) -> None:
     write(acme.id, [make_event(text, at(text), usage=usage) for text in times])
     query = UsageQuery(acme.id, at("2026-11-01T00:00+01:00"), at("2026-12-01T00:00+01:00"), BERLIN)
     found = find_changes(query, at("2026-11-18T12:30+01:00"))
-    assert [(one.period, one.now_figures.requests, one.before_figures.requests) for one in found] == [
+    assert [
+        (one.period, one.now_figures.requests, one.before_figures and one.before_figures.requests) for one in found
+    ] == [
         ("week", 1, 1),
         ("month", 3, 1),
-        ("year", 5, 1),
+        # It began in the midst of the year before, so that there is no such part of that one.
+        ("year", 5, None),
     ]
+    assert {one.since for one in found} == {at("2025-11-01T00:00+01:00")}
+    write(acme.id, [make_event("of old", at("2025-01-01T18:00+01:00"), usage=usage)])
+    year = find_changes(query, at("2026-11-18T12:30+01:00"))[2]
+    assert year.before_figures is not None
+    assert year.before_figures.requests == 2
