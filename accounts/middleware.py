@@ -36,6 +36,8 @@ NEVER = (
     "accounts:member-invite",
     "accounts:invitation-renew",
     "accounts:leave",
+    "stripe:card",
+    "stripe:portal",
 )
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 

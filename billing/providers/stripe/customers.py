@@ -24,7 +24,7 @@ def customer_of(organization: Organization) -> StripeCustomer:
     api = connected()
     made = api.v1.customers.create(
         {"metadata": {"organization": str(organization.pk)}},
-        {"idempotency_key": f"tokenledger-customer-{organization.pk}-{organization.created_at:%s}"},
+        {"idempotency_key": f"tokenledger-customer-{organization.pk}-{organization.created_at.timestamp():.0f}"},
     )
     _tell_address(api, made.id, organization)
     with organization_scope(organization.pk):

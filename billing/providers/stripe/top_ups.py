@@ -41,7 +41,7 @@ def pay(top_up: TopUp, at: dt.datetime) -> None:
                 "description": "Credits (auto top-up)",
                 "metadata": {"top_up": str(top_up.pk)},
             },
-            {"idempotency_key": f"tokenledger-top-up-{top_up.pk}-{top_up.due_at:%s}"},
+            {"idempotency_key": f"tokenledger-top-up-{top_up.pk}-{top_up.due_at.timestamp():.0f}"},
         )
     except stripe.CardError as error:
         _refused(top_up, cents, error.user_message or NO_REASON, at)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import signal
 import socket
 import sys
@@ -42,6 +43,9 @@ class Command(BaseCommand):
             os.environ.setdefault("BASE_URL", f"http://localhost:{port}")
             secret_file = directory / "demo-key"
             model_port = free_port(port + 1)
+            stripe_port = None if os.environ.get("STRIPE_API_KEY") else free_port(port + 2)
+            if stripe_port:
+                _point_at_fake_stripe(stripe_port)
             supervisor.prepare_database(secret_file, model_port)
             supervisor.collect_static(directory)
         except KeyboardInterrupt:
@@ -53,13 +57,15 @@ class Command(BaseCommand):
         except OSError as error:
             raise CommandError(f"The data directory {directory} cannot be used: {error}.") from error
         secret = secret_file.read_text().strip()
-        sys.exit(self._run(port, model_port, secret, with_traffic=not options["no_traffic"]))
+        sys.exit(self._run(port, model_port, stripe_port, secret, with_traffic=not options["no_traffic"]))
 
-    def _run(self, port: int, model_port: int, secret: str, *, with_traffic: bool) -> int:
+    def _run(self, port: int, model_port: int, stripe_port: int | None, secret: str, *, with_traffic: bool) -> int:
         python, url = sys.executable, f"http://127.0.0.1:{port}"
         processes = supervisor.Supervisor()
         # A process of its own, where a provider would be, and a small one: it loads no Django.
         processes.start("model", [python, *_uvicorn("config.demo.model.app:application", model_port)])
+        if stripe_port:
+            processes.start("stripe", _fake_stripe(stripe_port, url))
         processes.start("web", [python, *_uvicorn("config.asgi:application", port)])
         # Root in a container of its own is fine here; Celery warns of it at length.
         celery = [
@@ -100,6 +106,8 @@ Tokenledger is running at {url}
   Password          {PASSWORD}
   API key           {secret}
 
+  Pay by card       4242 4242 4242 4242, any date to come and any code; no money moves
+
   Read usage:
   curl {url}/v1/usage {authorization}
 
@@ -116,6 +124,21 @@ Ctrl-C stops everything; the next start finds the data again.
 PASSWORD = "northbound-demo"  # noqa: S105
 OPERATOR = "oscar@operator.test"
 QUESTION = '{"model": "gpt-4o", "messages": [{"role": "user", "content": "Hello"}]}'
+
+
+def _point_at_fake_stripe(port: int) -> None:
+    os.environ["STRIPE_API_KEY"] = "sk_test_demo"
+    os.environ["STRIPE_API_BASE"] = f"http://127.0.0.1:{port}"
+    os.environ["STRIPE_WEBHOOK_SECRET"] = f"whsec_{secrets.token_hex(16)}"
+
+
+def _fake_stripe(port: int, url: str) -> list[str]:
+    """Customers and cards are kept beside the database that knows of them."""
+    kept = Path(os.environ["TOKENLEDGER_DATA_DIR"]) / "stripe" / "state.sqlite"
+    kept.parent.mkdir(mode=0o700, exist_ok=True)
+    options = ["--state", str(kept), "--webhook", f"{url}/stripe/webhook"]
+    secret = os.environ["STRIPE_WEBHOOK_SECRET"]
+    return [*supervisor.MANAGE, "fake_stripe", "--port", str(port), *options, "--secret", secret]
 
 
 def _uvicorn(application: str, port: int) -> list[str]:
