@@ -30,7 +30,7 @@ from reports.page import UsagePage, show
 from reports.split import LEGEND
 
 PAGE_ROWS = 25
-FILE_ROWS = 500
+FILE_ROWS = 2_000
 MOST_CALLS = 100
 MOST_FILES = 50
 NEWEST_FIRST = "-last_at"

@@ -173,7 +173,7 @@ def _from_events(
     where = [
         Statement("organization_id = %s AND superseded_by IS NULL AND chat IS NOT NULL", [organization_id]),
         Statement("occurred_at >= %s AND occurred_at <= %s", list(life)),
-        *event_conditions(filters),
+        *event_conditions(filters, (life[0], life[1] + life[1].resolution)),
     ]
     return Statement(
         f"SELECT chat, {newest} AS title, min(occurred_at) AS first_at, max(occurred_at) AS last_at, {sums}"
@@ -239,7 +239,7 @@ def _events_of(organization_id: int, rows: Sequence[ChatRow], filters: dict[str,
         Statement("organization_id = %s AND superseded_by IS NULL", [organization_id]),
         Statement("chat = ANY(%s)", [[row.chat for row in rows]]),
         Statement("occurred_at >= %s AND occurred_at <= %s", [first, last]),
-        *event_conditions(resolve_filters(organization_id, filters)),
+        *event_conditions(resolve_filters(organization_id, filters), (first, last + last.resolution)),
     ]
     return Statement(" AND ".join(part.sql for part in where), [param for part in where for param in part.params])
 

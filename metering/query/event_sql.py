@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -27,6 +28,8 @@ class Wanted(msgspec.Struct, frozen=True):
 
 
 Filters = Mapping[str, Wanted]
+# From the first moment to before the last one.
+Times = tuple[dt.datetime, dt.datetime]
 
 
 class Statement(msgspec.Struct):
@@ -59,8 +62,9 @@ def by_file(wanted: Wanted | None) -> Statement:
     )
 
 
-def event_conditions(filters: Filters) -> list[Statement]:
-    """Filters as conditions on one event."""
+def event_conditions(filters: Filters, within: Times | None = None) -> list[Statement]:
+    """Filters as conditions on one event. `within` are times that the caller looks at: calls with a file are found
+    there by an index. Without them each event is asked."""
     conditions = []
     for name, wanted in filters.items():
         if not is_text(name):
@@ -69,7 +73,7 @@ def event_conditions(filters: Filters) -> list[Statement]:
             continue
         alternatives = []
         if wanted.texts:
-            alternatives.append(_has_text(name, wanted.texts))
+            alternatives.append(_has_file(wanted.texts, within) if name == "file" else _has_text(name, wanted.texts))
         if wanted.with_none:
             alternatives.append(_has_none(name))
         sql = " OR ".join(alternative.sql for alternative in alternatives)
@@ -77,10 +81,15 @@ def event_conditions(filters: Filters) -> list[Statement]:
     return conditions
 
 
+def _has_file(texts: Sequence[str], within: Times | None) -> Statement:
+    if within is not None:
+        found = "SELECT organization_id, occurred_at, key FROM metering_calls_with_file(%s, %s, %s)"
+        return Statement(f"(organization_id, occurred_at, key) IN ({found})", [list(texts), *within])
+    wanted = [msgspec.json.encode({"files": [{"id": text}]}).decode() for text in texts]
+    return Statement(f"({HAS_FILES} AND detail @> ANY(%s::jsonb[]))", [wanted])
+
+
 def _has_text(name: str, texts: Sequence[str]) -> Statement:
-    if name == "file":
-        wanted = [msgspec.json.encode({"files": [{"id": text}]}).decode() for text in texts]
-        return Statement(f"({HAS_FILES} AND detail @> ANY(%s::jsonb[]))", [wanted])
     column = event_column(name)
     return Statement(f"{column.sql} = ANY(%s)", [*column.params, list(texts)])
 

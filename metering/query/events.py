@@ -83,7 +83,7 @@ def list_events(
     """One page of events of [start, end), newest first. Needs the organization's scope."""
     where = [
         Statement("organization_id = %s AND occurred_at >= %s AND occurred_at < %s", [organization_id, start, end]),
-        *event_conditions(resolve_filters(organization_id, filters)),
+        *event_conditions(resolve_filters(organization_id, filters), (start, end)),
     ]
     if not with_superseded:
         where.append(Statement("superseded_by IS NULL", []))

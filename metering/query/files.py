@@ -293,7 +293,7 @@ def _from_events(
     where = [
         Statement("organization_id = %s AND superseded_by IS NULL AND detail ? 'files'", [organization_id]),
         Statement("occurred_at >= %s AND occurred_at < %s", [start, end]),
-        *event_conditions(filters),
+        *event_conditions(filters, (start, end)),
     ]
     events = f"SELECT *, 1 AS sign, {month.sql} AS month FROM metering_event WHERE {' AND '.join(w.sql for w in where)}"
     only = "true" if files is None else f"(file = '{ANY_FILE}' OR file = ANY(%s))"

@@ -41,7 +41,7 @@ def arrivals(
     """Reads the events themselves. Needs the organization's scope."""
     where = [
         Statement("organization_id = %s AND occurred_at >= %s AND occurred_at < %s", [organization_id, start, end]),
-        *event_conditions(resolve_filters(organization_id, filters)),
+        *event_conditions(resolve_filters(organization_id, filters), (start, end)),
     ]
     counted = "count(*) FILTER (WHERE superseded_by IS NULL"
     late = "received_at - occurred_at"

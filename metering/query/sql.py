@@ -262,7 +262,7 @@ def _event_part(piece: Piece, query: UsageQuery, plan: Plan, filters: Filters) -
     where = [
         Statement("organization_id = %s AND superseded_by IS NULL", [query.organization_id]),
         Statement("occurred_at >= %s AND occurred_at < %s", [piece.start, piece.end]),
-        *event_conditions(filters),
+        *event_conditions(filters, (piece.start, piece.end)),
         *([Statement(WITH_AUDIO, [])] if query.with_audio else []),
     ]
     bucket = number_of_bucket("occurred_at", "timestamptz", plan.starts)
