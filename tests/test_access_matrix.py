@@ -96,7 +96,7 @@ def arguments(acme: Organization, bob: User, alice: User) -> dict[str, Any]:
         )
         export = f"usage_date_utc,model,cost_usd\n2026-11-01,{CANARY}-model,1\n".encode()
         statement = keep(acme, f"{CANARY}.csv", export, Decimal(1), by=Actor.of_command("test"))
-    start_subscription(acme, by=Actor.of_command("test"))
+    start_subscription(acme, "enterprise", by=Actor.of_command("test"))
     invoice = issue(acme, f"{CANARY} plan")
     values = {"name": f"{CANARY} budget", "scope": "team", "ref": team.pk, "amount": 10**9}
     budget = create_budget(acme, values, Reach.whole(), by=Actor.of_command("test"))
