@@ -17,6 +17,7 @@ from django.utils.timezone import now
 from accounts.audit import Actor
 from accounts.members import invite
 from accounts.models import Department, Membership, Organization, Project, Role, Team, TeamMembership, User
+from billing.subscriptions import start_subscription
 from core.tenancy import organization_scope
 from metering.events import Usage
 from metering.gateway.upstreams import create_upstream
@@ -24,6 +25,7 @@ from metering.imports.records import create_import
 from metering.models import ImportProblem, ImportStatus
 from metering.pricing.overrides import rate, set_custom_model
 from reports.models import SavedView
+from tests.billing.invoices.selling import issue
 from tests.browser.pages import NAMES, addresses
 from tests.cast import logged_in, make_key, make_member
 from tests.metering.query.usage import make_event
@@ -40,6 +42,7 @@ BY = Actor.of_command("test")
 def more(acme: Organization, alice: User) -> Callable[[range], None]:
     """Makes so many more of everything an organization can have."""
     set_prices()
+    start_subscription(acme, "developer", by=BY, at=now() - dt.timedelta(days=9))
 
     def make(numbers: range) -> None:
         for number in numbers:
@@ -76,6 +79,7 @@ def _people_and_things(acme: Organization, number: int) -> None:
         create_upstream(
             acme, by=BY, name=f"Upstream {number}", protocol="openai", base_url=f"https://models{number}.invalid/v1"
         )
+    issue(acme, f"Plan {number}", f"INV-2026-9{number:03}")
     make_key(acme, name=f"Key {number}", project=project)
     set_custom_model(
         BY, acme.pk, model=f"model-{number}", rates=[rate("input", Decimal(2))], valid_from=now() - dt.timedelta(days=9)
