@@ -70,17 +70,6 @@ def _summed(statement: Statement) -> list[Stated]:
     ]
 
 
-def _summed(statement: Statement) -> list[Stated]:
-    """A row for each span and model: keys, projects and kinds of tokens of an export do not matter here."""
-    sums: dict[tuple[dt.datetime, dt.datetime, str], list[Stated]] = defaultdict(list)
-    for row in statement.rows:
-        sums[row.start, row.end, row.model].append(row)
-    return [
-        Stated(*key, "", *(_sum([getattr(row, name) for row in rows]) for name in ("requests", "tokens", "cost_nanos")))
-        for key, rows in sorted(sums.items())
-    ]
-
-
 def _sum(parts: list[int | None]) -> int | None:
     known = [part for part in parts if part is not None]
     return sum(known) if known else None
