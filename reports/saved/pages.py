@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from copy import copy
 from typing import Any
+from urllib.parse import urlencode
 
 from django import forms
 from django.contrib import messages
 from django.http import Http404, HttpResponse, QueryDict
 from django.shortcuts import redirect, render
-from django.utils.timezone import now
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from accounts.forms.organization import refusals_in
@@ -16,10 +17,10 @@ from accounts.permissions import require
 from accounts.requests import OrganizationRequest
 from accounts.views.pages import confirm_page, form_page, to
 from core.errors import ApiError
-from reports.filters import Chosen, dimension_label
+from reports.filters import dimension_label
 from reports.models import SavedView
 from reports.navigation import SEERS
-from reports.page import DEFAULT_RANGE, UsagePage
+from reports.page import UsagePage
 from reports.saved.records import (
     Parameters,
     change_view,
@@ -202,21 +203,18 @@ def _changeable(request: OrganizationRequest, pk: int) -> SavedView:
 
 
 def _asked(request: OrganizationRequest) -> tuple[type[UsagePage], Parameters]:
-    """The page and the parameters that are to be kept. Raises Http404, or ApiError 422 when they make no sense."""
+    """The page and the parameters that are to be kept.
+
+    Raises Http404, or ApiError what the page itself answers to them: it is asked, so that a view that was saved opens.
+    """
     page = PAGES.get(request.GET.get("page", ""))
     if page is None:
         raise Http404("no such page")
     given = QueryDict(request.GET.get("query", ""))
     parameters = kept_of({name: given.getlist(name) for name in given})
-    Chosen.read(
-        page.path_in(request.organization),
-        given,
-        request.organization.zone,
-        now(),
-        default_range=DEFAULT_RANGE,
-        measures=page.measures,
-        own=page.parameters,
-    )
+    asked = copy(request)
+    asked.GET = QueryDict(urlencode(parameters, doseq=True))
+    page.of(asked).context()
     return page, parameters
 
 

@@ -226,3 +226,26 @@ def test_the_list_and_the_menu_take_as_many_queries_for_many(
             for n in range(30)
         )
     assert [count(url) for url in urls] == before
+
+
+@pytest.mark.parametrize(
+    ("page", "query"),
+    [
+        ("usage", "by=zz"),
+        ("usage", "team=zz"),
+        ("chats", "sort=zz"),
+        ("comparison", "gpus=0"),
+        ("shared-costs", "rule=z"),
+    ],
+)
+def test_what_the_page_refuses_is_not_saved(
+    alice_client: Client, acme: Organization, usage: None, page: str, query: str
+) -> None:
+    assert save(alice_client, "Broken", query=query, page=page).status_code == 422
+    save(alice_client, "Whole")
+    kept = view(acme, "Whole")
+    address = f"{URL}{kept.pk}/replace?{urlencode({'page': page, 'query': query})}"
+    assert alice_client.get(address).status_code == 422
+    assert alice_client.post(address).status_code == 422
+    with organization_scope(acme.pk):
+        assert [one.parameters for one in SavedView.objects.all()] == [kept.parameters]
