@@ -7,10 +7,10 @@ neither exists without the other.
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from django.db import models
 from django.http import HttpRequest
@@ -29,6 +29,7 @@ from accounts.models import (
 )
 
 Changes = Mapping[str, tuple[Any, Any]]
+T = TypeVar("T", bound=models.Model)
 
 # What the log calls the things it speaks of.
 TARGETS: dict[type[models.Model], str] = {
@@ -94,15 +95,34 @@ def record(
     return entry
 
 
-def change(actor: Actor, action: str, target: models.Model, values: Mapping[str, Any]) -> list[str]:
-    """Set `values` on `target`, save what differs, and record it before and after. Returns the changed fields."""
+def change(
+    actor: Actor,
+    action: str,
+    target: T,
+    values: Mapping[str, Any],
+    said: Callable[[T], Mapping[str, Any]] | None = None,
+) -> list[str]:
+    """Set `values` on `target`, save what differs, and record it before and after. Returns the changed fields.
+
+    `said` gives the words of fields whose values say nothing by themselves: an amount without its unit, an id.
+    """
     changes = {name: (before, after) for name, after in values.items() if (before := getattr(target, name)) != after}
     if not changes:
         return []
+    words_before = said(target) if said else {}
     for name, (_, after) in changes.items():
         setattr(target, name, after)
     target.save(update_fields=list(changes))
-    record(actor, action, target, changes)
+    words_after = said(target) if said else {}
+    record(
+        actor,
+        action,
+        target,
+        {
+            name: (words_before.get(name, before), words_after.get(name, after))
+            for name, (before, after) in changes.items()
+        },
+    )
     return list(changes)
 
 

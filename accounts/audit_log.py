@@ -8,6 +8,7 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
+from decimal import Decimal
 from zoneinfo import ZoneInfo
 
 from django.db.models import Q, QuerySet
@@ -15,6 +16,7 @@ from django.utils.dateparse import parse_date, parse_datetime
 
 from accounts.models import AuditEntry
 from core.errors import ApiError
+from core.figures import money_exact
 from core.tenancy import organization_scope
 
 COLUMNS = ("at", "actor", "action", "target", "target_id", "target_label", "changes", "ip_address", "request_id")
@@ -88,16 +90,26 @@ def _cells(row: AuditEntry) -> tuple[str, ...]:
 def changes_of(entry: AuditEntry) -> list[tuple[str, str | None, str]]:
     """What changed, in words: field, before (None for something new), after."""
     return [
-        (name.replace("_", " "), None if before is None else _words(before), _words(after))
+        (_field(name), None if before is None else _words(name, before), _words(name, after))
         for name, (before, after) in sorted(entry.changes.items())
     ]
 
 
-def _words(value: object) -> str:
+def _field(name: str) -> str:
+    return name.removesuffix("_nanos").removesuffix("_usd").replace("_", " ")
+
+
+def _words(name: str, value: object) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, list):
-        return ", ".join(str(item) for item in value) or "none"
+        return ", ".join(_words(name, item) for item in value) or "none"
+    if isinstance(value, dict):
+        return ", ".join(f"{_field(key)} {_words(key, item)}" for key, item in value.items()) or "none"
+    if isinstance(value, int) and name.endswith("_nanos"):
+        return money_exact(value)
+    if isinstance(value, str) and value and name.endswith("_usd"):
+        return money_exact(Decimal(value))
     return "none" if value in (None, "") else str(value)
 
 

@@ -17,10 +17,11 @@ from accounts.models import Organization
 from accounts.organizations import validated
 from billing.budgets.reach import Reach
 from billing.models import Budget, BudgetPeriod, BudgetScope
+from core import figures as words
 from core.errors import ApiError
 from core.tenancy import organization_scope
 from metering.dimensions import HOUR_DIMENSIONS
-from metering.models import Limit, LimitKind, LimitPeriod
+from metering.models import Limit, LimitKind, LimitPeriod, LimitUnit
 from metering.query.labels import name_refs
 
 FIELDS = (
@@ -52,7 +53,9 @@ def create_budget(organization: Organization, values: Mapping[str, Any], reach: 
             setattr(budget, name, value)
         _check(budget, reach)
         budget.save()
-        audit.record(by, "budget.create", budget, audit.creation(budget, FIELDS), label=_label(budget))
+        said = _said(budget)
+        changes = {name: (None, said.get(name, value)) for name, (_, value) in audit.creation(budget, FIELDS).items()}
+        audit.record(by, "budget.create", budget, changes, label=_label(budget))
         push(budget)
     return budget
 
@@ -65,7 +68,7 @@ def change_budget(budget: Budget, values: Mapping[str, Any], reach: Reach, *, by
         for name, value in values.items():
             setattr(draft, name, value)
         _check(draft, reach)
-        audit.change(by, "budget.change", budget, {name: getattr(draft, name) for name in FIELDS})
+        audit.change(by, "budget.change", budget, {name: getattr(draft, name) for name in FIELDS}, _said)
         push(budget)
     return budget
 
@@ -121,16 +124,28 @@ def _open() -> QuerySet[Budget]:
     return Budget.objects.filter(archived_at=None).order_by("pk")
 
 
+def _said(budget: Budget) -> dict[str, str]:
+    """For the audit log: the amount with its unit, whose it is by name, the thresholds in words."""
+    is_cost = budget.unit == LimitUnit.COST
+    return {
+        "ref": _whose(budget),
+        "amount": words.money_exact(budget.amount) if is_cost else f"{words.tokens(budget.amount)} {budget.unit}",
+        "thresholds": ", ".join(f"{one['name']} at {one['percent']}%" for one in budget.thresholds),
+    }
+
+
+def _whose(budget: Budget) -> str:
+    if budget.scope == BudgetScope.ORGANIZATION:
+        return "the organization"
+    named = name_refs(budget.organization_id, {str(budget.scope): [budget.ref]})[str(budget.scope)]
+    return str(named[budget.ref].label or named[budget.ref].key)
+
+
 def _label(budget: Budget) -> str:
     """Its name, or whose it is."""
     if budget.name:
         return budget.name
-    if budget.scope == BudgetScope.ORGANIZATION:
-        whose = "of the organization"
-    else:
-        named = name_refs(budget.organization_id, {str(budget.scope): [budget.ref]})[str(budget.scope)]
-        whose = f"of {named[budget.ref].label or named[budget.ref].key}"
-    return " ".join([whose, *(f"for {text}" for text in (budget.model, budget.feature) if text)])
+    return " ".join([f"of {_whose(budget)}", *(f"for {text}" for text in (budget.model, budget.feature) if text)])
 
 
 def _permit(reach: Reach, budget: Budget) -> None:
