@@ -150,10 +150,7 @@ class ComparisonPage(UsagePage, frozen=True, kw_only=True):
             "valid_from": target.version.valid_from,
             "source": target.version.source,
             "is_own": target.version.organization_id is not None,
-            "left_out": [
-                f"{words.count(calls)} call{'s' if calls != 1 else ''}: {reason}"
-                for reason, calls in replay.left_out.items()
-            ],
+            "left_out": _left_out(replay),
             "left_out_nanos": replay.left_out_nanos,
             "new_calls": replay.new_calls,
             "new_nanos": replay.new_nanos,
@@ -181,8 +178,8 @@ class ComparisonPage(UsagePage, frozen=True, kw_only=True):
             "rented": None if replay.cost_nanos is None else rented,
             "rented_saved": None if replay.cost_nanos is None else saved,
             "rented_more": -saved,
-            "rented_share": Fraction(saved, replay.now_nanos) if replay.now_nanos else None,
-            "left_out": [f"{words.count(calls)}: {reason}" for reason, calls in replay.left_out.items()],
+            "rented_share": Fraction(abs(saved), replay.now_nanos) if replay.now_nanos else None,
+            "left_out": _left_out(replay),
         }
 
 

@@ -189,7 +189,7 @@ class Integrations(UsagePage, frozen=True, kw_only=True):
             return [
                 Ranking(
                     page=self, id="services", title="Services", dimension="integration", columns=COLUMNS, result=found,
-                    latencies=read_latencies(found), note="percentiles to within 6 %", short=SHORT,
+                    latencies=read_latencies(found), note="percentiles to within 6%", short=SHORT,
                     csv_url=self.chosen.url(reverse("reports:integrations-file", args=[slug])),
                 )
             ]  # fmt: skip

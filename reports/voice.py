@@ -100,7 +100,7 @@ class Voice(UsagePage, frozen=True, kw_only=True):
     def _of_sound_words(self, sound: int | None, share: Any) -> str:
         if sound is None:
             return "what the sound cost is unknown"
-        return f"{words.money(sound)} of it the sound" + (f", {words.percent(share)}" if share is not None else "")
+        return f"{words.money(sound)} of it for the sound" + (f", {words.percent(share)}" if share is not None else "")
 
     def _charts(self, series: UsageResult) -> list[dict[str, Any]]:
         chosen, measure = self.chosen, MEASURES[self.chosen.measure]

@@ -286,7 +286,7 @@ def _on_gpus(rows: list[UsageRow], gpus: Gpus) -> tuple[Replay, tuple[int, int]]
             total += _of_nothing(figures)
             continue
         if kinds & ~_TEXT:
-            reason = "more than texts and pictures read"
+            reason = "they read more than text and images"
             total += Replay(left_out={reason: figures.requests}, left_out_nanos=figures.known_cost_nanos)
             continue
         if not _number(row, PRICE):

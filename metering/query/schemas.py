@@ -60,7 +60,7 @@ def metric_fields(names: tuple[str, ...] = tuple(METRICS)) -> dict[str, serializ
 
 def percentile_fields() -> dict[str, serializers.Field[Any, Any, Any, Any]]:
     """Of metrics that are there on request only."""
-    said = "Milliseconds, to within 6 %; null where no call told."
+    said = "Milliseconds, to within 6%; null where no call told."
     return {name: serializers.IntegerField(required=False, allow_null=True, help_text=said) for name in PERCENTILES}
 
 

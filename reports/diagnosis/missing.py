@@ -251,7 +251,7 @@ def imports(subject: Subject) -> Finding:
         return said.fine(found=f"{counted(len(files), 'file')}, every row of which was stored.")
     return said.cause(
         found=f"{counted(len(rows), 'file')} of {len(files)} left something out.",
-        advice="Each import lists its rows with the reason; a mended file can be imported again, nothing counts twice.",
+        advice="Each import lists its rows with the reason. Import a mended file again: nothing is counted twice.",
         rows=rows,
     )
 
@@ -277,8 +277,8 @@ def other_times(subject: Subject) -> Finding:
     ahead = subject.run(Span(subject.now + SKEW, subject.now + FUTURE)).totals.requests
     said = Looked(
         "other_times",
-        "Usage in another place of time",
-        f"{counted(came.events, 'event')} of the range: when they happened, when they came. And times to come.",
+        "Usage at another time",
+        f"{counted(came.events, 'event')} of the range: when they happened, and when they came. Also the future.",
     )
     if ahead:
         ends = {"from": f"{subject.now.astimezone(subject.zone):%Y-%m-%dT%H:%M}",
@@ -286,7 +286,7 @@ def other_times(subject: Subject) -> Finding:
         return said.cause(
             found=f"{counted(ahead, 'event is', 'events are')} said to happen in the future, and seen when it comes.",
             advice="Set the clock of the sender, or its time zone, and correct these events.",
-            rows=(Row("Events of times to come", "", subject.url("reports:usage", range="custom", **ends)),),
+            rows=(Row("Events dated in the future", "", subject.url("reports:usage", range="custom", **ends)),),
         )
     if came.late:
         longest = came.latest_delay or dt.timedelta()

@@ -64,11 +64,11 @@ def test_figures_are_the_apis(alice_client: Client, acme_api: Client, usage: Non
 def test_calls_without_a_rate_are_said(alice_client: Client, usage: None) -> None:
     response = shown(alice_client)
     (card,) = response.context["cards"]
-    assert card["left_out"] == ["1 call: no rate for audio_input"]
+    assert card["left_out"] == ["1 call: no rate for audio input"]
     rows = {row["label"]: row["replays"][0] for row in response.context["rows"]}
     assert (rows["by-piece"]["cost"], rows["by-piece"]["saved"]) == (None, None)
     assert rows["odd-one"]["cost"] is None
-    assert "Without 1 call: no rate for audio_input." in " ".join(response.content.decode().split())
+    assert "Without 1 call: no rate for audio input." in " ".join(response.content.decode().split())
 
 
 def test_what_a_price_leaves_out_is_not_free(alice_client: Client, acme: Organization, usage: None) -> None:
@@ -145,3 +145,7 @@ def test_queries_do_not_grow_with_models(alice_client: Client, acme: Organizatio
     at = now() - dt.timedelta(seconds=30)
     write_rated(acme.pk, [make_event(f"e{n}", at, f"model-{n}", Usage(input=1)) for n in range(60)])
     assert count() == few
+
+
+def test_a_file_of_what_nobody_sells_is_refused(alice_client: Client, usage: None) -> None:
+    assert alice_client.get("/o/acme/costs/comparison.csv?range=7d&with=openai/long,zz").status_code == 422

@@ -65,7 +65,7 @@ def test_voice_calls_have_the_figures_of_the_api(alice_client: Client, acme_api:
         totals["requests"], totals["audio_input"], totals["audio_output"], totals["seconds"] * 1_000
     ) == (3, 2_000, 400, 60_000)  # fmt: skip
     # 2,000 heard at $10, 400 spoken at $20 a million, a minute at $0.36 an hour.
-    assert response.context["cards"][0]["note"] == "$0.03 of it the sound, 99.0%"
+    assert response.context["cards"][0]["note"] == "$0.03 of it for the sound, 99.0%"
     assert [row["label"] for row in response.context["ranking"]["rows"]] == ["talker", "writer"]
     assert [chart["title"].split(" by ")[0] for chart in response.context["charts"]] == [
         "Cost of voice calls", "Audio tokens", "Recorded"
