@@ -90,7 +90,9 @@ class Breakdown(msgspec.Struct, frozen=True):
             raise ApiError(422, "invalid_parameter", f"Rows by {by} are not made of values of {then}.", param="then")
         sort = page.chosen.given("sort") or "-total_tokens"
         if sort.removeprefix("-") not in (*METRICS, NAME):
-            raise ApiError(422, "invalid_parameter", f"sort is name or one of {', '.join(METRICS)}.", param="sort")
+            raise ApiError(
+                422, "invalid_parameter", f"Rows are not sorted by {sort.removeprefix('-')!r}.", param="sort"
+            )
         return cls(page, by, then, sort)
 
     @property

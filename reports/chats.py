@@ -85,7 +85,7 @@ class Chats(UsagePage, frozen=True, kw_only=True):
 
     @property
     def sort(self) -> str:
-        return self.chosen.given("sort") or NEWEST_FIRST
+        return self.sort_of(SORTS, NEWEST_FIRST)
 
     @property
     def search(self) -> str:

@@ -103,7 +103,7 @@ class Files(UsagePage, frozen=True, kw_only=True):
             span.start,
             span.end,
             self.chosen.filters,
-            order_by=self.chosen.given("sort") or COSTLIEST_FIRST,
+            order_by=self.sort_of(SORTS, COSTLIEST_FIRST),
             search=self.search,
             **paging,
         )
@@ -138,7 +138,7 @@ class Files(UsagePage, frozen=True, kw_only=True):
 
     def _sort(self, name: str) -> dict[str, Any]:
         """The greatest first, names from the beginning; a second click turns it around."""
-        sort = self.chosen.given("sort") or COSTLIEST_FIRST
+        sort = self.sort_of(SORTS, COSTLIEST_FIRST)
         is_current, is_descending = sort.removeprefix("-") == name, sort.startswith("-")
         wanted = f"-{name}" if is_current != is_descending else name
         if not is_current:
@@ -162,7 +162,7 @@ def files_csv(request: OrganizationRequest) -> HttpResponseBase:
 
 
 def _list(page: Files) -> Iterator[str]:
-    cursor, is_first = None, True
+    cursor, is_first = page.chosen.given("cursor"), True
     while True:
         with organization_scope(page.organization.pk):
             found = page.find(limit=FILE_ROWS, cursor=cursor)

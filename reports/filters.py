@@ -16,7 +16,7 @@ from django.http import QueryDict
 
 from accounts.permissions import Right, may
 from core.errors import ApiError
-from core.periods import Interval
+from core.periods import INTERVALS, Interval
 from metering.dimensions import DIMENSIONS
 from metering.query.ranges import LABELS, Range, Span, custom_range, named_range
 from metering.query.spec import EARLIEST, LATEST, TAG, TEXT_DIMENSIONS, FilterValue, UsageQuery, check_dimension
@@ -56,13 +56,23 @@ class Chosen(msgspec.Struct, frozen=True):
         measures: tuple[str, ...],
         own: tuple[str, ...] = (),
     ) -> Chosen:
-        """`own` names what else this page takes. Raises ApiError 422 for what is no range, dimension or measure."""
+        """`own` names what else this page takes.
+
+        Raises ApiError 422 for what is no range, interval, comparison, dimension or measure.
+
+        An interval that the range does not have gives way to the range's own: links carry it from range to range.
+        """
         parameters = {name: tuple(given.getlist(name)) for name in given}
         key = given.get("range") or ("custom" if given.get("from") else default_range)
         chosen = _custom(given, zone, now) if key == "custom" else named_range(key, zone, now)
         measure = given.get("measure") or measures[0]
         if measure not in measures:
             raise ApiError(422, "invalid_parameter", f"measure is one of {', '.join(measures)}.", param="measure")
+        interval = given.get("interval") or None
+        if interval is not None and interval not in INTERVALS:
+            raise ApiError(422, "invalid_parameter", f"interval is one of {', '.join(INTERVALS)}.", param="interval")
+        if given.get("compare", NOTHING) != NOTHING:
+            raise ApiError(422, "invalid_parameter", f"compare takes only {NOTHING}.", param="compare")
         filters: dict[str, tuple[FilterValue, ...]] = {}
         for name, values in parameters.items():
             if name not in _OWN_PARAMETERS and name not in own:
@@ -73,7 +83,7 @@ class Chosen(msgspec.Struct, frozen=True):
             parameters=parameters,
             zone=zone,
             range=chosen,
-            interval=chosen.interval(given.get("interval")),
+            interval=chosen.interval(interval),
             is_compared=given.get("compare") != NOTHING,
             measure=measure,
             filters=filters,

@@ -23,7 +23,7 @@ from metering.query.run import UsageResult
 from metering.query.spec import PERCENTILES
 from reports.page import UsagePage, sees_usage, show
 from reports.parts import measure_options
-from reports.ranking import Ranking, error_rate, rows_of
+from reports.ranking import Ranking, error_rate, rows_of, sort_of
 from reports.series import INTERVAL_NAMES, MEASURES, bucket_label, bucket_title, interval_words, running_words
 from reports.stacks import make_stack, stack_chart, stack_table
 
@@ -78,6 +78,8 @@ class Integrations(UsagePage, frozen=True, kw_only=True):
         return str(values[0]) if len(values) == 1 and values[0] is not None else None
 
     def rows(self) -> UsageResult:
+        """Every service, for the file. Raises ApiError 422 for an order that the page's table does not have."""
+        sort_of(self)
         return rows_of(self, "integration")
 
     def _links(self) -> list[dict[str, Any]]:

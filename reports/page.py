@@ -6,6 +6,7 @@ A page is a subclass of `UsagePage` with a `context()` for its template, and a v
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Mapping
 from typing import Any, ClassVar, Self
 
 import msgspec
@@ -26,7 +27,7 @@ from metering.query.run import UsageResult, run
 from metering.query.spec import TAG, FilterValue
 from metering.query.tags import tag_names
 from reports.diagnosis.link import diagnosis_url
-from reports.filters import Chosen, dimension_label, dimension_words, hidden_from, period_words
+from reports.filters import NOTHING, Chosen, dimension_label, dimension_words, hidden_from, period_words
 from reports.models import SavedView, Symptom
 from reports.saved.bar import current_view, views_menu
 from reports.saved.records import visible_views
@@ -35,6 +36,24 @@ from reports.series import MEASURES
 # The same everywhere: a page with another one would show other totals for the same address.
 DEFAULT_RANGE = "month"
 TAGS_KEPT_SECONDS = 300
+# The values of a filter that its chip has room for.
+MOST_NAMED = 3
+# What parameters that are no dimension are called inside of a sentence.
+PARAMETER_WORDS = {
+    "q": "the search",
+    "sort": "the order",
+    "cursor": "the place in the list",
+    "by": "the breakdown",
+    "then": "the second breakdown",
+    "measure": "the measure",
+    "range": "the range",
+    "from": "the start",
+    "to": "the end",
+    "interval": "the interval",
+    "compare": "the comparison",
+    "with": "these models",
+    "rule": "the rule",
+}
 
 sees_usage = require(Right.SEE_USAGE, Right.SEE_OWN_USAGE)
 
@@ -108,6 +127,17 @@ class UsagePage(msgspec.Struct, frozen=True, kw_only=True):
         query = self.chosen.query(self.organization.pk, **other)
         return run(msgspec.structs.replace(query, filters={**query.filters, **filters}))
 
+    def sort_of(self, columns: Mapping[str, str], default: str = "") -> str:
+        """The order asked for, with "-" before it to descend; `columns` has the list's own, with their labels.
+
+        Raises ApiError 422 for what is none of them.
+        """
+        sort = self.chosen.given("sort")
+        if sort and sort.removeprefix("-") not in columns:
+            labels = ", ".join(columns.values())
+            raise ApiError(422, "invalid_parameter", f"There is no such order. Lists go by {labels}.", param="sort")
+        return sort or default
+
     def before(self) -> Figures | None:
         """The totals to compare with: as much of the period before as has passed of this one."""
         span = self.chosen.range.previous_so_far
@@ -167,6 +197,7 @@ class UsagePage(msgspec.Struct, frozen=True, kw_only=True):
             "title": self.title,
             "subtitle": " · ".join(part for part in said if part),
             "whose": self._whose(),
+            "notice": self._notice_of_others(),
             "missing_url": self.diagnosis_url(Symptom.MISSING),
             "views": views_menu(self.organization, self.membership, self.place, chosen.parameters),
             "export_url": chosen.carried_to(reverse("reports:export", args=[self.organization.slug])),
@@ -194,15 +225,31 @@ class UsagePage(msgspec.Struct, frozen=True, kw_only=True):
             ),
         ]
 
+    def _notice_of_others(self) -> dict[str, Any] | None:
+        """Said where the address asks for somebody whose usage is not this person's to see."""
+        own = {str(self.membership.pk), self.membership.user.email}
+        asked = [name for name in ("member", "user") if name in self.fixed and name in self.chosen.parameters]
+        if all(value in own for name in asked for value in self.chosen.parameters[name]):
+            return None
+        return {
+            "tone": "info",
+            "icon": "person",
+            "fact": "These figures are your own.",
+            "text": "The address asks for somebody else, whose usage your role does not see.",
+            "actions": [{"label": "Take it out of the address", "url": self.chosen.url(**dict.fromkeys(asked))}],
+        }
+
     def _filter_labels(self) -> dict[str, str]:
         """What the values of the filters are called: asked of the ledger, which knows them by the keys in the URL."""
         labels = {}
-            "notice": self._notice_of_others(),
         for name, values in self.chosen.filters.items():
             if name not in self.fixed:
-                rows = self.run(group_by=(name,), limit=3).rows
-                found = [row.group[name].label or "none" for row in rows]
-                labels[name] = ", ".join(found) or ", ".join("none" if v is None else str(v) for v in values)
+                rows = self.run(group_by=(name,), limit=MOST_NAMED).rows
+                found = [row.group[name].label or NOTHING for row in rows]
+                given = list(dict.fromkeys(NOTHING if value is None else str(value) for value in values))
+                named = found or given[:MOST_NAMED]
+                rest = len(given) - len(named)
+                labels[name] = ", ".join(named) + (f" and {rest} more" if rest > 0 else "")
         return labels
 
     # ── The foot ──
@@ -225,20 +272,6 @@ class UsagePage(msgspec.Struct, frozen=True, kw_only=True):
         """Where it is asked why these figures look wrong. A member diagnoses their own usage, never a whole team's."""
         if "team" in self.fixed:
             return None
-    def _notice_of_others(self) -> dict[str, Any] | None:
-        """Said where the address asks for somebody whose usage is not this person's to see."""
-        own = {str(self.membership.pk), self.membership.user.email}
-        asked = [name for name in ("member", "user") if name in self.fixed and name in self.chosen.parameters]
-        if all(value in own for name in asked for value in self.chosen.parameters[name]):
-            return None
-        return {
-            "tone": "info",
-            "icon": "person",
-            "fact": "These figures are your own.",
-            "text": "The address asks for somebody else, whose usage your role does not see.",
-            "actions": [{"label": "Take it out of the address", "url": self.chosen.url(**dict.fromkeys(asked))}],
-        }
-
         return diagnosis_url(self.organization, self.chosen, self.now, symptom)
 
 
@@ -263,7 +296,7 @@ def _problem(request: OrganizationRequest, kind: type[UsagePage], error: ApiErro
         "title": f"The view {saved.name} no longer works" if saved else "This view does not exist",
         "text": error.message,
         "retry_url": f"{path}?{given.urlencode()}" if is_part and given else path,
-        "retry_label": f"Open it without {dimension_words(error.param)}"
+        "retry_label": f"Open it without {PARAMETER_WORDS.get(error.param) or dimension_words(error.param)}"
         if is_part and error.param
         else "Open the page",
     }

@@ -9,7 +9,6 @@ from typing import Any
 import msgspec
 
 from core import figures as words
-from core.errors import ApiError
 from core.figures import share
 from metering.query.latency import Latencies, Latency
 from metering.query.metrics import Figures
@@ -138,14 +137,8 @@ class Ranking(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def sort(self) -> str:
         """Raises ApiError 422 for what is no column of any table."""
-        sort = self.page.chosen.given("sort") or ""
-        name = sort.removeprefix("-")
-        if sort and name not in (NAME, *COLUMNS):
-            known = ", ".join((NAME, *COLUMNS))
-            raise ApiError(
-                422, "invalid_parameter", f"sort is one of {known}, with - before it to descend.", param="sort"
-            )
-        return sort if name in (NAME, *self.columns) else ""
+        sort = sort_of(self.page)
+        return sort if sort.removeprefix("-") in (NAME, *self.columns) else ""
 
     def _sorted(self) -> list[UsageRow]:
         """What is unknown comes last when the greatest is first."""
@@ -190,6 +183,11 @@ class Ranking(msgspec.Struct, frozen=True, kw_only=True):
             }
             for key in self.columns
         ]
+
+
+def sort_of(page: UsagePage) -> str:
+    """What the page's tables are sorted by, each that has the column. Raises ApiError 422 for what none can have."""
+    return page.sort_of({NAME: "name", **{key: column.label.lower() for key, column in COLUMNS.items()}})
 
 
 def rows_of(page: UsagePage, dimension: str) -> UsageResult:

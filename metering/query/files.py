@@ -25,11 +25,10 @@ from metering.query.event_sql import Filters, Statement, event_conditions, numbe
 from metering.query.labels import chat_titles, resolve_filters
 from metering.query.metrics import METRICS, Figures, Written, instant_text, written
 from metering.query.run import LedgerMovedError, ledger_zone
-from metering.query.spec import EARLIEST, LATEST, FilterValue, refusal
+from metering.query.spec import EARLIEST, LATEST, FilterValue, check_search, refusal
 from metering.store.file_shares import ANY_FILE
 from metering.store.rollups import FILE_KEYS, FILE_MEASURES, FILE_VALUES, MEASURES, sum_files
 
-LONGEST_SEARCH = 200
 _ATTEMPTS = 3
 _COLUMNS = ", ".join((*FILE_KEYS, *FILE_VALUES))
 _SUMMED = (*MEASURES, *FILE_MEASURES)
@@ -305,8 +304,7 @@ def _from_events(
 
 
 def _matches(search: str) -> Statement:
-    if len(search) > LONGEST_SEARCH or "\0" in search:
-        raise refusal(f"A search has at most {LONGEST_SEARCH} characters.", "q")
+    check_search(search)
     escaped = search.replace("\\", r"\\").replace("%", r"\%").replace("_", r"\_")
     return Statement("(name ILIKE %s OR file ILIKE %s)", [f"%{escaped}%"] * 2)
 

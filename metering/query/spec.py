@@ -33,6 +33,7 @@ PERCENTILES: dict[str, tuple[Literal["duration", "first_token"], int]] = {
 MOST_GROUPS = 6
 MOST_FILTERS = 20
 MOST_VALUES = 1_000
+LONGEST_SEARCH = 200
 LARGEST_LIMIT = 10_000
 # Interval → the longest range it may divide, so that no answer has more than some ten thousand buckets.
 LONGEST: dict[Interval, int] = {"15m": 31, "hour": 400, "day": 4_000, "week": 12_000, "month": 40_000}
@@ -148,6 +149,14 @@ def check_values(name: str, values: tuple[FilterValue, ...]) -> None:
     for value in values:
         if isinstance(value, str) and (not value or "\0" in value):
             raise refusal(f"{name} has an empty or unreadable value; none asks for usage without one.", name)
+
+
+def check_search(search: str) -> None:
+    """Raises ApiError 422."""
+    if len(search) > LONGEST_SEARCH:
+        raise refusal(f"A search has at most {LONGEST_SEARCH} characters.", "q")
+    if "\0" in search:
+        raise refusal("A search has no NUL characters.", "q")
 
 
 def is_text(name: str) -> bool:

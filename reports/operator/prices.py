@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
 from django.contrib import messages
-from django.core.paginator import Paginator
+from django.core.paginator import InvalidPage, Paginator
 from django.db.models import Max, Prefetch, Q, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
@@ -18,6 +18,7 @@ from django.utils.timezone import now
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from accounts.forms.organization import refusals_in
+from core.errors import ApiError
 from core.tenancy import unscoped
 from metering.models import PriceRate, PriceVersion
 from metering.pricing.catalogue import source
@@ -37,13 +38,16 @@ _UTC = ZoneInfo("UTC")
 @require_GET
 @operator_only
 def index(request: HttpRequest) -> HttpResponse:
-    """`?q=` searches models and providers among the list prices of now."""
+    """`?q=` searches models and providers among the list prices of now. Raises ApiError 422 for a page there is not."""
     at, words = now(), request.GET.get("q", "").replace("\0", "").strip()
     with unscoped("list prices are everybody's"):
         listed = _listed().filter(Q(valid_from__lte=at) & (Q(valid_to=None) | Q(valid_to__gt=at)))
         if words:
             listed = listed.filter(Q(model__icontains=words) | Q(provider__icontains=words))
-        page = Paginator(listed.order_by("provider", "model"), A_PAGE).get_page(request.GET.get("page"))
+        try:
+            page = Paginator(listed.order_by("provider", "model"), A_PAGE).page(request.GET.get("page") or 1)
+        except InvalidPage as error:
+            raise ApiError(422, "invalid_parameter", "The list has no such page.", param="page") from error
         rows = [
             {
                 "version": version,

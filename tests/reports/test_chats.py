@@ -304,3 +304,19 @@ def test_queries_do_not_grow(alice_client: Client, acme: Organization, chats: No
 @pytest.mark.parametrize("wrong", ["sort=zz", "q=%00", f"q={'x' * 300}", "team=zz", "api_key=zz", "cursor=zz"])
 def test_a_list_that_cannot_be_asked_for_is_no_file(alice_client: Client, chats: None, wrong: str) -> None:
     assert alice_client.get(f"/o/acme/chats/list.csv?range=30d&{wrong}").status_code == 422
+
+
+@pytest.mark.parametrize(
+    ("query", "text", "retry"),
+    [
+        ("q=%00", "A search has no NUL characters.", "Open it without the search"),
+        (f"q={'x' * 201}", "A search has at most 200 characters.", "Open it without the search"),
+        ("sort=foo", "Lists go by Tokens, Cost, Last activity.", "Open it without the order"),
+    ],
+)
+def test_what_is_wrong_is_said_in_words_and_left_out(
+    alice_client: Client, chats: None, query: str, text: str, retry: str
+) -> None:
+    error = shown(alice_client, query=f"range=30d&{query}", status=422).context["error"]
+    assert text in error["text"]
+    assert (error["retry_label"], error["retry_url"]) == (retry, f"{URL}?range=30d")

@@ -213,3 +213,8 @@ def test_queries_do_not_grow_with_rows(
             ],
         )
     assert counts[2:] == counts[:2]
+
+
+@pytest.mark.parametrize("wrong", ["cursor=zz", "sort=zz", "q=%00"])
+def test_a_list_that_cannot_be_asked_for_is_no_file(alice_client: Client, files: None, wrong: str) -> None:
+    assert alice_client.get(f"{URL}list.csv?range=30d&{wrong}").status_code == 422

@@ -55,12 +55,18 @@ def test_a_custom_range_is_read_in_the_organizations_zone() -> None:
         ("from=2026-11-01&to=9999-12-31T23:59", "to"),
         ("measure=joy", "measure"),
         ("colour=red", "colour"),
+        ("interval=bar", "interval"),
+        ("compare=x", "compare"),
     ],
 )
 def test_nonsense_is_refused_by_name(text: str, param: str) -> None:
     with pytest.raises(ApiError) as refused:
         chosen(text)
     assert (refused.value.status, refused.value.param) == (422, param)
+
+
+def test_an_interval_the_range_does_not_have_gives_way() -> None:
+    assert chosen("range=today&interval=month").interval == "hour"
 
 
 def test_periods_in_words() -> None:

@@ -185,3 +185,8 @@ def test_queries_do_not_grow_with_rows(
             + [make_event(f"s{number}-{n}", now(), f"m{n}", integration="slack", duration_ms=n) for n in range(20)],
         )
     assert counts[:2] == counts[2:]
+
+
+def test_a_file_is_not_sorted_by_what_no_table_has(alice_client: Client, usage: None) -> None:
+    for path in ("integrations/", "integrations/list.csv"):
+        assert alice_client.get(f"/o/acme/{path}?range=7d&sort=zz").status_code == 422

@@ -184,7 +184,7 @@ def test_more_rows_come_page_by_page_and_none_twice(alice_client: Client, acme: 
         ("by=mood", "There is no dimension"),
         ("then=model", "are not made of values of model"),
         ("then=file", "are not made of values of file"),
-        ("sort=joy", "sort is name or one of"),
+        ("sort=joy", "Rows are not sorted by"),
         ("cursor=nonsense", "cursor"),
     ],
 )
@@ -275,3 +275,11 @@ def test_tags_in_use_are_offered_and_chosen(
 @pytest.mark.parametrize("wrong", ["team=zzz", "member=zz"])
 def test_a_file_of_what_there_is_not_is_refused(alice_client: Client, path: str, wrong: str) -> None:
     assert alice_client.get(f"/o/acme/{path}range=7d&{wrong}").status_code == 422
+
+
+def test_a_filter_of_many_values_says_how_many_more(alice_client: Client, usage: None) -> None:
+    query = "&".join(f"model=m{number}" for number in range(5))
+    (chip,) = alice_client.get(f"{URL}?range=7d&{query}").context["page"]["filters"]
+    assert chip["value"] == "m0, m1, m2 and 2 more"
+    (chip,) = alice_client.get(f"{URL}?range=7d&model=gpt-4o&{query}").context["page"]["filters"]
+    assert chip["value"] == "gpt-4o and 5 more"

@@ -101,3 +101,8 @@ def test_a_sync_keeps_the_operators_prices(olga_client: Client, acme: Organizati
     olga_client.post(SET, form())
     sync_prices([])
     assert price_of(PriceBook.load(), acme.pk, None, "odd-one", now())[0] is not None
+
+
+@pytest.mark.parametrize("page", ["99999", "0", "-1", "x"])
+def test_a_page_there_is_not_is_refused(olga_client: Client, page: str) -> None:
+    assert olga_client.get("/operator/prices/", {"page": page}).status_code == 422
