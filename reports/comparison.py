@@ -329,6 +329,8 @@ def comparison_file(request: OrganizationRequest) -> HttpResponseBase:
     rows += [_line(("", ""), t.key, r) for t, r in zip(found.targets, found.replays, strict=True)]
     if found.gpu is not None:
         rows.append(_line(("", ""), GPUS, found.gpu))
+    if asked.unknown:
+        raise ApiError(422, "invalid_parameter", f"{asked.unknown[0]} has no price today.", param=WITH)
     response = HttpResponse(csv_text(rows), content_type="text/csv; charset=utf-8")
     response["Content-Disposition"] = f'attachment; filename="{request.organization.slug}-comparison.csv"'
     return response
