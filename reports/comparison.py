@@ -183,6 +183,14 @@ class ComparisonPage(UsagePage, frozen=True, kw_only=True):
         }
 
 
+def _left_out(replay: Replay) -> list[str]:
+    """Each reason with its calls; the kinds of tokens as people write them."""
+    return [
+        f"{words.count(calls)} call{'s' if calls != 1 else ''}: {reason.replace('_', ' ')}"
+        for reason, calls in replay.left_out.items()
+    ]
+
+
 def _hours(hours: Fraction) -> str:
     """To two decimals: 1,234.50 h."""
     return f"{round(hours * 100) / 100:,.2f} h"
@@ -321,6 +329,8 @@ def comparison_file(request: OrganizationRequest) -> HttpResponseBase:
     """Every model at every target's price, and all of them; exact."""
     page = ComparisonPage.of(request)
     asked = page.asked(PriceBook.load())
+    if asked.unknown:
+        raise ApiError(422, "invalid_parameter", f"{asked.unknown[0]} has no price today.", param=WITH)
     found = page.compared(asked)
     rows: list[Sequence[Any]] = [COLUMNS]
     for one in found.models:
@@ -329,8 +339,6 @@ def comparison_file(request: OrganizationRequest) -> HttpResponseBase:
     rows += [_line(("", ""), t.key, r) for t, r in zip(found.targets, found.replays, strict=True)]
     if found.gpu is not None:
         rows.append(_line(("", ""), GPUS, found.gpu))
-    if asked.unknown:
-        raise ApiError(422, "invalid_parameter", f"{asked.unknown[0]} has no price today.", param=WITH)
     response = HttpResponse(csv_text(rows), content_type="text/csv; charset=utf-8")
     response["Content-Disposition"] = f'attachment; filename="{request.organization.slug}-comparison.csv"'
     return response
