@@ -106,6 +106,16 @@ class Patterns(UsagePage, frozen=True, kw_only=True):
                 }
                 for weekday in range(7)
             ],
+            "table": {
+                "columns": ["Hour", *DAYS],
+                "rows": [
+                    {
+                        "label": f"{hour:02d}:00",
+                        "cells": [self._text(cell.average) for cell in found.cells if cell.hour == hour],
+                    }
+                    for hour in range(24)
+                ],
+            },
             "csv_url": csv_url,
             "is_cut": found.span.start > self.chosen.range.start,
             "since": period_words(found.span, self.chosen.zone),

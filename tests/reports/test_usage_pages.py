@@ -101,6 +101,12 @@ def test_patterns_are_the_apis(alice_client: Client, acme_api: Client, usage: No
     assert [change["value"] for change in context["changes"]] == [int(one["value"]) for one in api["changes"]]
     assert len(context["heat"]["rows"]) == 7
     assert all(len(row["cells"]) == 24 for row in context["heat"]["rows"])
+    # The table has the same cells, an hour a row.
+    table = context["heat"]["table"]
+    assert [row["label"] for row in table["rows"]][::23] == ["00:00", "23:00"]
+    assert [list(day) for day in zip(*(row["cells"] for row in table["rows"]), strict=True)] == [
+        [cell["text"] for cell in row["cells"]] for row in context["heat"]["rows"]
+    ]
     (day,) = [row for row in context["busy"][2]["rows"] if row["text"] == "3,490"]
     assert alice_client.get(day["url"]).status_code == 200
     lines = alice_client.get("/o/acme/usage/patterns.csv?range=7d").content.decode().splitlines()

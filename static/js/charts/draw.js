@@ -49,6 +49,7 @@
   /* Over a stack, and no part of it: the period before, what is not over yet. */
   const over = (s) => ({ ...line(s), order: 1, stack: s.role });
 
+  const highest = (spec) => Math.max(0, ...spec.series.flatMap((s) => s.data));
   const scales = (spec, stacked) => ({
     x: {
       stacked,
@@ -76,7 +77,7 @@
       ticks: {
         color: token("--tl-axis"),
         maxTicksLimit: spec.yTicks ?? 6,
-        stepSize: spec.yStep,
+        stepSize: spec.yStep ?? (spec.unit === "milliseconds" ? looks.wholeDurations(highest(spec)) : undefined),
         precision: ["usd", "percent", "ratio"].includes(spec.unit) ? undefined : 0,
         padding: 8,
         callback: looks.ticks[spec.unit],
@@ -234,20 +235,12 @@
     chart.data.datasets.forEach((d, i) => d.tl.label === button.dataset.series && chart.setDatasetVisibility(i, !on));
     chart.update();
   };
-  const switchView = (button) => {
-    const figure = button.closest("figure");
-    for (const other of figure.querySelectorAll("[data-view]"))
-      other.setAttribute("aria-pressed", String(other === button));
-    for (const pane of figure.querySelectorAll("[data-pane]")) pane.hidden = pane.dataset.pane !== button.dataset.view;
-  };
   document.addEventListener("click", (event) => {
     const on = (name) => event.target.closest(`[data-${name}]`);
     const series = on("series");
-    const view = on("view");
     const act = on("zoom");
     const picture = on("chart-png");
     if (series) toggleSeries(series);
-    if (view) switchView(view);
     if (act) zoom.acts[act.dataset.zoom](of(act).chart);
     if (picture) window.tlCharts.picture.save(picture.closest("figure"), (canvas) => drawn.get(canvas));
   });

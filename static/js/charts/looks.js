@@ -17,18 +17,30 @@
     if (v >= 1e6) return `${trim(v / 1e6, 1)}M`;
     return v >= 1e4 ? `${trim(v / 1e3, 1)}K` : trim(v, 2);
   };
+  const step = (all) => (all.length > 1 ? all[1].value - all[0].value : 0);
+  /* As many decimals as tell every tick of an axis from the next, the same for all of them */
+  const decimals = (apart) => (apart.toFixed(8).replace(/0+$/, "").split(".")[1] ?? "").length;
+  /* Minutes and hours are no powers of ten: ticks of long durations stand on whole ones */
+  const wholeDurations = (highest) => {
+    if (highest < 12e4) return undefined;
+    return highest < 72e5 ? 6e4 : 36e5;
+  };
   const ticks = {
     tokens: short,
     count: short,
     percent: (v) => `${trim(v * 100, 1)}%`,
-    milliseconds: (v) => {
-      if (v >= 12e4) return `${trim(v / 6e4, 1)} min`;
+    milliseconds: (v, _, all) => {
+      const apart = step(all);
+      if (apart % 36e5 === 0) return `${trim(v / 36e5, 0)} h`;
+      if (apart % 6e4 === 0) return `${trim(v / 6e4, 0)} min`;
       return v >= 1e3 || v === 0 ? `${trim(v / 1e3, 1)} s` : `${trim(v, 0)} ms`;
     },
     ratio: (v) => `${trim(v, 2)}×`,
-    usd: (v) => {
+    usd: (v, _, all) => {
       if (v >= 1e6) return `$${trim(v / 1e6, 1)}M`;
-      return v >= 1e3 ? `$${trim(v / 1e3, 1)}K` : `$${trim(v, v < 0.01 ? 5 : 2)}`;
+      if (v >= 1e3) return `$${trim(v / 1e3, 1)}K`;
+      const digits = decimals(step(all));
+      return v === 0 ? "$0" : `$${v.toFixed(digits && Math.max(2, digits))}`;
     },
   };
 
@@ -117,6 +129,8 @@
       borderDash: m.role === "threshold" ? [2, 3] : undefined,
       label: {
         display: true,
+        // under the lines: a label covers no figure
+        drawTime: "beforeDatasetsDraw",
         content: m.label,
         position: m.at ?? "start",
         backgroundColor: token("--tl-sheet"),
@@ -130,5 +144,5 @@
     };
   };
 
-  window.tlCharts = { looks: { token, slotColor, fill, paleFill, ticks, roles, states, mark } };
+  window.tlCharts = { looks: { token, slotColor, fill, paleFill, ticks, wholeDurations, roles, states, mark } };
 })();

@@ -2,7 +2,8 @@
    Keyboard on the chart: + and - zoom, Shift and arrows pan, 0 or Escape shows all. The chart's menu has the same acts.
    Charts in one figure share their range. */
 (() => {
-  const { token } = window.tlCharts.looks;
+  const { looks, reading } = window.tlCharts;
+  const { token } = looks;
   const FEWEST = 3;
 
   const all = (chart) => ({ min: 0, max: chart.data.labels.length - 1 });
@@ -23,6 +24,8 @@
   };
   const spread = ({ chart }) => {
     const { min, max } = current(chart);
+    // what was pointed at when the drag began stands elsewhere now
+    reading.hide(chart);
     for (const other of family(chart)) {
       const range = current(other);
       if (range.min !== min || range.max !== max) other.zoomScale("x", { min, max }, "none");
