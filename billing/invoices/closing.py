@@ -10,6 +10,7 @@ import datetime as dt
 import hashlib
 import json
 from collections.abc import Sequence
+from decimal import Decimal
 from functools import partial
 
 import msgspec
@@ -125,7 +126,8 @@ def _invoice(
     )
     invoice = store(organization, document, by=by)
     _store_lines(invoice, document, in_order(charges))
-    audit.record(by, "invoice.finalize", invoice, {"gross": (None, invoice.gross)}, label=number)
+    gross = Decimal(invoice.gross).scaleb(-2)
+    audit.record(by, "invoice.finalize", invoice, {"gross_usd": (None, gross)}, label=number)
     return invoice
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import enum
+from decimal import Decimal
 
 from django.db import transaction
 from django.db.models import Sum
@@ -84,7 +85,9 @@ def record_payment(
             note=note,
             recorded_by_label=by.label[:254],
         )
-        audit.record(by, "invoice.payment", payment, {"amount": (None, amount)}, label=invoice.number)
+        audit.record(
+            by, "invoice.payment", payment, {"amount_usd": (None, Decimal(amount).scaleb(-2))}, label=invoice.number
+        )
         tell_changed(invoice)
         return payment
 

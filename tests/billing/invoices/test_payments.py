@@ -3,17 +3,20 @@ from __future__ import annotations
 import datetime as dt
 import threading
 from collections.abc import Iterator
+from decimal import Decimal
 
 import pytest
 from django.core.management import call_command
 from django.db import connections
 
+from accounts.audit_log import changes_of
 from accounts.models import AuditEntry, Organization
 from billing.invoices.closing import close_due_periods
 from billing.invoices.crediting import take_back
 from billing.invoices.payments import Standing, record_payment, standing_of
 from billing.models import Invoice, InvoicePayment
 from core.errors import ApiError
+from core.figures import money_exact
 from core.tenancy import organization_scope
 
 from .selling import BY, day, sell
@@ -54,7 +57,13 @@ def test_it_is_paid_when_all_of_it_came(invoice: Invoice) -> None:
     assert standing(invoice, DUE_LONG_AGO) is Standing.PAID
     pay(invoice, -50, "refund-1")
     assert standing(invoice) is Standing.OPEN
-    assert AuditEntry.objects.filter(action="invoice.payment").count() == 3
+    entries = AuditEntry.objects.filter(action__in=("invoice.finalize", "invoice.payment")).order_by("pk")
+    said = [changes_of(entry) for entry in entries]
+    gross = money_exact(Decimal(invoice.gross).scaleb(-2))
+    assert said[0] == [("gross", None, gross)]
+    assert [amount for ((_, _, amount),) in said[1:]] == [
+        "$1.00", money_exact(Decimal(invoice.gross - 100).scaleb(-2)), "−$0.50",
+    ]  # fmt: skip
 
 
 def test_a_payment_counts_once(invoice: Invoice) -> None:
