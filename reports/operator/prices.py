@@ -21,7 +21,7 @@ from accounts.forms.organization import refusals_in
 from core.errors import ApiError
 from core.tenancy import unscoped
 from metering.models import PriceRate, PriceVersion
-from metering.pricing.catalogue import source
+from metering.pricing.catalogue import BEGINNING, source
 from metering.pricing.forms import FREE, TOKENS, PriceForm
 from metering.pricing.installation import SOURCE, set_installation_price
 from metering.pricing.quoted import column_texts, rate_lines
@@ -51,6 +51,7 @@ def index(request: HttpRequest) -> HttpResponse:
         rows = [
             {
                 "version": version,
+                "is_from_the_beginning": version.valid_from <= BEGINNING,
                 "rates": column_texts(version.rates.all()),
                 "url": _with_model("operator:price", version.provider, version.model),
             }
@@ -84,6 +85,7 @@ def model(request: HttpRequest) -> HttpResponse:
         rows = [
             {
                 "version": version,
+                "is_from_the_beginning": version.valid_from <= BEGINNING,
                 "rates": rate_lines(version.rates.all()),
                 "kind": "free" if version.is_free else "list",
             }

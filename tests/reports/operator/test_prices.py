@@ -106,3 +106,11 @@ def test_a_sync_keeps_the_operators_prices(olga_client: Client, acme: Organizati
 @pytest.mark.parametrize("page", ["99999", "0", "-1", "x"])
 def test_a_page_there_is_not_is_refused(olga_client: Client, page: str) -> None:
     assert olga_client.get("/operator/prices/", {"page": page}).status_code == 422
+
+
+def test_an_undated_price_is_said_to_be_always(olga_client: Client) -> None:
+    set_prices()
+    olga_client.post(SET, form())
+    rows = {row["version"].model: row for row in olga_client.get(PRICES).context["rows"]}
+    assert (rows["gpt-4o"]["is_from_the_beginning"], rows["odd-one"]["is_from_the_beginning"]) == (True, False)
+    assert "always" in olga_client.get(f"{PRICES}model/", {"model": "gpt-4o", "provider": "openai"}).content.decode()
