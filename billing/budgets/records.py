@@ -95,7 +95,7 @@ def push(budget: Budget) -> None:
         source=source,
         defaults={
             "kind": LimitKind.BUDGET,
-            "label": f"The budget {_label(budget)}"[:120],
+            "label": f"The budget {f'“{budget.name}”' if budget.name else _label(budget)}"[:120],
             "unit": budget.unit,
             "amount": budget.amount,
             "period": LimitPeriod.MONTH if is_monthly else LimitPeriod.FIXED,

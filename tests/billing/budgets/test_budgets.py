@@ -249,8 +249,8 @@ def test_a_hard_budget_is_a_limit(acme: Organization, search: Team) -> None:
     one = budget(acme, "team", search.pk, model="gpt-4o", is_hard=True)
     row = (f"budget:{one.pk}", "The budget of Search for gpt-4o", "cost", 10 * USD, "month", search.pk, "gpt-4o", True)
     assert limits(acme) == [row]
-    change_budget(one, {"amount": 500, "unit": "tokens"}, WHOLE, by=BY)
-    assert limits(acme)[0][2:4] == ("tokens", 500)
+    change_budget(one, {"amount": 500, "unit": "tokens", "name": "Spring"}, WHOLE, by=BY)
+    assert limits(acme)[0][1:4] == ("The budget “Spring”", "tokens", 500)
     change_budget(one, {"is_hard": False}, WHOLE, by=BY)
     assert limits(acme) == [], "a team's use of one model is in no roll-up"
     change_budget(one, {"model": ""}, WHOLE, by=BY)
