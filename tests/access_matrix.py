@@ -205,6 +205,8 @@ ROWS: list[Row] = [
         for name in ("organizations", "organizations-found", "health", "queue", "prices", "price", "price-set")
     ),
     Operators("operator:price-sync", method="POST"),
+    *(Operators(f"operator:{name}") for name in ("billing", "tax-rate-add")),
+    Operators("operator:tax-rate-end", args={"rate": 1}),
     *(
         Operators(f"operator:{name}", args={"slug": "acme", "member": 1})
         for name in ("organization", "impersonation-begin")
@@ -253,7 +255,10 @@ ROWS: list[Row] = [
     Page("metering:integrity-prove", SEERS, method="POST", ok=302),
     # ── billing: pages ──
     Page("billing:plan", SEERS),
-    *(Page(f"billing:{name}", SEERS) for name in ("invoices", "invoices-csv", "invoice", "invoice-draft", "invoice-pdf")),
+    *(
+        Page(f"billing:{name}", SEERS)
+        for name in ("invoices", "invoices-csv", "invoice", "invoice-draft", "invoice-pdf")
+    ),
     Page("billing:invoice-pay", SEERS),
     Page("billing:invoice-prove", SEERS, method="POST", ok=302),
     # To the invoice, where the role is asked; another's is not found.

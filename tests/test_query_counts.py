@@ -17,6 +17,7 @@ from django.utils.timezone import now
 from accounts.audit import Actor
 from accounts.members import invite
 from accounts.models import Department, Membership, Organization, Project, Role, Team, TeamMembership, User
+from billing.parties.seller import add_rate
 from billing.subscriptions import start_subscription
 from core.tenancy import organization_scope
 from metering.events import Usage
@@ -79,6 +80,7 @@ def _people_and_things(acme: Organization, number: int) -> None:
         create_upstream(
             acme, by=BY, name=f"Upstream {number}", protocol="openai", base_url=f"https://models{number}.invalid/v1"
         )
+    add_rate("NO", f"R{number}", "MVA", Decimal(25), dt.date(2026, 1, 1), by="test")
     issue(acme, f"Plan {number}", f"INV-2026-9{number:03}")
     make_key(acme, name=f"Key {number}", project=project)
     set_custom_model(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from decimal import Decimal
 from typing import Any
 
 from django.utils.timezone import now as current_time
@@ -13,7 +14,7 @@ from billing.contracts import Contract
 from billing.invoices.closing import GRACE, close_period, open_periods
 from billing.invoices.crediting import take_back
 from billing.invoices.payments import record_payment
-from billing.models import BillingProfile, Invoice, Seller, TaxStanding
+from billing.models import BillingProfile, EnteredTaxRate, Invoice, Seller, TaxStanding
 from billing.periods import Period
 from config.demo.neighbors import NEIGHBORS
 from config.demo.organization import BY, NAME, SECOND_NAME
@@ -31,6 +32,10 @@ SELLER = {
     # Longer than a period and its grace: the latest invoice is open until there is another.
     "payment_days": 30,
 }
+ENTERED_RATES: tuple[dict[str, Any], ...] = (
+    {"country": "CH", "name": "MWST", "percent": Decimal("8.1"), "since": dt.date(2024, 1, 1)},
+    {"country": "NO", "name": "MVA", "percent": Decimal(25), "since": dt.date(2024, 4, 1)},
+)
 NORTHBOUND = {
     "billing_name": "Northbound Labs GmbH",
     "billing_email": "fiona@northbound.test",
@@ -47,6 +52,8 @@ PAID_AFTER = (9, 6, 12, 8, 27, 7, 11)
 def create(organization: Organization) -> None:
     """Before anything is billed: the seller, and where the organization's invoices go."""
     Seller.objects.get_or_create(pk=1, defaults=SELLER)
+    for rate in ENTERED_RATES:
+        EnteredTaxRate.objects.get_or_create(**rate)
     with organization_scope(organization.pk):
         update_organization(organization, NORTHBOUND, by=BY)
         BillingProfile.objects.create(

@@ -19,7 +19,14 @@ GROUPS: tuple[tuple[str, tuple[Item, ...]], ...] = (
         "Tenants",
         (("Organizations", "operator:organizations", "building", "Tenants"), ("Prices", "operator:prices", "tags", "")),
     ),
-    ("System", (("Health", "operator:health", "heart-pulse", ""), ("Queue", "operator:queue", "list", ""))),
+    (
+        "System",
+        (
+            ("Health", "operator:health", "heart-pulse", ""),
+            ("Queue", "operator:queue", "list", ""),
+            ("Billing", "operator:billing", "receipt", ""),
+        ),
+    ),
 )
 TABS = tuple(item for _, items in GROUPS for item in items)[:4]
 

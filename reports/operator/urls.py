@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from reports.operator import health, impersonation, organizations, overview, prices
+from reports.operator import billing, health, impersonation, organizations, overview, prices
 
 app_name = "operator"
 urlpatterns = [
@@ -23,6 +23,9 @@ urlpatterns = [
     path("operator/prices/model/", prices.model, name="price"),
     path("operator/prices/set/", prices.set_price, name="price-set"),
     path("operator/prices/sync/", prices.sync, name="price-sync"),
+    path("operator/billing/", billing.index, name="billing"),
+    path("operator/billing/rates/new/", billing.add_tax_rate, name="tax-rate-add"),
+    path("operator/billing/rates/<int:rate>/end/", billing.end_tax_rate, name="tax-rate-end"),
     path("operator/health/", health.health, name="health"),
     path("operator/queue/", health.tasks, name="queue"),
     path("operator/place/end/", impersonation.end, name="impersonation-end"),

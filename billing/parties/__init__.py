@@ -1,0 +1,1 @@
+"""Who sells and who buys, kept right: the seller and its rates by the operator, an organization's details by itself."""

@@ -1,0 +1,81 @@
+"""What the operator types in about who sells."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from django import forms
+
+from accounts.countries import COUNTRIES
+from billing.models import EnteredTaxRate, Seller
+
+_DAY = forms.DateInput({"type": "date"}, format="%Y-%m-%d")
+
+
+class SellerForm(forms.ModelForm):  # type: ignore[type-arg]
+    country = forms.ChoiceField(choices=[("", "Choose"), *COUNTRIES])
+    payment_days = forms.IntegerField(
+        label="Days to pay", min_value=0, max_value=365, help_text="From an invoice’s day to the day it is due."
+    )
+
+    class Meta:
+        model = Seller
+        fields = [
+            "name",
+            "email",
+            "street",
+            "postal_code",
+            "city",
+            "country",
+            "tax_number",
+            "payment_days",
+            "is_registered",
+            "uses_one_stop_shop",
+            "prices_include_tax",
+        ]
+        labels = {
+            "name": "Legal name",
+            "email": "E-mail for questions",
+            "street": "Street and number",
+            "postal_code": "Postal code",
+            "tax_number": "Tax number",
+            "is_registered": "Registered for value added tax",
+            "uses_one_stop_shop": "Pays foreign consumers’ tax through the one-stop shop",
+            "prices_include_tax": "Prices include tax",
+        }
+        help_texts = {
+            "tax_number": "The VAT number, where there is value added tax.",
+            "is_registered": "Without it no value added tax is charged; entered rates are.",
+            "uses_one_stop_shop": "Consumers in other countries of the Union are charged their own country’s rate.",
+            "prices_include_tax": "What is charged stays the same whatever the tax. Otherwise tax is added to it.",
+        }
+        widgets = {"street": forms.TextInput}
+
+
+class TaxRateForm(forms.ModelForm):  # type: ignore[type-arg]
+    country = forms.ChoiceField(choices=[("", "Choose"), *COUNTRIES])
+    percent = forms.DecimalField(
+        min_value=0,
+        max_value=Decimal("99.999"),
+        decimal_places=3,
+        widget=forms.TextInput({"inputmode": "decimal", "autocomplete": "off"}),
+    )
+
+    class Meta:
+        model = EnteredTaxRate
+        fields = ["country", "region", "name", "percent", "since"]
+        labels = {"since": "First day"}
+        help_texts = {
+            "region": "Empty for the whole country. As organizations write theirs in their billing details.",
+            "name": "As invoices call the tax: “Sales tax”, “MVA”.",
+            "since": "Goes before the product’s own table from that day on. Invoices already stated keep their tax.",
+        }
+        widgets = {"since": _DAY}
+
+    def clean_region(self) -> str:
+        region: str = self.cleaned_data["region"]
+        return region.strip().upper()
+
+
+class RateEndForm(forms.Form):
+    until = forms.DateField(label="First day without it", widget=_DAY)
