@@ -17,7 +17,10 @@ from django.utils.timezone import now
 from accounts.audit import Actor
 from accounts.members import invite
 from accounts.models import Department, Membership, Organization, Project, Role, Team, TeamMembership, User
+from billing.budgets.reach import Reach
+from billing.budgets.records import create_budget
 from billing.parties.seller import add_rate
+from billing.reconciliation.records import keep
 from billing.subscriptions import start_subscription
 from core.tenancy import organization_scope
 from metering.events import Usage
@@ -43,7 +46,7 @@ BY = Actor.of_command("test")
 def more(acme: Organization, alice: User) -> Callable[[range], None]:
     """Makes so many more of everything an organization can have."""
     set_prices()
-    start_subscription(acme, "developer", by=BY, at=now() - dt.timedelta(days=9))
+    start_subscription(acme, "enterprise", by=BY, at=now() - dt.timedelta(days=9))
 
     def make(numbers: range) -> None:
         for number in numbers:
@@ -80,6 +83,9 @@ def _people_and_things(acme: Organization, number: int) -> None:
         create_upstream(
             acme, by=BY, name=f"Upstream {number}", protocol="openai", base_url=f"https://models{number}.invalid/v1"
         )
+        create_budget(acme, {"scope": "team", "ref": team.pk, "amount": 10**9}, Reach.whole(), by=BY)
+        export = f"usage_date_utc,model,cost_usd\n2026-11-01,model-{number},1\n"
+        keep(acme, f"export-{number}.csv", export.encode(), Decimal(1), by=BY)
     add_rate("NO", f"R{number}", "MVA", Decimal(25), dt.date(2026, 1, 1), by="test")
     issue(acme, f"Plan {number}", f"INV-2026-9{number:03}")
     make_key(acme, name=f"Key {number}", project=project)
@@ -105,7 +111,7 @@ def _calls(number: int) -> list:
             f"own-{number}", at, f"model-{number}", usage, chat_title=f"Chat {number}", chat=f"chat-{number}", **told
         ),
         make_event(f"failed-{number}", at, usage=None, status="error", **told),
-        make_event(f"old-{number}", at - dt.timedelta(days=40 + number), usage=usage, **told),
+        make_event(f"old-{number}", at - dt.timedelta(days=40, minutes=number), usage=usage, **told),
         make_event(f"voice-{number}", at, usage=Usage(audio_input=100, audio_output=50), **told),
     ]
 

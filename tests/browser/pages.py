@@ -21,8 +21,13 @@ Fetch = Callable[[str], str]
 
 # Answers that do not end.
 STREAM = "-stream"
-# For programs, though they ask without a key; and what only the browser itself asks for.
-MACHINES = frozenset({"metering-api:healthz", "metering-api:readyz", "metering-api:openapi", "reports:worker"})
+# For programs, though they ask without a key; what only the browser itself asks for; and where Stripe sends back to.
+MACHINES = frozenset(
+    {
+        "metering-api:healthz", "metering-api:readyz", "metering-api:openapi", "reports:worker",
+        "alerts:subscription-state", "stripe:card-return",
+    }
+)  # fmt: skip
 # Nobody is led to these by a page of the demo: an invitation's address comes by mail; an import of long ago has no
 # progress to ask for; a list that is not long has no more rows; a view that was not changed is not replaced;
 # without a network the worker shows a page of its own; who is logged in is asked by what sends notes.
@@ -36,8 +41,8 @@ NOT_LINKED: Mapping[str, tuple[str, Callable[[str], str]]] = {
     "billing:invoice-find": ("billing:invoice", lambda invoice: f"/prove/{invoice.rstrip('/').rpartition('/')[2]}"),
     "reports:offline": ("accounts:home", lambda home: f"{home}offline"),
 }
-# Led to by some rows of a list alone: the first one has no price of its own to end.
-OF_SOME = frozenset({"metering:price-end"})
+# Led to by some rows of a list alone: the first one has no price of its own to end; no other plan is to come.
+OF_SOME = frozenset({"metering:price-end", "billing:plan-resume"})
 # Where an installed application opens.
 APPLICATION_START = "/start"
 # A person's own account, made by allauth: what the menus lead to.
