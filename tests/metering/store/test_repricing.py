@@ -68,7 +68,12 @@ def entries(organization: Organization) -> list[AuditEntry]:
 
 def held_locks() -> set[str]:
     with connection.cursor() as cursor:
-        cursor.execute("SELECT mode FROM pg_locks WHERE locktype = 'advisory' AND classid = %s", [LOCK_CLASS])
+        # Other workers' databases are in the same cluster.
+        cursor.execute(
+            "SELECT mode FROM pg_locks WHERE locktype = 'advisory' AND classid = %s"
+            " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())",
+            [LOCK_CLASS],
+        )
         return {mode for (mode,) in cursor.fetchall()}
 
 
