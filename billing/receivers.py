@@ -7,8 +7,8 @@ from typing import Any
 from django.dispatch import receiver
 
 from billing.providers.stripe.tasks import collect_payments, follow_invoice
-from billing.signals import card_added, invoice_changed, top_up_due
-from billing.tasks import make_paper
+from billing.signals import card_added, invoice_changed, tax_number_changed, top_up_due
+from billing.tasks import check_tax_number, make_paper
 from metering.tasks import enqueue
 
 
@@ -31,3 +31,8 @@ def collect_with_the_card(organization_id: int, **_: Any) -> None:
 @receiver(top_up_due)
 def pay_for_the_credits(organization_id: int, **_: Any) -> None:
     enqueue(collect_payments, organization_id)
+
+
+@receiver(tax_number_changed)
+def ask_the_register(organization_id: int, **_: Any) -> None:
+    enqueue(check_tax_number, organization_id)

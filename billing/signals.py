@@ -5,6 +5,7 @@
 - top_up_due(organization_id, top_up_id): credits are to be bought (billing.credits.wallets.complete_top_up).
 - budget_crossed(organization_id, budget_id, crossing_id): a threshold was reached (billing.models.BudgetCrossing).
 - invoice_changed(organization_id, invoice_id): an invoice or credit note was issued, or money came for it or went back.
+- tax_number_changed(organization_id): an organization's tax number is another one, or is to be asked about again.
 """
 
 from django.dispatch import Signal
@@ -13,4 +14,5 @@ budget_crossed = Signal()
 card_added = Signal()
 credits_low = Signal()
 invoice_changed = Signal()
+tax_number_changed = Signal()
 top_up_due = Signal()

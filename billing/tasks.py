@@ -16,6 +16,7 @@ from billing.invoices.closing import close_due_periods
 from billing.invoices.lines import NoSellerError
 from billing.invoices.papers import paper_of
 from billing.models import Budget, Invoice, Subscription, Wallet
+from billing.parties.profile import check_number
 from core.tenancy import organization_scope, unscoped
 
 logger = structlog.get_logger(__name__)
@@ -89,3 +90,9 @@ def make_paper(organization_id: int, invoice_id: int) -> None:
 def _with_wallets() -> list[Organization]:
     with unscoped("beat looks after every organization's credits"):
         return list(Organization.objects.filter(pk__in=Wallet.objects.values("organization")))
+
+
+@shared_task(name="billing.check_tax_number")
+def check_tax_number(organization_id: int) -> None:
+    """The register is asked about the organization's number, as it is now."""
+    check_number(organization_id, now())

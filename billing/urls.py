@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from billing.views import budgets, invoices, plans, reconciliation
+from billing.views import budgets, details, invoices, plans, reconciliation
 
 app_name = "billing"
 
@@ -31,6 +31,8 @@ urlpatterns = [
     path(f"{_BILLING}plans/<slug:plan>/", plans.change, name="plan-change"),
     path(f"{_BILLING}cancel/", plans.cancel, name="plan-cancel"),
     path(f"{_BILLING}resume/", plans.resume, name="plan-resume"),
+    path(f"{_BILLING}details/", details.index, name="details"),
+    path(f"{_BILLING}details/check/", details.check, name="tax-number-check"),
     path(_INVOICES, invoices.index, name="invoices"),
     path(f"{_INVOICES}list.csv", invoices.export, name="invoices-csv"),
     path(f"{_INVOICES}so-far/", invoices.draft, name="invoice-draft"),

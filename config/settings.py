@@ -335,6 +335,8 @@ SPECTACULAR_SETTINGS = {
 GATEWAY_ALLOW_PRIVATE_UPSTREAMS = env.bool("GATEWAY_ALLOW_PRIVATE_UPSTREAMS", default=False)
 # The same for push services that people's browsers name: only where an installation runs its own, in a closed network.
 PUSH_ALLOW_PRIVATE_SERVICES = env.bool("PUSH_ALLOW_PRIVATE_SERVICES", default=False)
+# The Commission's register of VAT numbers: https://ec.europa.eu/taxation_customs/vies/rest-api. Empty: none is asked.
+VAT_REGISTER_URL = env.str("VAT_REGISTER_URL", default="")
 CREDITS_PER_USD = env.int("CREDITS_PER_USD", default=10_000)
 
 # ── Dunning ──

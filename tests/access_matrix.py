@@ -206,6 +206,7 @@ ROWS: list[Row] = [
     ),
     Operators("operator:price-sync", method="POST"),
     *(Operators(f"operator:{name}") for name in ("billing", "tax-rate-add")),
+    Operators("operator:tax-decision", args={"slug": "acme"}),
     Operators("operator:tax-rate-end", args={"rate": 1}),
     *(
         Operators(f"operator:{name}", args={"slug": "acme", "member": 1})
@@ -259,6 +260,9 @@ ROWS: list[Row] = [
         Page(f"billing:{name}", SEERS)
         for name in ("invoices", "invoices-csv", "invoice", "invoice-draft", "invoice-pdf")
     ),
+    Page("billing:details", SEERS),
+    # Without a number there is nothing to ask about, which is said on the page it leads to.
+    Page("billing:tax-number-check", SEERS, method="POST", ok=302),
     Page("billing:invoice-pay", SEERS),
     Page("billing:invoice-prove", SEERS, method="POST", ok=302),
     # To the invoice, where the role is asked; another's is not found.

@@ -12,6 +12,7 @@ from accounts.models import Organization
 from billing.documents.document import BilledDocument, Kind, Line, Party, Proof, TaxLine
 from billing.invoices.charges import Charge
 from billing.models import BillingProfile, EnteredTaxRate, LineKind, Seller, TaxStanding
+from billing.parties.numbers import is_of
 from billing.periods import Period
 from billing.tax import treatment as taxing
 from billing.tax.amounts import Tax, TaxedAmount
@@ -63,7 +64,9 @@ def parties_of(organization: Organization, on: dt.date) -> Parties:
         organization.country,
         organization.billing_postal_code,
         profile.region,
-        is_confirmed_business=bool(profile.tax_number) and profile.tax_standing == TaxStanding.CONFIRMED,
+        is_confirmed_business=bool(profile.tax_number)
+        and profile.tax_standing == TaxStanding.CONFIRMED
+        and is_of(profile.tax_number, organization.country),
         exemption=profile.exemption,
     )
     sells = taxing.Seller(seller.country, seller.is_registered, seller.uses_one_stop_shop)

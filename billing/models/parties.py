@@ -84,4 +84,4 @@ class BillingProfile(TenantModel):
     reference = models.CharField(max_length=60, blank=True)
 
     def __str__(self) -> str:
-        return f"Billing of {self.organization_id}"
+        return "Billing details"

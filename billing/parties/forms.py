@@ -1,4 +1,4 @@
-"""What the operator types in about who sells."""
+"""What the operator types in about who sells, and an organization about who buys."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from decimal import Decimal
 from django import forms
 
 from accounts.countries import COUNTRIES
+from accounts.models import Organization
 from billing.models import EnteredTaxRate, Seller
 
 _DAY = forms.DateInput({"type": "date"}, format="%Y-%m-%d")
@@ -79,3 +80,46 @@ class TaxRateForm(forms.ModelForm):  # type: ignore[type-arg]
 
 class RateEndForm(forms.Form):
     until = forms.DateField(label="First day without it", widget=_DAY)
+
+
+class DetailsForm(forms.ModelForm):  # type: ignore[type-arg]
+    """Of an organization and its BillingProfile."""
+
+    country = forms.ChoiceField(choices=[("", "Choose"), *COUNTRIES])
+    region = forms.CharField(
+        required=False, max_length=10, help_text="State or province, where its tax is another: “CA”, “QC”."
+    )
+    tax_number = forms.CharField(
+        label="VAT number", required=False, max_length=40, help_text="With it, or without, its country first."
+    )
+    reference = forms.CharField(required=False, max_length=60, help_text="Printed on invoices: an order’s number.")
+
+    class Meta:
+        model = Organization
+        fields = ["billing_name", "billing_email", "billing_address", "billing_postal_code", "billing_city", "country"]
+        labels = {
+            "billing_name": "Legal name",
+            "billing_email": "Invoices go to",
+            "billing_address": "Street and number",
+            "billing_postal_code": "Postal code",
+            "billing_city": "City",
+        }
+        widgets = {"billing_address": forms.TextInput}
+
+    def clean_region(self) -> str:
+        region: str = self.cleaned_data["region"]
+        return region.upper()
+
+
+class TaxDecisionForm(forms.Form):
+    is_confirmed = forms.BooleanField(
+        label="The tax number is confirmed",
+        required=False,
+        help_text="By what you saw yourself, or the register told. A business abroad is charged no tax then.",
+    )
+    exemption = forms.CharField(
+        label="Exemption",
+        required=False,
+        max_length=200,
+        help_text="The words of its certificate, as invoices state them. With them no tax is charged.",
+    )

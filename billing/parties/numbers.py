@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from billing.tax.rates import RATES, taxed_as
-from billing.tax.vat_numbers import normalized
+from billing.tax.rates import EU, RATES, taxed_as
+from billing.tax.vat_numbers import normalized, prefix_of
 from core.errors import ApiError
 
 
@@ -20,3 +20,13 @@ def tax_number_of(number: str, country: str) -> str:
         return normalized(number, taxed_as(country, "")[0])
     except ValueError as wrong:
         raise ApiError(422, "invalid_parameter", f"{wrong}.", param="tax_number") from wrong
+
+
+def is_of(number: str, country: str) -> bool:
+    """Whether the number is one of that country: who moves has another. Others than VAT numbers do not tell."""
+    return not has_value_added_tax(country) or number.startswith(prefix_of(taxed_as(country, "")[0]))
+
+
+def is_registered_in_union(country: str) -> bool:
+    """Whether the Commission's register has the numbers of that country."""
+    return taxed_as(country, "")[0] in EU

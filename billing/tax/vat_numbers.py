@@ -46,7 +46,7 @@ class Register(Protocol):
 
 def normalized(number: str, country: str) -> str:
     """The number in its full form, country first ("DE136695976"). Raises ValueError, in words, when it is none."""
-    prefix = "EL" if country == "GR" else country
+    prefix = prefix_of(country)
     compact = "".join(character for character in number.upper() if character.isalnum())
     full = compact if compact.startswith(prefix) else prefix + compact
     try:
@@ -57,6 +57,11 @@ def normalized(number: str, country: str) -> str:
     except ValidationError as wrong:
         raise ValueError(f"{number} is not a VAT number of {country}: {_reason(wrong)}") from wrong
     raise ValueError(f"VAT numbers of {country} cannot be checked")
+
+
+def prefix_of(country: str) -> str:
+    """What the numbers of the country begin with."""
+    return "EL" if country == "GR" else country
 
 
 def _reason(wrong: ValidationError) -> str:

@@ -9,13 +9,17 @@ from django.urls import reverse
 from django.utils.timezone import now
 from django.views.decorators.http import require_http_methods
 
+from accounts.audit import Actor
 from accounts.countries import COUNTRIES
 from accounts.forms.organization import refusals_in
 from accounts.views.pages import form_page
-from billing.models import EnteredTaxRate, Seller
-from billing.parties.forms import RateEndForm, SellerForm, TaxRateForm
+from billing.models import EnteredTaxRate, Seller, TaxStanding
+from billing.parties.forms import RateEndForm, SellerForm, TaxDecisionForm, TaxRateForm
+from billing.parties.profile import decide, profile_of
 from billing.parties.seller import add_rate, end_rate, set_seller
+from core.tenancy import organization_scope
 from reports.operator.access import OperatorRequest, operator_only
+from reports.operator.organizations import named
 
 PAGE = "operator:billing"
 _COUNTRY_NAMES = dict(COUNTRIES)
@@ -89,4 +93,26 @@ def end_tax_rate(request: OperatorRequest, rate: int) -> HttpResponse:
         submit="End rate",
         lead=f"{row.percent.normalize():f}% in {_COUNTRY_NAMES.get(row.country, row.country)} {row.region}".strip(),
         back=reverse(PAGE),
+    )
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@operator_only
+def decide_tax(request: OperatorRequest, slug: str) -> HttpResponse:
+    """An organization's number confirmed by hand, and its certificate of exemption."""
+    organization = named(slug)
+    back = reverse("operator:organization", args=[slug])
+    with organization_scope(organization.pk):
+        profile = profile_of(organization)
+        is_confirmed = profile.tax_standing == TaxStanding.CONFIRMED
+        initial = {"is_confirmed": is_confirmed, "exemption": profile.exemption}
+        form = TaxDecisionForm(request.POST if request.method == "POST" else None, initial=initial)
+        if request.method == "POST" and form.is_valid():
+            with refusals_in(form):
+                decide(organization, **form.cleaned_data, by=Actor.of_person(request.user, request))
+                messages.success(request, "Decided. It is in the organization’s audit log.")
+                return redirect(back)
+    number = f"{profile.tax_number}, {profile.get_tax_standing_display().lower()}" if profile.tax_number else "none"
+    return form_page(
+        request, form, f"Tax of {organization.name}", submit="Decide", lead=f"VAT number: {number}", back=back
     )

@@ -26,6 +26,7 @@ urlpatterns = [
     path("operator/billing/", billing.index, name="billing"),
     path("operator/billing/rates/new/", billing.add_tax_rate, name="tax-rate-add"),
     path("operator/billing/rates/<int:rate>/end/", billing.end_tax_rate, name="tax-rate-end"),
+    path("operator/organizations/<slug:slug>/tax/", billing.decide_tax, name="tax-decision"),
     path("operator/health/", health.health, name="health"),
     path("operator/queue/", health.tasks, name="queue"),
     path("operator/place/end/", impersonation.end, name="impersonation-end"),
