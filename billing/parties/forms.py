@@ -112,6 +112,9 @@ class DetailsForm(forms.ModelForm):  # type: ignore[type-arg]
 
 
 class TaxDecisionForm(forms.Form):
+    """`number` is the one the operator saw: another is not confirmed by it."""
+
+    number = forms.CharField(required=False, max_length=40, widget=forms.HiddenInput)
     is_confirmed = forms.BooleanField(
         label="The tax number is confirmed",
         required=False,

@@ -83,11 +83,16 @@ def check_number(organization_id: int, at: dt.datetime) -> None:
             audit.change(Actor.of_command("check_tax_number"), "billing.tax_number_check", profile, told)
 
 
-def decide(organization: Organization, *, is_confirmed: bool, exemption: str, by: Actor) -> None:
-    """The operator's word on number and certificate. Needs the scope. Raises ApiError 422 for no number."""
+def decide(organization: Organization, *, number: str, is_confirmed: bool, exemption: str, by: Actor) -> None:
+    """The operator's word on `number`, which they saw, and on a certificate. Needs the organization's scope.
+
+    Raises ApiError 422 for no number, 409 where it is another one by now.
+    """
     with transaction.atomic():
         profile = _locked(organization)
-        if is_confirmed and not profile.tax_number:
+        if number != profile.tax_number:
+            raise ApiError(409, "number_changed", "It changed its number meanwhile. Open this page again.")
+        if is_confirmed and not number:
             raise ApiError(422, "invalid_parameter", "There is no number to confirm.", param="is_confirmed")
         values: dict[str, Any] = {"exemption": exemption}
         if is_confirmed and profile.tax_standing != TaxStanding.CONFIRMED:

@@ -17,6 +17,7 @@ from accounts.views.pages import act_and_return, to
 from billing.invoices.lines import NoSellerError, parties_of
 from billing.models import TaxStanding
 from billing.parties.forms import DetailsForm
+from billing.parties.numbers import is_of
 from billing.parties.profile import ADDRESS, ask_again, can_be_asked, profile_of, set_details
 from billing.tax.treatment import Treatment
 from core.periods import local_day
@@ -46,6 +47,7 @@ def index(request: OrganizationRequest) -> HttpResponse:
         "profile": profile,
         "treatment": _treatment(organization),
         "may_change": may_change,
+        "is_elsewhere": not is_of(profile.tax_number, organization.country),
         "is_confirmed": profile.tax_standing == TaxStanding.CONFIRMED,
         "is_unknown": profile.tax_standing == TaxStanding.UNKNOWN_TO_REGISTER,
         "may_ask": may_change

@@ -105,7 +105,7 @@ def decide_tax(request: OperatorRequest, slug: str) -> HttpResponse:
     with organization_scope(organization.pk):
         profile = profile_of(organization)
         is_confirmed = profile.tax_standing == TaxStanding.CONFIRMED
-        initial = {"is_confirmed": is_confirmed, "exemption": profile.exemption}
+        initial = {"number": profile.tax_number, "is_confirmed": is_confirmed, "exemption": profile.exemption}
         form = TaxDecisionForm(request.POST if request.method == "POST" else None, initial=initial)
         if request.method == "POST" and form.is_valid():
             with refusals_in(form):

@@ -152,6 +152,7 @@ def test_another_number_or_country_is_not_confirmed(
     with organization_scope(acme.pk):
         update_organization(Organization.objects.get(pk=acme.pk), {"country": "AT"}, by=BY)
     assert label(acme) == "VAT DE 19%", "who moved has another number"
+    assert b"Of another country" in fiona_client.get(PAGE).content
     fiona_client.post(PAGE, details(country="IT", tax_number="IT00743110157"))
     assert profile(acme).tax_standing == TaxStanding.NOT_ASKED
     assert profile(acme).tax_checked_at is None
@@ -186,12 +187,15 @@ def test_without_a_register_the_operator_confirms(
     assert b"No register is asked" in fiona_client.post(CHECK, follow=True).content
     check_number(acme.pk, AT)
     assert profile(acme).tax_standing == TaxStanding.NOT_ASKED
-    assert olga_client.post(DECIDE, {"is_confirmed": "on"}).status_code == 302
+    unseen = olga_client.post(DECIDE, {"number": "FR83404833048", "is_confirmed": "on"})
+    assert b"changed its number meanwhile" in unseen.content
+    seen = {"number": "FR40303265045"}
+    assert olga_client.post(DECIDE, {**seen, "is_confirmed": "on"}).status_code == 302
     assert label(acme) == "Reverse charge"
     assert profile(acme).tax_reference == "olga@operator.test"
     assert actions(acme)[-1] == ("billing.tax_decision", "olga@operator.test")
-    olga_client.post(DECIDE, {"exemption": "Diplomatic mission, certificate 12"})
+    olga_client.post(DECIDE, {**seen, "exemption": "Diplomatic mission, certificate 12"})
     assert profile(acme).tax_standing == TaxStanding.NOT_ASKED
     assert label(acme) == "Tax exempt"
-    olga_client.post(DECIDE, {})
+    olga_client.post(DECIDE, seen)
     assert label(acme) == "VAT DE 19%"
