@@ -42,7 +42,7 @@ def test_taking_a_place_and_leaving_it(visitor: Visitor, olga: User, bob: User, 
     visitor.log_in(olga.email, "/operator/organizations/")
     page = visitor.page
     page.get_by_role("link", name="Acme").click()
-    page.get_by_role("link", name="Take the place of Bob").click()
+    page.get_by_role("link", name="Take their place: Bob").click()
     page.get_by_label("Reason").fill("Ticket 4711")
     page.get_by_role("button", name="Take their place").click()
     # The password once more, and then what was asked for.

@@ -73,7 +73,7 @@ def test_a_note_made_offline_is_sent_once_when_the_connection_is_back(
     expect(queue.locator("li")).to_have_count(2)
     assert acme_key.client.get("/v1/usage").json()["total_requests"] == 0
     phone.find_connection()
-    expect(notes.locator("#notes")).to_contain_text("on the train")
+    expect(notes.locator("#notes")).to_contain_text("on the train", timeout=20_000)
     expect(notes.locator("#notes")).to_contain_text("and another")
     expect(queue).to_be_hidden()
     notes.evaluate("TlNotes.send()")
