@@ -83,8 +83,7 @@ def test_calls_arrive_where_refreshing_was_chosen(
     page.get_by_text("a-new-model").wait_for(timeout=20_000)
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-@pytest.mark.parametrize("width", [360, 768, 1600])
+@pytest.mark.parametrize(("theme", "width"), [("light", 360), ("dark", 768), ("light", 1600)])
 def test_nothing_sticks_out_at_any_width(visitor: Visitor, alice: User, chats: None, theme: str, width: int) -> None:
     visitor.page.emulate_media(color_scheme="dark" if theme == "dark" else "light")
     visitor.page.set_viewport_size({"width": width, "height": 800})

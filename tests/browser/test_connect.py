@@ -75,8 +75,7 @@ def test_without_scripts_it_is_all_there(visitor: Visitor, alice: User) -> None:
     context.close()
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-@pytest.mark.parametrize("width", [360, 768, 1600])
+@pytest.mark.parametrize(("theme", "width"), [("light", 360), ("dark", 768), ("light", 1600)])
 def test_nothing_sticks_out(visitor: Visitor, alice: User, acme: Organization, theme: str, width: int) -> None:
     visitor.page.emulate_media(color_scheme="dark" if theme == "dark" else "light")
     visitor.page.set_viewport_size({"width": width, "height": 800})

@@ -101,8 +101,7 @@ def test_a_day_of_the_table_is_looked_into(visitor: Visitor, alice: User, usage:
     settle(page)
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-@pytest.mark.parametrize("width", [360, 768, 1600])
+@pytest.mark.parametrize(("theme", "width"), [("light", 360), ("dark", 768), ("light", 1600)])
 def test_nothing_sticks_out_at_any_width(visitor: Visitor, alice: User, usage: None, theme: str, width: int) -> None:
     visitor.page.emulate_media(color_scheme="dark" if theme == "dark" else "light")
     visitor.page.set_viewport_size({"width": width, "height": 800})

@@ -83,8 +83,7 @@ def test_areas_are_drawn_and_read_by_keyboard(visitor: Visitor, alice: User, usa
     assert "5,360" in page.locator("figure [data-pane=table]").first.inner_text()
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-@pytest.mark.parametrize("width", [360, 1600])
+@pytest.mark.parametrize(("theme", "width"), [("light", 360), ("dark", 1600)])
 def test_nothing_sticks_out_at_any_width(visitor: Visitor, alice: User, usage: None, theme: str, width: int) -> None:
     visitor.page.emulate_media(color_scheme="dark" if theme == "dark" else "light")
     visitor.page.set_viewport_size({"width": width, "height": 800})
