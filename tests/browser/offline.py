@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Literal
@@ -57,6 +58,15 @@ class Phone(Visitor):
     def kept(self) -> list[str]:
         """The addresses of which the worker has a copy."""
         return list(self.page.evaluate(KEPT))
+
+    def keeps(self, *paths: str) -> bool:
+        """Whether these, and no others, are what the worker comes to have; it works behind the page."""
+        until = time.monotonic() + PATIENCE / 1000
+        while self.kept() != sorted(paths):
+            if time.monotonic() > until:
+                return False
+            self.page.wait_for_timeout(50)
+        return True
 
     def lose_connection(self) -> None:
         self.page.context.set_offline(True)

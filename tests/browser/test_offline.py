@@ -104,8 +104,7 @@ def test_only_what_is_marked_is_kept(phone: Phone, alice: User, usage: None) -> 
         phone.page.goto(phone.base_url + path)
         expect(phone.page.locator("h1")).to_be_visible()
     assert phone.page.evaluate("fetch('/o/acme/quick/live').then((response) => response.status)") == 200
-    phone.page.wait_for_timeout(300)
-    assert phone.kept() == ["/o/acme/overview", "/o/acme/quick"]
+    assert phone.keeps("/o/acme/overview", "/o/acme/quick")
     everything = phone.page.evaluate(
         "caches.keys().then(async (names) => (await Promise.all(names.map(async (name) =>"
         " (await (await caches.open(name)).keys()).map((request) => new URL(request.url).pathname)))).flat())"
@@ -124,8 +123,7 @@ def test_nothing_is_left_after_logging_out(phone: Phone, alice: User, bob: User,
     page.goto(f"{phone.base_url}/accounts/logout/")
     page.get_by_role("button", name="Log out").click()
     page.wait_for_url("**/accounts/login/**")
-    page.wait_for_timeout(300)
-    assert phone.kept() == []
+    assert phone.keeps()
     phone.lose_connection()
     page.goto(f"{phone.base_url}/o/acme/quick")
     expect(page.locator("h1")).to_have_text("No connection")
@@ -135,7 +133,7 @@ def test_nothing_is_left_after_logging_out(phone: Phone, alice: User, bob: User,
     page.fill("input[name=password]", PASSWORD)
     page.click("main button[type=submit]")
     expect(page.locator(".tl-hero-figure")).to_have_text("42")
-    page.wait_for_timeout(300)
+    assert phone.keeps("/o/acme/quick")
     phone.lose_connection()
     page.reload()
     expect(page.locator(".tl-hero-figure")).to_have_text("42")
@@ -147,8 +145,7 @@ def test_a_session_that_ended_elsewhere_empties_it(phone: Phone, alice: User, us
     # it may have noticed by itself at this moment
     phone.page.evaluate("location.reload()")
     phone.page.wait_for_url("**/accounts/login/**")
-    phone.page.wait_for_timeout(300)
-    assert phone.kept() == []
+    assert phone.keeps()
 
 
 def test_another_organizations_page_empties_it(phone: Phone, alice: User, globex: Organization, usage: None) -> None:
@@ -157,8 +154,7 @@ def test_another_organizations_page_empties_it(phone: Phone, alice: User, globex
     open_quick(phone, alice.email)
     phone.page.goto(f"{phone.base_url}/o/globex/quick")
     expect(phone.page.get_by_text("No usage yet")).to_be_visible()
-    phone.page.wait_for_timeout(300)
-    assert phone.kept() == ["/o/globex/quick"]
+    assert phone.keeps("/o/globex/quick")
 
 
 def test_a_new_release_takes_over_and_keeps_what_is_kept(
@@ -172,8 +168,7 @@ def test_a_new_release_takes_over_and_keeps_what_is_kept(
         "caches.keys().then((names) =>"
         " names.filter((name) => name.startsWith('tl-assets-')).join() === 'tl-assets-the-next')"
     )
-    page.wait_for_timeout(500)
-    assert phone.kept() == ["/o/acme/quick"]
+    assert phone.keeps("/o/acme/quick")
     phone.lose_connection()
     page.reload()
     expect(page.locator(".tl-hero-figure")).to_have_text("3,342")
