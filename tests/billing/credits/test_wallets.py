@@ -7,12 +7,11 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from django.db import DatabaseError, connection, transaction
 from django.test import Client
 
 from accounts.models import Organization
 from billing.credits import ledger, settlement, wallets
-from billing.models import CreditDraw, CreditEntry, CreditKind, TopUp, TopUpStatus
+from billing.models import CreditEntry, TopUp, TopUpStatus
 from billing.signals import credits_low, top_up_due
 from billing.subscriptions import change_plan
 from billing.tasks import settle_credits, watch_credits
@@ -328,99 +327,6 @@ def test_rules_that_make_no_sense(acme: Organization) -> None:
         with pytest.raises(ApiError) as refused:
             rules(acme, low, below, amount)
         assert refused.value.status == 422
-
-
-# ── The database's own rules ──
-
-
-def _insert(organization: Organization, **fields: Any) -> CreditEntry:
-    values = {
-        "number": 2, "kind": CreditKind.PURCHASE, "amount_nanos": 5, "balance_nanos": 15, "source": "x",
-        "occurred_at": NOW, "recorded_by_label": "",
-    }  # fmt: skip
-    entry: CreditEntry = CreditEntry.objects.create(organization=organization, **{**values, **fields})
-    return entry
-
-
-@pytest.mark.parametrize(
-    "fields",
-    [
-        {"balance_nanos": 16},
-        {"number": 3},
-        {"number": 1},
-        {"amount_nanos": -11, "balance_nanos": -1},
-        {"amount_nanos": 0, "balance_nanos": 10},
-        {"source": "pay_1"},
-    ],
-)
-def test_entries_that_do_not_follow_are_refused(acme: Organization, fields: dict[str, Any]) -> None:
-    wallets.purchase(acme, 10, "pay_1", by=BY)
-    with organization_scope(acme.pk):
-        with pytest.raises(DatabaseError), transaction.atomic():
-            _insert(acme, **fields)
-        _insert(acme)
-
-
-def test_an_entry_is_the_sum_of_its_draws(acme: Organization) -> None:
-    grant = wallets.purchase(acme, 10, "pay_1", by=BY)
-    with organization_scope(acme.pk):
-        entry = _insert(acme, kind=CreditKind.EXPIRY, amount_nanos=-4, balance_nanos=6)
-        with pytest.raises(DatabaseError, match="sum of what it draws"), transaction.atomic():
-            _check_now()
-        with pytest.raises(DatabaseError, match="no such credits"), transaction.atomic():
-            CreditDraw.objects.create(organization=acme, entry=entry, grant=grant, amount_nanos=-11)
-        CreditDraw.objects.create(organization=acme, entry=entry, grant=grant, amount_nanos=-4)
-        _check_now()
-
-
-def _check_now() -> None:
-    """What a transaction checks as it ends."""
-    with connection.cursor() as cursor:
-        cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
-        cursor.execute("SET CONSTRAINTS ALL DEFERRED")
-
-
-def test_entries_are_never_changed_or_removed(acme: Organization) -> None:
-    wallets.purchase(acme, 10, "pay_1", by=BY)
-    with organization_scope(acme.pk), connection.cursor() as cursor:
-        for statement in (
-            "UPDATE billing_creditentry SET amount_nanos = 1000",
-            "DELETE FROM billing_creditentry",
-            "UPDATE billing_creditdraw SET amount_nanos = 0",
-            "DELETE FROM billing_creditdraw",
-        ):
-            cursor.execute(statement)
-            assert cursor.rowcount == 0
-
-
-# ── The API ──
-
-
-def test_credits_in_the_api(acme: Organization, acme_api: Client) -> None:
-    assert acme_api.get("/v1/credits").json() == {
-        "credits_remaining": 0, "available_usd": "0", "balance_usd": "0", "unsettled_usd": "0", "low_below_usd": None,
-        "is_low": False, "auto_top_up": None, "grants": [],
-    }  # fmt: skip
-    wallets.purchase(acme, 12_500_000_000, "pay_1", by=BY, note="Card 4242")
-    body = {"low_below_usd": "20", "auto_top_up": {"below_usd": "10.5", "amount_usd": "100"}}
-    told = acme_api.patch("/v1/credits", body, content_type="application/json").json()
-    assert told["credits_remaining"] == 125_000
-    assert told["low_below_usd"] == "20"
-    assert told["is_low"]
-    assert told["auto_top_up"] == {"below_usd": "10.5", "amount_usd": "100"}
-    assert told["grants"] == [{"kind": "purchase", "left_usd": "12.5", "expires_at": None, "note": "Card 4242"}]
-    told = acme_api.patch("/v1/credits", {"auto_top_up": None}, content_type="application/json").json()
-    assert (told["low_below_usd"], told["auto_top_up"]) == ("20", None)
-    page = acme_api.get("/v1/credits/entries", {"kind": "purchase", "limit": 1}).json()
-    assert [(one["number"], one["amount_usd"], one["balance_usd"]) for one in page["data"]] == [(1, "12.5", "12.5")]
-    assert acme_api.get("/v1/credits/entries", {"kind": "expiry"}).json()["data"] == []
-
-
-@pytest.mark.parametrize("body", [{"low_below_usd": "-1"}, {"low_below_usd": "x"}, {"auto_top_up": {"below_usd": "1"}}])
-def test_nonsense_in_the_api(acme_api: Client, body: dict[str, Any]) -> None:
-    answer = acme_api.patch("/v1/credits", body, content_type="application/json")
-    assert answer.status_code == 422
-    assert answer.json()["error"]["param"]
 
 
 def test_standing_without_a_plan(acme: Organization) -> None:
