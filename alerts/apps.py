@@ -3,3 +3,6 @@ from django.apps import AppConfig
 
 class AlertsConfig(AppConfig):
     name = "alerts"
+
+    def ready(self) -> None:
+        from alerts import receivers  # noqa: F401  (they register themselves)

@@ -7,6 +7,7 @@ import random
 import structlog
 from celery import Task, shared_task
 
+from alerts import facts
 from alerts.models import PushDevice
 from alerts.push.delivery import TryLaterError, deliver
 
@@ -31,3 +32,15 @@ def push(self: Task, device_id: int, content: dict[str, str]) -> None:
             return
         wait = error.wait_seconds or FIRST_WAIT_SECONDS * 2**retries * random.uniform(1, 1.3)  # noqa: S311
         raise self.retry(exc=error, countdown=wait) from error
+
+
+@shared_task(name="alerts.spread_fact")
+def spread_fact(organization_id: int, fact_id: int) -> None:
+    facts.spread(organization_id, fact_id)
+
+
+@shared_task(name="alerts.spread_facts")
+def spread_facts() -> None:
+    """Beat: facts whose task was lost, with the queue or with the process that committed them."""
+    for organization_id, fact_id in facts.waiting():
+        facts.spread(organization_id, fact_id)

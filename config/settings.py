@@ -305,6 +305,7 @@ CELERY_BEAT_SCHEDULE = {
     "settle credits": {"task": "billing.settle_credits", "schedule": dt.timedelta(hours=1)},
     "push limits of plans": {"task": "billing.push_limits_of_all", "schedule": dt.timedelta(minutes=15)},
     "watch payments": {"task": "billing.stripe.watch", "schedule": dt.timedelta(minutes=5)},
+    "spread facts": {"task": "alerts.spread_facts", "schedule": dt.timedelta(seconds=30)},
     "close periods": {"task": "billing.close_due_periods", "schedule": dt.timedelta(hours=1)},
 }
 CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
