@@ -96,6 +96,48 @@ class RotationForm(forms.Form):
 
 
 _CONTROL = {"class": "form-control"}
+# What the log's actions begin with, or are, as people look for them.
+AUDITED = [
+    ("", "Everything"),
+    (
+        "Organization",
+        [
+            ("organization", "Organization"),
+            ("member", "Members"),
+            ("invitation", "Invitations"),
+            ("team", "Teams"),
+            ("department", "Departments"),
+            ("project", "Projects"),
+            ("key", "Keys"),
+            ("view", "Views"),
+            ("impersonation", "Operator in a member’s place"),
+        ],
+    ),
+    (
+        "Money",
+        [
+            ("subscription", "Plan"),
+            ("plan", "Terms of the plan"),
+            ("suspension", "Calls suspended by the operator"),
+            ("budget", "Budgets"),
+            ("credits", "Credits"),
+            ("invoice", "Invoices"),
+            ("invoice.payment", "Payments"),
+            ("billing", "Billing details and tax"),
+            ("provider_statement", "Reconciliation"),
+        ],
+    ),
+    (
+        "Usage",
+        [
+            ("price", "Prices"),
+            ("price_alias", "Names of models"),
+            ("prices", "Repricing"),
+            ("upstream", "Upstreams"),
+            ("usage", "Imports"),
+        ],
+    ),
+]
 
 
 class AuditFilterForm(forms.Form):
@@ -111,8 +153,7 @@ class AuditFilterForm(forms.Form):
         # The query string uses the API's names.
         for name, parameter in (("start", "from"), ("end", "to")):
             self.fields[parameter] = self.fields.pop(name)
-        nouns = ["key", "member", "invitation", "team", "department", "project", "organization"]
-        self.fields["action"].choices = [("", "Everything"), *((n, f"{n.capitalize()}s") for n in nouns)]  # type: ignore[attr-defined]
+        self.fields["action"].choices = AUDITED  # type: ignore[attr-defined]
         self.order_fields(["from", "to", "actor", "action"])
 
 
