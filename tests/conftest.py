@@ -18,7 +18,9 @@ from django.db import OperationalError
 from django.db.backends.postgresql.operations import DatabaseOperations
 from hypothesis import HealthCheck, settings
 
+from core.facts import Fact
 from core.ownership import as_owner
+from core.signals import fact_happened
 
 pytest_plugins = ["tests.cast"]
 
@@ -95,3 +97,16 @@ def _empty_cache() -> Iterator[None]:
     """Rate limits and cached figures of one test are nobody else's business."""
     yield
     cache.clear()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _facts_say_what_their_kind_says() -> Iterator[None]:
+    """Whatever is told in any test is held to the catalogue: programs of others read it."""
+    from alerts import catalogue
+
+    def hold(fact: Fact, **_: object) -> None:
+        catalogue.check(fact.kind, fact.data)
+
+    fact_happened.connect(hold, weak=False)
+    yield
+    fact_happened.disconnect(hold)

@@ -11,6 +11,7 @@ from django.db import connection, transaction
 from accounts.models import Organization
 from alerts import facts
 from alerts.channels import CHANNELS
+from alerts.examples import EXAMPLES
 from alerts.models import ToldFact
 from alerts.tasks import spread_facts
 from core.facts import Fact, tell
@@ -39,7 +40,7 @@ def channels() -> Iterator[dict[str, str]]:
 
 
 def a_fact(acme: Organization, key: str = "key:1") -> Fact:
-    return Fact("key.created", acme.pk, key, {"name": "CI"})
+    return Fact("key.created", acme.pk, key, EXAMPLES["key.created"])
 
 
 def kept() -> list[ToldFact]:
@@ -54,7 +55,7 @@ def test_a_fact_is_kept_once_with_what_it_says(acme: Organization) -> None:
         [fact] = kept()
     assert (fact.kind, fact.data, fact.scope, fact.ref, fact.spread_at) == (
         "key.created",
-        {"name": "CI"},
+        EXAMPLES["key.created"],
         "organization",
         0,
         None,
