@@ -18,7 +18,7 @@ from core.periods import day_start
 from metering.dimensions import Dimension
 from metering.limits.rules import SELECTORS, Rule, Span
 from metering.limits.standing import Standing, of_organization
-from metering.models import LimitKind, LimitPeriod, LimitUnit
+from metering.models import REFUSING_KINDS, LimitKind, LimitPeriod, LimitUnit
 from metering.query.labels import name_refs
 from reports.filters import NOTHING
 from reports.page import UsagePage
@@ -92,7 +92,7 @@ def standings(page: UsagePage) -> list[Standing]:
     sees_money = may(page.membership.role, Right.SEE_MONEY)
 
     def wanted(rule: Rule) -> bool:
-        if rule.kind == LimitKind.PAYMENT:
+        if rule.kind in REFUSING_KINDS:
             return False
         return _is_plain_allowance(rule) or (whose.sees(rule) and (rule.kind != LimitKind.CREDITS or sees_money))
 
@@ -153,7 +153,7 @@ def _tightest(found: Sequence[Standing]) -> Standing | None:
     capped = [
         one
         for one in found
-        if one.rule.unit == LimitUnit.TOKENS and one.amount is not None and one.rule.kind != LimitKind.PAYMENT
+        if one.rule.unit == LimitUnit.TOKENS and one.amount is not None and one.rule.kind not in REFUSING_KINDS
     ]
     return min(
         capped,

@@ -16,6 +16,7 @@ from billing.models.plans import Feature, Overage, Plan, PlanVersion
 from billing.models.reconciliation import ProviderStatement
 from billing.models.stripe import StripeCustomer, StripeDispute, StripeEvent, StripeInvoice
 from billing.models.subscriptions import ChangeKind, Subscription, SubscriptionChange
+from billing.models.suspensions import Suspension
 
 __all__ = [
     "BillingProfile",
@@ -50,6 +51,7 @@ __all__ = [
     "StripeInvoice",
     "Subscription",
     "SubscriptionChange",
+    "Suspension",
     "TaxStanding",
     "TopUp",
     "TopUpStatus",

@@ -78,6 +78,11 @@ class BillingProfile(TenantModel):
     tax_checked_at = models.DateTimeField(null=True, blank=True)
     # The register's proof of the question, or who confirmed the number by hand.
     tax_reference = models.CharField(max_length=254, blank=True)
+    # The operator's word on the number holds: the register is not asked about it.
+    is_tax_decided = models.BooleanField(default=False, db_default=False)
+    # When the register was last asked, and how often since it last told anything.
+    tax_asked_at = models.DateTimeField(null=True, blank=True)
+    tax_unanswered = models.PositiveSmallIntegerField(default=0, db_default=0)
     # The words of its certificate; only the operator enters one.
     exemption = models.CharField(max_length=200, blank=True)
     # Printed on invoices: an order's number.

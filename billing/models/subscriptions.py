@@ -35,6 +35,7 @@ class ChangeKind(models.TextChoices):
     DOWNGRADE = "downgrade", "Downgraded"
     CANCEL = "cancel", "Canceled"
     RESUME = "resume", "Resumed"
+    EXTEND = "extend", "Trial extended"
 
 
 class SubscriptionChange(TenantModel):

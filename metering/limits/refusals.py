@@ -30,8 +30,9 @@ def credits_left(standings: Sequence[Standing]) -> int | None:
 
 
 def refuse(claim: Claim, short: Sequence[Standing], now: dt.datetime) -> NoReturn:
-    """Raises ApiError 402 or 429 for what is owed, else for the limit that has room for the claim last."""
-    standing = max(short, key=lambda one: (one.rule.kind == LimitKind.PAYMENT, _wait(claim, one, now), one.rule.id))
+    """Raises ApiError: 403 where calls are suspended, 402 for what is owed, else 402 or 429 for the limit that has room
+    for the claim last."""
+    standing = max(short, key=lambda one: (_weight(one.rule), _wait(claim, one, now), one.rule.id))
     rule = standing.rule
     HOLDS_REFUSED.labels(rule.kind).inc()
     wait = _wait(claim, standing, now)
@@ -44,6 +45,8 @@ def refuse(claim: Claim, short: Sequence[Standing], now: dt.datetime) -> NoRetur
     message = _sentence(claim, standing, is_soon=is_soon)
     if rule.kind == LimitKind.CREDITS:
         raise ApiError(402, "insufficient_credits", message, retry_after=wait if is_soon else None, headers=headers)
+    if rule.kind == LimitKind.SUSPENDED:
+        raise ApiError(403, "organization_suspended", message, headers=headers)
     if rule.kind == LimitKind.PAYMENT:
         raise ApiError(402, "payment_overdue", message, headers=headers)
     raise ApiError(429, "insufficient_quota", message, retry_after=wait, headers=headers)
@@ -59,6 +62,11 @@ def refuse_unpriced(model: str, rule: Rule) -> NoReturn:
         param="model",
         headers={"x-should-retry": "false"},
     )
+
+
+def _weight(rule: Rule) -> int:
+    """What is told where several limits refuse: whatever else holds, nothing goes through while calls are suspended."""
+    return {LimitKind.SUSPENDED: 2, LimitKind.PAYMENT: 1}.get(LimitKind(rule.kind), 0)
 
 
 def _is_only_held(claim: Claim, standing: Standing) -> bool:
@@ -78,6 +86,8 @@ def _wait(claim: Claim, standing: Standing, now: dt.datetime) -> int:
 
 def _sentence(claim: Claim, standing: Standing, *, is_soon: bool) -> str:
     rule, amount = standing.rule, standing.amount or 0
+    if rule.kind == LimitKind.SUSPENDED:
+        return f"{rule.label}. They go on when the operator resumes them."
     if rule.kind == LimitKind.PAYMENT:
         return f"{rule.label}. They go on as soon as that is paid."
     if amount == 0:

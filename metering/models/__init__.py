@@ -1,6 +1,16 @@
 from metering.models.imports import ImportChunk, ImportProblem, ImportStatus, UsageImport
 from metering.models.ledger import Label, Ledger
-from metering.models.limits import Hold, HoldSource, Limit, LimitKind, LimitPeriod, LimitUnit, RateLimit, UnpricedCall
+from metering.models.limits import (
+    REFUSING_KINDS,
+    Hold,
+    HoldSource,
+    Limit,
+    LimitKind,
+    LimitPeriod,
+    LimitUnit,
+    RateLimit,
+    UnpricedCall,
+)
 from metering.models.notes import UsageNote
 from metering.models.prices import PRICED_BUCKETS, PRICED_UNITS, PriceAlias, PriceKind, PriceRate, PriceVersion
 from metering.models.proofs import Proof
@@ -9,6 +19,7 @@ from metering.models.tracing import TracedCall, TracedCallState
 from metering.models.upstreams import Protocol, Upstream
 
 __all__ = [
+    "REFUSING_KINDS",
     "PRICED_BUCKETS",
     "PRICED_UNITS",
     "Hold",

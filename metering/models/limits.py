@@ -15,6 +15,12 @@ class LimitKind(models.TextChoices):
     CREDITS = "credits", "Credits"
     # What is owed: calls are let through when it is paid.
     PAYMENT = "payment", "Payment"
+    # The operator's word, until they take it back.
+    SUSPENDED = "suspended", "Suspended"
+
+
+# Kinds that refuse every call, whatever was used.
+REFUSING_KINDS = frozenset({LimitKind.PAYMENT, LimitKind.SUSPENDED})
 
 
 class LimitUnit(models.TextChoices):
