@@ -1,14 +1,14 @@
-"""Pages of one's own account, below /accounts/notifications/."""
+"""Pages of what people are told."""
 
 from django.urls import path
 
-from alerts import views
+from alerts.views import devices
 
 app_name = "alerts"
 urlpatterns = [
-    path("", views.devices, name="devices"),
-    path("subscribe/", views.subscribe, name="device-subscribe"),
-    path("subscribe/state", views.subscription_state, name="subscription-state"),
-    path("<int:device>/remove/", views.remove, name="device-remove"),
-    path("<int:device>/test/", views.test, name="device-test"),
+    path("accounts/notifications/", devices.devices, name="devices"),
+    path("accounts/notifications/subscribe/", devices.subscribe, name="device-subscribe"),
+    path("accounts/notifications/subscribe/state", devices.subscription_state, name="subscription-state"),
+    path("accounts/notifications/<int:device>/remove/", devices.remove, name="device-remove"),
+    path("accounts/notifications/<int:device>/test/", devices.test, name="device-test"),
 ]

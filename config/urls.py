@@ -8,7 +8,7 @@ urlpatterns = [
     path("", include("accounts.urls")),
     path("", include("reports.urls")),
     path("", include("reports.operator.urls")),
-    path("accounts/notifications/", include("alerts.urls")),
+    path("", include("alerts.urls")),
     path("accounts/", include("allauth.urls")),
     path("v1/", include("accounts.endpoints.urls")),
     path("v1/", include("billing.endpoints.urls")),
