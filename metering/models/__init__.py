@@ -19,9 +19,9 @@ from metering.models.tracing import TracedCall, TracedCallState
 from metering.models.upstreams import Protocol, Upstream
 
 __all__ = [
-    "REFUSING_KINDS",
     "PRICED_BUCKETS",
     "PRICED_UNITS",
+    "REFUSING_KINDS",
     "Hold",
     "HoldSource",
     "ImportChunk",
