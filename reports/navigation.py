@@ -13,6 +13,7 @@ from accounts.middleware import SESSION_KEY
 from accounts.models import Membership, Role, User
 from accounts.permissions import Right, administered_team_ids, may
 from accounts.views.home import memberships_of
+from billing.views.dunning import banner
 from core.tenancy import organization_scope
 from reports.bounds import sidebar_allowance
 from reports.filters import carried
@@ -140,6 +141,7 @@ def shell(request: HttpRequest) -> dict[str, Any]:
         context["sections"] = settings
         context["in_settings"] = any(item["is_current"] for group in settings for item in group["items"])
         context["tabs"] = _items(request, current, TABS)
+        context["payment"] = banner(current)
         context["allowance"] = sidebar_allowance(current, now())
         context["docs_url"] = reverse("metering-api:docs")
     return {"shell": context}

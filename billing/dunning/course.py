@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable
 
 import msgspec
 from django.conf import settings
+from django.db.models import Exists, OuterRef, QuerySet
 
 from billing.models import DunningFact, DunningKind, Invoice
 
@@ -18,6 +18,8 @@ class Course(msgspec.Struct, frozen=True):
     last_refused_at: dt.datetime
     attempts: int
     is_suspended: bool
+    # Why, in words for people.
+    reason: str = ""
 
     @property
     def next_retry_at(self) -> dt.datetime | None:
@@ -37,30 +39,42 @@ def attempts_of(invoice: Invoice) -> int:
 
 def course_of(invoice: Invoice) -> Course | None:
     """None where no refusal is open: there was none, or it was paid since."""
-    return _course(DunningFact.objects.filter(invoice=invoice).order_by("pk"))
+    return _course(list(_open_facts().filter(invoice=invoice)))
+
+
+def open_courses() -> list[tuple[Invoice, Course]]:
+    """Every invoice whose refusal is open, the oldest refusal first, with its payments at hand.
+
+    One query where there is none.
+    """
+    found: dict[int, list[DunningFact]] = {}
+    rows = _open_facts().select_related("invoice__at_stripe")
+    for fact in rows.prefetch_related("invoice__payments", "invoice__credit_notes"):
+        found.setdefault(fact.invoice_id, []).append(fact)
+    courses = ((facts[0].invoice, _course(facts)) for facts in found.values())
+    return [(invoice, course) for invoice, course in courses if course is not None]
 
 
 def suspended_numbers() -> list[str]:
     """Numbers of the invoices for which calls are suspended, oldest first."""
-    facts: dict[str, list[DunningFact]] = {}
-    for fact in DunningFact.objects.select_related("invoice").order_by("invoice_id", "pk"):
-        facts.setdefault(fact.invoice.number, []).append(fact)
-    courses = ((number, _course(found)) for number, found in facts.items())
-    return [number for number, course in courses if course is not None and course.is_suspended]
+    return [invoice.number for invoice, course in open_courses() if course.is_suspended]
 
 
-def _course(facts: Iterable[DunningFact]) -> Course | None:
-    attempts = 0
-    present: list[DunningFact] = []
-    for fact in facts:
-        attempts += fact.kind == DunningKind.REFUSED
-        present = [] if fact.kind == DunningKind.RECOVERED else [*present, fact]
-    refused = [fact for fact in present if fact.kind == DunningKind.REFUSED]
+def _open_facts() -> QuerySet[DunningFact]:
+    """Those of refusals that nothing ended since, in the order they happened."""
+    ended = DunningFact.objects.filter(invoice=OuterRef("invoice"), kind=DunningKind.RECOVERED, pk__gte=OuterRef("pk"))
+    rows: QuerySet[DunningFact] = DunningFact.objects.filter(~Exists(ended))
+    return rows.order_by("pk")
+
+
+def _course(facts: list[DunningFact]) -> Course | None:
+    refused = [fact for fact in facts if fact.kind == DunningKind.REFUSED]
     if not refused:
         return None
     return Course(
         refused[0].occurred_at,
         refused[-1].occurred_at,
-        attempts,
-        any(fact.kind == DunningKind.SUSPENDED for fact in present),
+        refused[-1].attempt,
+        any(fact.kind == DunningKind.SUSPENDED for fact in facts),
+        refused[-1].message,
     )

@@ -33,7 +33,8 @@ from billing.invoices.listing import listed
 from billing.invoices.papers import download, stated
 from billing.invoices.payments import Standing, due_amount, record_payment, standing_of
 from billing.invoices.proof import differences_of
-from billing.models import Invoice, InvoiceKind
+from billing.models import DunningFact, Invoice, InvoiceKind, StripeDispute
+from billing.views.dunning import failed_payments, pay_url_of
 from core import figures as words
 from core.csvcells import csv_text
 from core.periods import local_day
@@ -48,6 +49,8 @@ _COLUMNS = (
     "total", "paid", "due", "corrects",
 )  # fmt: skip
 
+# Stripe's words.
+_SETTLED_DISPUTES = ("won", "lost", "warning_closed", "prevented")
 _STATUS_WORDS = {
     None: "All",
     Standing.OPEN: "Open",
@@ -68,10 +71,11 @@ def index(request: OrganizationRequest) -> HttpResponse:
     today = _today(request)
     standing, asked = _standing(request), _asked(request)
     page = Paginator(_chosen(today, standing, asked), A_PAGE).get_page(request.GET.get("page"))
+    failed = {one["number"]: one for one in failed_payments(request.membership)}
     path = to(request, "billing:invoices")
     context = {
         "page": {"title": "Invoices"},
-        "rows": [_row(invoice, today) for invoice in page],
+        "rows": [_row(invoice, today) | {"failed": failed.get(invoice.number)} for invoice in page],
         "pages": page,
         "newer": _address(path, standing, asked, page.previous_page_number()) if page.has_previous() else None,
         "older": _address(path, standing, asked, page.next_page_number()) if page.has_next() else None,
@@ -114,6 +118,7 @@ def detail(request: OrganizationRequest, number: str) -> HttpResponse:
         **_paper(document),
         "last_payment": document.payments[-1] if document.payments else None,
         "note": next(iter(invoice.credit_notes.all()), None),
+        **_collecting(request, invoice),
         "may_record": _is_payable(invoice) and may(request.role, Right.MANAGE_PAYMENT),
         "is_provable": invoice.kind == InvoiceKind.INVOICE,
     }
@@ -270,6 +275,25 @@ def _is_payable(invoice: Invoice) -> bool:
 
 
 # ── Writing ──
+
+
+def _collecting(request: OrganizationRequest, invoice: Invoice) -> dict[str, Any]:
+    """Where it is paid by card, what was refused so far, and what a bank disputes."""
+    failed = (one for one in failed_payments(request.membership) if one["number"] == invoice.number)
+    return {
+        "pay_url": pay_url_of(invoice) if due_amount(invoice) else "",
+        "failed": next(failed, None),
+        "dunning": list(DunningFact.objects.filter(invoice=invoice).order_by("pk")),
+        "disputes": [
+            {
+                "dispute": one,
+                "amount": _usd(one.amount),
+                "words": f"{one.reason}, {one.status}".replace("_", " ").capitalize(),
+                "is_open": one.status not in _SETTLED_DISPUTES,
+            }
+            for one in StripeDispute.objects.filter(invoice=invoice).order_by("opened_at")
+        ],
+    }
 
 
 def _row(invoice: Invoice, today: dt.date) -> dict[str, Any]:

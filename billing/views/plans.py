@@ -23,9 +23,9 @@ from billing.providers.stripe.connection import is_connected
 from billing.subscriptions import cancel as cancel_subscription
 from billing.subscriptions import change_plan, is_immediate, start_subscription
 from billing.subscriptions import resume as resume_subscription
+from billing.views.dunning import failed_payments
 from core.figures import money, share
 from core.periods import local_day
-from metering.models import Limit, LimitKind
 from metering.query.run import run
 from metering.query.spec import UsageQuery
 
@@ -58,7 +58,7 @@ def index(request: OrganizationRequest) -> HttpResponse:
         "takes_cards": is_connected(),
         "may_pay": may(request.role, Right.MANAGE_PAYMENT),
         "card": StripeCustomer.objects.exclude(method_id="").first(),
-        "suspended": Limit.objects.filter(kind=LimitKind.PAYMENT).values_list("label", flat=True).first(),
+        "failed": failed_payments(request.membership, at),
     }
     if contract is not None and current is not None:
         context |= _position(contract, current, today, at)

@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from collections.abc import Callable
 
-import structlog
 from django.utils.timezone import now
 
 from billing.dunning import facts
 from billing.dunning.course import attempts_of, course_of
-from billing.invoices.payments import record_payment
-from billing.models import StripeCustomer, StripeDispute, StripeInvoice
-from billing.providers.stripe import customers, recording, top_ups
-from billing.providers.stripe.connection import BY, connected
-from core.periods import local_day
+from billing.models import StripeCustomer, StripeInvoice
+from billing.providers.stripe import customers, disputes, recording, top_ups
+from billing.providers.stripe.connection import connected
 from core.tenancy import organization_scope
-
-logger = structlog.get_logger(__name__)
 
 # The organization's id, or None for what is none of ours.
 Handler = Callable[[str], int | None]
@@ -58,34 +52,6 @@ def charge_was_refunded(charge_id: str) -> int | None:
     return int(invoice.organization_id)
 
 
-def dispute_changed(dispute_id: str) -> int | None:
-    """It is noted; money that is lost by it has gone back."""
-    dispute = connected().v1.disputes.retrieve(dispute_id, {"expand": ["charge"]})
-    payment = dispute.payment_intent if isinstance(dispute.payment_intent, str) else ""
-    invoice = recording.invoice_of_payment(payment)
-    owner = invoice.organization_id if invoice else _owner(getattr(dispute.charge, "customer", None))
-    if owner is None:
-        return None
-    values = {"amount": dispute.amount, "reason": dispute.reason, "status": dispute.status, "invoice": invoice}
-    more = {
-        "organization_id": owner,
-        "payment_id": payment,
-        "currency": dispute.currency.upper(),
-        "opened_at": dt.datetime.fromtimestamp(dispute.created, dt.UTC),
-    }
-    with organization_scope(owner):
-        StripeDispute.objects.update_or_create(
-            stripe_id=dispute.id, defaults=values, create_defaults={**values, **more}
-        )
-    logger.warning("payment disputed", dispute=dispute.id, organization_id=owner, status=dispute.status)
-    if dispute.status == "lost" and invoice is not None:
-        today = local_day(now(), invoice.organization.zone)
-        record_payment(
-            invoice, -dispute.amount, received_on=today, method="disputed card payment", source=dispute.id, by=BY
-        )
-    return owner
-
-
 def payment_changed(payment_id: str) -> int | None:
     top_up = top_ups.follow(connected().v1.payment_intents.retrieve(payment_id), now())
     return top_up.organization_id if top_up else None
@@ -103,8 +69,8 @@ HANDLERS: dict[str, Handler] = {
     "invoice.payment_failed": invoice_changed,
     "invoice.voided": invoice_changed,
     "charge.refunded": charge_was_refunded,
-    "charge.dispute.created": dispute_changed,
-    "charge.dispute.updated": dispute_changed,
-    "charge.dispute.closed": dispute_changed,
+    "charge.dispute.created": disputes.follow,
+    "charge.dispute.updated": disputes.follow,
+    "charge.dispute.closed": disputes.follow,
     "payment_intent.succeeded": payment_changed,
 }

@@ -9,7 +9,7 @@ import structlog
 
 from billing.dunning import facts
 from billing.invoices.payments import paid_amount, record_payment
-from billing.models import Invoice, InvoicePayment, StripeInvoice
+from billing.models import Invoice, InvoicePayment, StripeDispute, StripeInvoice
 from billing.providers.stripe.connection import BY, connected
 from core.errors import ApiError
 from core.periods import local_day
@@ -59,6 +59,23 @@ def record_refunds(invoice: Invoice, payment_id: str, at: dt.datetime) -> None:
             )
 
 
+def record_disputes(invoice: Invoice, payment_id: str, at: dt.datetime) -> None:
+    """Money that went back because the cardholder's bank decided so."""
+    with organization_scope(invoice.organization_id):
+        disputes = StripeDispute.objects.filter(payment_id=payment_id)
+        disputes.filter(invoice=None).update(invoice=invoice)
+        lost = list(disputes.filter(status="lost").order_by("opened_at"))
+    for dispute in lost:
+        record_payment(
+            invoice,
+            -dispute.amount,
+            received_on=local_day(at, invoice.organization.zone),
+            method="disputed card payment",
+            source=dispute.stripe_id,
+            by=BY,
+        )
+
+
 def invoice_of_payment(payment_id: str) -> Invoice | None:
     """The invoice that a payment of Stripe's was recorded for. Sees every organization's: needs `unscoped`."""
     payment = (
@@ -89,8 +106,9 @@ def _record(
         logger.warning("card payment given back", payment=intent.id, invoice=invoice.number, reason=surplus.message)
         api.v1.refunds.create({"payment_intent": intent.id}, {"idempotency_key": f"surplus-{intent.id}"})
         return
-    # A refund may be told before the payment that it is of.
+    # A refund or dispute may be told before the payment that it is of.
     record_refunds(invoice, intent.id, at)
+    record_disputes(invoice, intent.id, at)
 
 
 def _card_words(api: stripe.StripeClient, intent: stripe.PaymentIntent) -> str:

@@ -9,10 +9,11 @@ from typing import Any
 import httpx
 import pytest
 import stripe
+from django.core.mail import EmailMessage
 from django.core.management import CommandError, call_command
 from django.test import Client
 
-from accounts.models import Organization
+from accounts.models import Organization, User
 from billing.dunning.course import course_of
 from billing.models import (
     DunningFact,
@@ -187,6 +188,59 @@ def test_a_dispute_is_noted_and_lost_money_has_gone(
     process_all()
     assert StripeDispute.objects.get().status == "lost"
     assert [one.amount for one in InvoicePayment.objects.order_by("pk")] == [invoice.gross, -invoice.gross]
+
+
+def test_a_dispute_is_told_once_and_shown(
+    acme: Organization,
+    connected: str,
+    enter_card: EnterCard,
+    invoice: Invoice,
+    api: stripe.StripeClient,
+    olga: User,
+    alice: User,
+    bob: User,
+    fiona_client: Client,
+    mailoutbox: list[EmailMessage],
+    django_capture_on_commit_callbacks: Any,
+) -> None:
+    enter_card("4000 0000 0000 0259")
+    collect_due(acme, ISSUED)
+    dispute = api.v1.disputes.list().data[0]
+    payment = InvoicePayment.objects.get()
+    with django_capture_on_commit_callbacks(execute=True):
+        for _ in range(2):
+            for payload in told(api):
+                post(payload)
+            process_all()
+            api.v1.disputes.update(dispute.id, {"evidence": {"uncategorized_text": "a letter"}})
+    letters = sorted((mail.to[0], mail.subject) for mail in mailoutbox if "dispute" in mail.subject)
+    amount = f"{invoice.gross / 100:,.2f} USD"
+    assert letters == [
+        ("alice@acme.test", "A payment of Acme is disputed"),
+        ("fiona@acme.test", "A payment of Acme is disputed"),
+        (olga.email, f"Acme disputes a payment of {amount}"),
+    ]
+    to_operator = next(mail for mail in mailoutbox if mail.to == [olga.email])
+    assert payment.source in to_operator.body
+    assert "Answer it at Stripe until" in to_operator.body
+    page = " ".join(fiona_client.get(f"/o/acme/billing/invoices/{invoice.number}/").content.decode().split())
+    assert "of it is disputed" in page
+    assert "Fraudulent, under review" in page
+
+
+def test_a_dispute_lost_before_its_payment_was_told(
+    acme: Organization, connected: str, enter_card: EnterCard, invoice: Invoice, api: stripe.StripeClient
+) -> None:
+    enter_card("4000 0000 0000 0259")
+    link = sending.at_stripe(invoice)
+    api.v1.invoices.pay(str(link.stripe_id))
+    api.v1.disputes.close(api.v1.disputes.list().data[0].id)
+    newest_first = sorted(told(api), key=lambda payload: "dispute" not in json.loads(payload)["type"])
+    for payload in newest_first:
+        post(payload)
+    process_all()
+    assert [one.amount for one in InvoicePayment.objects.order_by("pk")] == [invoice.gross, -invoice.gross]
+    assert StripeDispute.objects.get().invoice == invoice
 
 
 def test_a_top_up_whose_answer_was_lost_is_completed_by_its_event(
