@@ -36,6 +36,15 @@ def minor_units_from_nanos(nanos: int, decimals: int = 2) -> int:
     return divide_half_even(nanos, 10 ** (9 - decimals))
 
 
+def whole_minor_units(nanos: int, decimals: int = 2) -> int:
+    """How many whole minor units are in an amount: what is given in advance pays no more than there is of it."""
+    return nanos // 10 ** (9 - decimals)
+
+
+def nanos_from_minor_units(amount: int, decimals: int = 2) -> int:
+    return amount * 10 ** (9 - decimals)
+
+
 def apportion(amount: int, weights: Sequence[int]) -> list[int]:
     """An amount in whole parts, in proportion to weights, that sum to it: largest remainders first, ties to the first.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 
 from django.db import transaction
+from django.urls import reverse
 from django.utils.timezone import now
 
 from accounts import audit
@@ -15,8 +16,9 @@ from billing.credits import ledger, settlement
 from billing.credits.limit import push_credits
 from billing.credits.order import Draw, Lot, take
 from billing.models import CreditEntry, CreditKind, TopUp, TopUpStatus, Wallet
-from billing.signals import credits_low, top_up_due
+from billing.signals import top_up_due
 from core.errors import ApiError
+from core.facts import Fact, tell
 from core.money import usd_text
 from core.tenancy import organization_scope
 
@@ -146,7 +148,7 @@ def _grant(
         if entry is not None:
             return entry
         entry = ledger.append(wallet, kind, nanos, source, at=at, by_label=by.label, expires_at=expires_at, note=note)
-        _close(organization, wallet, entry, by, at)
+        conclude(organization, wallet, entry, by, at)
     return entry
 
 
@@ -164,7 +166,7 @@ def _take_back(
         if -sum(draw.amount_nanos for draw in draws) < nanos:
             raise ApiError(409, "insufficient_credits", f"There are less than ${usd_text(nanos)} of such credits.")
         entry = ledger.append(wallet, kind, -nanos, source, at=at, by_label=by.label, draws=draws, note=note)
-        _close(organization, wallet, entry, by, at)
+        conclude(organization, wallet, entry, by, at)
     return entry
 
 
@@ -176,7 +178,8 @@ def _draws(kind: CreditKind, nanos: int) -> list[Draw]:
     return take(lots, nanos)
 
 
-def _close(organization: Organization, wallet: Wallet, entry: CreditEntry, by: Actor, at: dt.datetime) -> None:
+def conclude(organization: Organization, wallet: Wallet, entry: CreditEntry, by: Actor, at: dt.datetime) -> None:
+    """What follows an entry: its row in the audit log, usage that it pays, what calls hear, what is low."""
     audit.record(
         by, f"credits.{entry.kind}", entry, {"amount_usd": (None, usd_text(entry.amount_nanos))}, label=entry.source
     )
@@ -198,15 +201,26 @@ def _watch(organization: Organization, wallet: Wallet, at: dt.datetime) -> None:
         wallet.low_since = at if is_low else None
         wallet.save(update_fields=["low_since"])
         if is_low:
-            transaction.on_commit(
-                lambda: credits_low.send(
-                    Wallet,
-                    organization_id=organization.pk,
-                    available_nanos=available,
-                    threshold_nanos=wallet.low_below_nanos,
-                )
-            )
+            _tell_low(organization, wallet, available, at)
     _watch_top_up(organization, wallet, available, at)
+
+
+def _tell_low(organization: Organization, wallet: Wallet, available: int, at: dt.datetime) -> None:
+    top_up = {"below_usd": usd_text(wallet.top_up_below_nanos), "amount_usd": usd_text(wallet.top_up_nanos)}
+    tell(
+        Fact(
+            "credits.low",
+            organization.pk,
+            key=f"low since {at.isoformat()}",
+            happened_at=at,
+            data={
+                "page": reverse("billing:plan", args=[organization.slug]),
+                "available_usd": usd_text(available),
+                "threshold_usd": usd_text(wallet.low_below_nanos),
+                "auto_top_up": None if wallet.top_up_below_nanos is None else top_up,
+            },
+        )
+    )
 
 
 def _watch_top_up(organization: Organization, wallet: Wallet, available: int, at: dt.datetime) -> None:

@@ -13,7 +13,7 @@ import msgspec
 from billing.contracts import Contract, Fee
 from billing.models import ClosedPeriod, LineKind
 from billing.periods import Period
-from core.money import apportion
+from core.money import apportion, minor_units_from_nanos, nanos_from_minor_units, whole_minor_units
 from core.periods import day_start
 from metering.query.billed import Billed, BilledModel, Manifest, billed
 from metering.query.costs import CostLine
@@ -127,6 +127,18 @@ def charges_of(contract: Contract, period: Period, usage: Usage, late: Sequence[
         charges += _of_model(model)
     charges += [_late(one) for one in late]
     return charges
+
+
+def discounted(charges: Sequence[Charge], room_nanos: int) -> list[Charge]:
+    """With promotional credits taken off, if there are any: in whole cents, at most what the lines come to."""
+    lines = sum(minor_units_from_nanos(charge.nanos) for charge in charges)
+    cents = min(lines, whole_minor_units(room_nanos))
+    if cents <= 0:
+        return list(charges)
+    return [
+        *charges,
+        Charge(LineKind.CREDITS, "Promotional credits", -nanos_from_minor_units(cents), words="taken off before tax"),
+    ]
 
 
 def _fee(fee: Fee, period: Period) -> Charge:

@@ -22,8 +22,9 @@ from accounts import audit
 from accounts.audit import Actor
 from accounts.models import Organization
 from billing.contracts import Contract
+from billing.credits import discounts
 from billing.documents.document import BilledDocument, Kind
-from billing.invoices.charges import Charge, Late, Usage, charges_of, late_usage, usage_of
+from billing.invoices.charges import Charge, Late, Usage, charges_of, discounted, late_usage, usage_of
 from billing.invoices.lines import CURRENCY, billed_document, in_order, parties_of
 from billing.models import (
     ClosedPeriod,
@@ -31,6 +32,7 @@ from billing.models import (
     InvoiceKind,
     InvoiceLine,
     InvoiceSeries,
+    LineKind,
     Subscription,
 )
 from billing.periods import Period, next_period
@@ -118,6 +120,7 @@ def _invoice(
     """None where there is nothing to bill: no fee, nothing over, nothing late."""
     if not any(charge.nanos for charge in charges):
         return None
+    charges = discounted(charges, discounts.room_nanos(organization, at))
     parties = parties_of(organization, period.ends_on - dt.timedelta(days=1))
     issued_on = contract.today(at)
     number = take_number(Kind.INVOICE, issued_on.year)
@@ -126,6 +129,8 @@ def _invoice(
     )
     invoice = store(organization, document, by=by)
     _store_lines(invoice, document, in_order(charges))
+    if off := -sum(charge.nanos for charge in charges if charge.kind == LineKind.CREDITS):
+        discounts.take_off(organization, off, number, by=by, at=at)
     gross = Decimal(invoice.gross).scaleb(-2)
     audit.record(by, "invoice.finalize", invoice, {"gross_usd": (None, gross)}, label=number)
     return invoice

@@ -1,4 +1,7 @@
-"""Taking an invoice back: a credit note of all its lines. What was stated stays; both are kept."""
+"""Taking an invoice back: a credit note of all its lines. What was stated stays; both are kept.
+
+Promotional credits that were taken off go back into the wallet.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ from django.utils.timezone import now
 
 from accounts import audit
 from accounts.audit import Actor
+from billing.credits import discounts
 from billing.documents.document import Kind
 from billing.invoices.closing import document_of, lock, store, take_number
 from billing.models import Invoice, InvoiceKind
@@ -28,7 +32,8 @@ def take_back(invoice: Invoice, *, reason: str, by: Actor, at: dt.datetime | Non
         if invoice.credit_notes.exists():
             raise ApiError(409, "already_void", f"{invoice.number} was taken back before.")
         stated = document_of(invoice)
-        issued_on = local_day(at or now(), organization.zone)
+        at = at or now()
+        issued_on = local_day(at, organization.zone)
         document = msgspec.structs.replace(
             stated,
             kind=Kind.CREDIT_NOTE,
@@ -40,5 +45,6 @@ def take_back(invoice: Invoice, *, reason: str, by: Actor, at: dt.datetime | Non
             notes=(*stated.notes, reason) if reason else stated.notes,
         )
         note = store(organization, document, by=by, corrects=invoice, reason=reason)
+        discounts.give_back(organization, invoice.number, note.number, by=by, at=at)
         audit.record(by, "invoice.void", invoice, {"credit_note": (None, note.number)}, label=invoice.number)
         return note

@@ -9,8 +9,9 @@ from django.utils.timezone import now
 
 from accounts.models import Organization
 from billing.contracts import Contract
+from billing.credits import discounts
 from billing.documents.document import BilledDocument
-from billing.invoices.charges import Charge, Usage
+from billing.invoices.charges import Charge, Usage, discounted
 from billing.invoices.closing import open_periods
 from billing.invoices.lines import billed_document, parties_of
 from billing.models import LineKind
@@ -40,7 +41,7 @@ def drafts(organization: Organization, at: dt.datetime | None = None) -> list[Dr
     """Periods that are not closed, oldest first; none for an organization without a plan.
 
     From roll-ups, so it is quick and up to the moment: by model, input and output; the invoice itself tells buckets and
-    rates apart. Raises NoSellerError.
+    rates apart. Promotional credits are taken off as they would be now, and stay where they are. Raises NoSellerError.
     """
     at = at or now()
     with organization_scope(organization.pk):
@@ -48,10 +49,18 @@ def drafts(organization: Organization, at: dt.datetime | None = None) -> list[Dr
         if contract is None:
             return []
         today = contract.today(at)
-        return [_draft(organization, contract, period, today, at) for period in open_periods(contract, today)]
+        room, found = discounts.expected_nanos(contract, at), []
+        for period in open_periods(contract, today):
+            charges, usage = _charges(contract, period, at)
+            charges = discounted(charges, room)
+            room += sum(charge.nanos for charge in charges if charge.kind == LineKind.CREDITS)
+            parties = parties_of(organization, period.ends_on - dt.timedelta(days=1))
+            document = billed_document(charges, parties, period, number=DRAFT, issued_on=today, over=Manifest())
+            found.append(Draft(period, document, usage, is_over=period.ends_on <= today))
+        return found
 
 
-def _draft(organization: Organization, contract: Contract, period: Period, today: dt.date, at: dt.datetime) -> Draft:
+def _charges(contract: Contract, period: Period, at: dt.datetime) -> tuple[list[Charge], Usage]:
     found = overage_of(contract, period, at)
     charges = [Charge(LineKind.FEE, f"{fee.stay.version.name} plan", fee.nanos) for fee in contract.fees(period)]
     over = Manifest()
@@ -62,15 +71,13 @@ def _draft(organization: Organization, contract: Contract, period: Period, today
         for model in found.beyond.by_model:
             charges += _of_model(model.model.label or "none", model.figures)
         over = Manifest(found.beyond.figures.requests, found.tokens, found.cost_nanos)
-    parties = parties_of(organization, period.ends_on - dt.timedelta(days=1))
-    document = billed_document(charges, parties, period, number=DRAFT, issued_on=today, over=Manifest())
     usage = Usage(
         found.beyond.used if found else 0,
         found.charged_from if found else None,
         found.included if found else None,
         over,
     )
-    return Draft(period, document, usage, is_over=period.ends_on <= today)
+    return charges, usage
 
 
 def _of_model(name: str, figures: Figures) -> list[Charge]:

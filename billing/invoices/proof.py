@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from zoneinfo import ZoneInfo
 
+from billing.credits.discounts import SOURCE
 from billing.invoices.closing import document_of
-from billing.models import ClosedPeriod, Invoice, InvoiceKind, InvoiceLine, LineKind
+from billing.models import ClosedPeriod, CreditEntry, Invoice, InvoiceKind, InvoiceLine, LineKind
 from core.periods import day_start
 from metering.proofs.subject import CheckResult, Difference, Subject
 from metering.query.billed import billed
@@ -74,7 +75,7 @@ def _of_invoice(invoice: Invoice) -> list[Difference]:
         found.append(Difference(invoice.number, "total", str(document.gross), str(invoice.gross)))
     if len(lines) != len(document.lines):
         found.append(Difference(invoice.number, "lines", str(len(document.lines)), str(len(lines))))
-    return found + _of_usage(invoice, lines)
+    return found + _of_usage(invoice, lines) + _of_credits(invoice, lines)
 
 
 def _of_usage(invoice: Invoice, lines: list[InvoiceLine]) -> list[Difference]:
@@ -86,3 +87,16 @@ def _of_usage(invoice: Invoice, lines: list[InvoiceLine]) -> list[Difference]:
     if nanos == closed.over_nanos:
         return []
     return [Difference(invoice.number, "usage", str(closed.over_nanos), str(nanos))]
+
+
+def _of_credits(invoice: Invoice, lines: list[InvoiceLine]) -> list[Difference]:
+    """What it took off is what the ledger of credits gave for it, and all of that came back with a credit note."""
+    numbers = [invoice.number, *invoice.credit_notes.values_list("number", flat=True)]
+    entries = CreditEntry.objects.filter(source__in=[f"{SOURCE}{number}" for number in numbers])
+    given = {entry.source.removeprefix(SOURCE): entry.amount_nanos for entry in entries}
+    off = sum(line.nanos for line in lines if line.kind == LineKind.CREDITS)
+    found = []
+    for number, sign in zip(numbers, (1, -1), strict=False):
+        if given.get(number, 0) != sign * off:
+            found.append(Difference(number, "credits in nano-dollars", str(given.get(number, 0)), str(sign * off)))
+    return found

@@ -43,6 +43,8 @@ class CreditKind(models.TextChoices):
     PROMOTION = "promotion", "Promotion"
     # Of usage; positive where usage was corrected.
     CONSUMPTION = "consumption", "Usage"
+    # Promotional credits taken off an invoice; positive where a credit note gave them back.
+    INVOICE = "invoice", "Invoice"
     EXPIRY = "expiry", "Expired"
     REFUND = "refund", "Refund"
     ADJUSTMENT = "adjustment", "Adjustment"
@@ -52,7 +54,7 @@ class CreditEntry(TenantModel):
     """One act, in nano-dollars, numbered without gaps, with the balance behind it.
 
     The database refuses an entry whose balance is not the one before plus its amount, or is below 0, and lets nobody
-    change or remove one. Entries that add (but for corrections of usage) are the grants that later ones draw from.
+    change or remove one. Purchases, promotions and adjustments that add are the grants that later ones draw from.
     """
 
     organization = models.ForeignKey(Organization, models.CASCADE, related_name="+")
@@ -60,7 +62,7 @@ class CreditEntry(TenantModel):
     kind = models.CharField(max_length=11, choices=CreditKind.choices)
     amount_nanos = models.BigIntegerField()
     balance_nanos = models.BigIntegerField()
-    # What makes it happen once: a payment's id, "usage:2026-11-01#12", "expiry:7".
+    # What makes it happen once: a payment's id, "usage:2026-11-01#12", "expiry:7", "invoice:INV-2026-0007".
     source = models.CharField(max_length=200)
     occurred_at = models.DateTimeField()
     recorded_at = models.DateTimeField(db_default=Now())
@@ -102,14 +104,21 @@ class TopUpStatus(models.TextChoices):
     DUE = "due", "Due"
     PAID = "paid", "Paid"
     FAILED = "failed", "Failed"
+    WITHDRAWN = "withdrawn", "Withdrawn"
 
 
 class TopUp(TenantModel):
-    """Credits to be bought because the wallet's rule says so; whoever takes payment closes it."""
+    """Credits to be bought: the wallet's rule says so, or somebody ordered them. Whoever takes payment closes it."""
 
     organization = models.ForeignKey(Organization, models.CASCADE, related_name="+")
     amount_nanos = models.BigIntegerField()
-    status = models.CharField(max_length=6, choices=TopUpStatus.choices, default=TopUpStatus.DUE)
+    status = models.CharField(max_length=9, choices=TopUpStatus.choices, default=TopUpStatus.DUE)
+    # Who ordered it; empty: the wallet's rule.
+    ordered_by_label = models.CharField(max_length=254, blank=True)
+    # The card on file is charged for it; else it is paid at the provider's page, or by hand.
+    charges_card = models.BooleanField(default=True)
+    # The provider's id of the payment; empty: by hand, or not paid.
+    payment_id = models.CharField(max_length=255, blank=True)
     due_at = models.DateTimeField()
     closed_at = models.DateTimeField(null=True, blank=True)
 

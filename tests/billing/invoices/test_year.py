@@ -1,4 +1,4 @@
-"""A year of an organization: trial, upgrade, overage, late usage, a bill taken back, downgrade, cancellation.
+"""A year of an organization: trial, upgrade, overage, late usage, gifts, a bill taken back, downgrade, cancellation.
 
 Every invoice is held against a calculation that shares nothing with the product but a price and the plans' terms: days
 are counted one by one, events are walked through in order, and money is exact fractions until it is rounded.
@@ -17,6 +17,7 @@ import msgspec
 import pytest
 
 from accounts.models import Organization
+from billing.credits import ledger, wallets
 from billing.invoices.closing import close_due_periods
 from billing.invoices.crediting import take_back
 from billing.models import ClosedPeriod, Invoice, InvoiceKind
@@ -48,6 +49,23 @@ class Call(msgspec.Struct, frozen=True):
 
 def at(month: int, day: int, hour: int = 12, year: int = YEAR) -> dt.datetime:
     return dt.datetime(year, month, day, hour, tzinfo=BERLIN)
+
+
+class Gift(msgspec.Struct):
+    """Promotional credits; `nanos` is what is left of them."""
+
+    given_at: dt.datetime
+    nanos: int
+    expires_at: dt.datetime | None = None
+
+
+def gifts() -> list[Gift]:
+    """One with half a cent more than can be taken off, one that expires before it is all used, one for good."""
+    return [
+        Gift(at(2, 20), 40_004_999_999),
+        Gift(at(5, 10), 300 * 10**9, at(7, 3)),
+        Gift(at(6, 20), 10 * 10**9),
+    ]
 
 
 # ── The independent calculation ──
@@ -120,6 +138,18 @@ def overage_nanos(calls: list[Call], month: int, known_at: dt.datetime) -> int:
     return total
 
 
+def taken_off(given: list[Gift], cents: int, when: dt.datetime) -> int:
+    """Whole cents that the gifts of that moment pay of a bill, the soonest to expire first; they are left with less."""
+    alive = [one for one in given if one.given_at <= when and (one.expires_at is None or one.expires_at > when)]
+    cents = min(cents, sum(one.nanos for one in alive) // 10**7)
+    rest = cents * 10**7
+    for one in sorted(alive, key=lambda gift: gift.expires_at or at(12, 31)):
+        part = min(rest, one.nanos)
+        one.nanos -= part
+        rest -= part
+    return cents
+
+
 # ── The year ──
 
 
@@ -143,11 +173,16 @@ def live_through(acme: Organization) -> None:
         (10, 9): lambda when: cancel(acme, by=BY, at=when),
     }
     start_subscription(acme, "developer", by=BY, with_trial=True, at=at(1, 1))
-    for number in range(1, 371):
-        day = dt.date(YEAR, 1, 1) + dt.timedelta(days=number)
+    for days in range(1, 371):
+        day = dt.date(YEAR, 1, 1) + dt.timedelta(days=days)
         noon = at(day.month, day.day, year=day.year)
         if (decide := decisions.get((day.month, day.day))) and day.year == YEAR:
             decide(noon)
+        for number, gift in enumerate(gifts()):
+            if gift.given_at == noon:
+                wallets.grant(
+                    acme, gift.nanos, f"gift {number}", by=BY, at=noon, expires_at=gift.expires_at, note="Thank you"
+                )
         if day.day == CLOSING_DAY:
             close_due_periods(acme, by=BY, at=noon)
 
@@ -169,6 +204,7 @@ def test_every_invoice_is_what_a_person_would_have_calculated(year: tuple[Organi
     invoices = {invoice.period_start.month: invoice for invoice in Invoice.objects.all()}
     assert sorted(invoices) == list(range(1, 11)), "November and December are free: nothing is billed"
     charged: dict[int, int] = {}
+    given, saved = gifts(), {}
     for month, invoice in sorted(invoices.items()):
         known_at = at(month + 1, CLOSING_DAY) - dt.timedelta(minutes=15)
         over = overage_nanos(calls, month, known_at)
@@ -178,9 +214,12 @@ def test_every_invoice_is_what_a_person_would_have_calculated(year: tuple[Organi
             net += half_even(Fraction(now_worth - charged[earlier], 10**7))
             charged[earlier] = now_worth
         charged[month] = over
+        saved[month] = taken_off(given, net, at(month + 1, CLOSING_DAY))
+        net -= saved[month]
         assert (month, invoice.net) == (month, net)
         assert invoice.tax == half_even(Fraction(net * 19, 100))
         assert invoice.gross == invoice.net + invoice.tax
+    assert [month for month, cents in saved.items() if cents] == [2, 5, 6], "the gifts of the year were used"
     assert sum(charged.values()) == sum(overage_nanos(calls, month, at(12, 31)) for month in range(1, 11))
 
 
@@ -193,7 +232,8 @@ def test_the_books_of_the_year(year: tuple[Organization, list[Call]]) -> None:
     june = Invoice.objects.get(period_start__month=6)
     note = take_back(june, reason="Agreed", by=BY, at=at(12, 30))
     assert (note.number, note.gross) == (f"CN-{YEAR}-0001", june.gross)
-    for month in (1, 3, 4):
+    assert ledger.balance_nanos() == 10 * 10**9 + 4_999_999, "June's gift is back, and half a cent was never used"
+    for month in (1, 2, 3, 4, 5, 6):
         proof = prove_month(acme.pk, dt.date(YEAR, month, 1))
         assert proof is not None
         invoices = next(check for check in proof.checks if check.name == "invoices")
