@@ -41,6 +41,11 @@ class Fact:
     happened_at: dt.datetime = field(default_factory=now)
 
 
+def moment(at: dt.datetime) -> str:
+    """An instant as `data` has it: RFC 3339 in UTC, to the second."""
+    return f"{at.astimezone(dt.UTC):%Y-%m-%dT%H:%M:%SZ}"
+
+
 def tell(fact: Fact) -> None:
     """Needs a transaction, in the organization's scope. Raises RuntimeError outside of one."""
     if not transaction.get_connection().in_atomic_block:

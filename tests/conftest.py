@@ -110,3 +110,16 @@ def _facts_say_what_their_kind_says() -> Iterator[None]:
     fact_happened.connect(hold, weak=False)
     yield
     fact_happened.disconnect(hold)
+
+
+@pytest.fixture
+def told() -> Iterator[list[Fact]]:
+    """Every fact that is told while the test runs."""
+    found: list[Fact] = []
+
+    def hear(fact: Fact, **_: object) -> None:
+        found.append(fact)
+
+    fact_happened.connect(hear, weak=False)
+    yield found
+    fact_happened.disconnect(hear)

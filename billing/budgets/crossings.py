@@ -3,28 +3,34 @@
 from __future__ import annotations
 
 import datetime as dt
+from typing import Any
 
-from django.db import transaction
+from django.urls import reverse
 
 from accounts.models import Organization
 from billing.budgets.actuals import Actual, actuals
 from billing.budgets.reach import Reach
 from billing.budgets.records import open_budgets
 from billing.budgets.spans import is_running
-from billing.models import BudgetCrossing
-from billing.signals import budget_crossed
+from billing.models import BudgetCrossing, BudgetScope
+from core.facts import Fact, tell
+from core.money import usd_text
 from core.tenancy import organization_scope
+from metering.models import LimitUnit
+from metering.query.labels import name_refs
+from metering.query.metrics import rounded
 
 
 def watch_budgets(organization: Organization, at: dt.datetime) -> list[BudgetCrossing]:
-    """Note what was reached since somebody looked, and tell it after the commit. Returns what is new."""
+    """Note what was reached since somebody looked, and tell it. Returns what is new."""
     with organization_scope(organization.pk):
         running = [budget for budget in open_budgets(Reach.whole()) if is_running(budget, at, organization.zone)]
         new: list[BudgetCrossing] = []
         for actual in actuals(organization, running, at):
-            new += _note(actual, at)
-        for crossing in new:
-            _tell(crossing)
+            noted = _note(actual, at)
+            for crossing in noted:
+                _tell(organization, actual, crossing)
+            new += noted
     return new
 
 
@@ -56,12 +62,54 @@ def _note(actual: Actual, at: dt.datetime) -> list[BudgetCrossing]:
     return noted
 
 
-def _tell(crossing: BudgetCrossing) -> None:
-    transaction.on_commit(
-        lambda: budget_crossed.send(
-            BudgetCrossing,
-            organization_id=crossing.organization_id,
-            budget_id=crossing.budget_id,
-            crossing_id=crossing.pk,
+def _tell(organization: Organization, actual: Actual, crossing: BudgetCrossing) -> None:
+    budget = actual.budget
+    tell(
+        Fact(
+            "budget.threshold",
+            organization.pk,
+            key=f"crossing:{crossing.pk}",
+            scope=str(budget.scope),
+            ref=budget.ref,
+            people=(budget.owner.user_id,) if budget.owner else (),
+            happened_at=crossing.crossed_at,
+            data={
+                "page": reverse("billing:budgets", args=[organization.slug]),
+                "budget": {"id": budget.pk, "name": budget.name},
+                "about": _about(actual),
+                "model": budget.model or None,
+                "feature": budget.feature or None,
+                "threshold_percent": crossing.percent,
+                "threshold_name": crossing.name,
+                **_amounts(actual),
+                "used_percent": rounded(actual.used_part * 100, 1),
+                "passed_percent": rounded(actual.passed * 100, 1),
+                "period_starts_on": actual.span.starts_on.isoformat(),
+                "period_ends_on": actual.span.ends_on.isoformat(),
+                "is_hard": budget.is_hard,
+                "is_exceeded": actual.is_exceeded,
+            },
         )
     )
+
+
+def _about(actual: Actual) -> dict[str, str | None]:
+    budget = actual.budget
+    if budget.scope == BudgetScope.ORGANIZATION:
+        return {"scope": str(budget.scope), "of": None, "label": None}
+    scope = str(budget.scope)
+    named = name_refs(budget.organization_id, {scope: {budget.ref}})[scope][budget.ref]
+    return {"scope": scope, "of": named.key, "label": actual.label}
+
+
+def _amounts(actual: Actual) -> dict[str, Any]:
+    """In the budget's unit; those of the other are null."""
+    amount, used = actual.budget.amount, actual.used
+    if actual.budget.unit == LimitUnit.COST:
+        return {
+            "amount_usd": usd_text(amount),
+            "actual_usd": usd_text(used),
+            "amount_tokens": None,
+            "actual_tokens": None,
+        }
+    return {"amount_usd": None, "actual_usd": None, "amount_tokens": amount, "actual_tokens": used}

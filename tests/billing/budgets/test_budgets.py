@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator
 from fractions import Fraction
 from typing import Any
 
@@ -29,9 +28,9 @@ from billing.budgets.reach import Reach
 from billing.budgets.records import archive_budget, change_budget, create_budget, find, open_budgets
 from billing.budgets.suggestions import suggest
 from billing.models import Budget, BudgetCrossing
-from billing.signals import budget_crossed
 from billing.tasks import watch_budgets_of_all
 from core.errors import ApiError
+from core.facts import Fact
 from core.tenancy import organization_scope
 from metering.events import Usage
 from metering.limits.standing import of_organization
@@ -271,39 +270,43 @@ def test_a_limit_counts_what_the_budget_says(acme: Organization, search: Team, a
 # ── What is told ──
 
 
-@pytest.fixture
-def heard() -> Iterator[list[dict[str, Any]]]:
-    found: list[dict[str, Any]] = []
-
-    def hear(signal: Any, sender: Any, **facts: Any) -> None:
-        found.append(facts)
-
-    budget_crossed.connect(hear, weak=False)
-    yield found
-    budget_crossed.disconnect(hear)
-
-
 def crossings(organization: Organization) -> list[tuple[int, str, str]]:
     with organization_scope(organization.pk):
         rows = BudgetCrossing.objects.order_by("pk")
         return [(row.percent, row.name, str(row.period_starts_on)) for row in rows]
 
 
-def test_each_threshold_once_a_period(
-    acme: Organization, heard: list[dict[str, Any]], django_capture_on_commit_callbacks: Any
-) -> None:
+def test_each_threshold_once_a_period(acme: Organization, told: list[Fact]) -> None:
     one = budget(acme, unit="tokens", amount=1_000)
-    with django_capture_on_commit_callbacks(execute=True):
-        used(acme, "2026-11-05", 760)
-        watch_budgets(acme, NOW)
-        watch_budgets(acme, NOW)
-        used(acme, "2026-11-06", 200)
-        watch_budgets(acme, NOW)
+    used(acme, "2026-11-05", 760)
+    watch_budgets(acme, NOW)
+    watch_budgets(acme, NOW)
+    used(acme, "2026-11-06", 200)
+    watch_budgets(acme, NOW)
     assert crossings(acme) == [(p, n, "2026-11-01") for p, n in ((75, "warning"), (90, "caution"), (95, "critical"))]
-    assert [fact["budget_id"] for fact in heard] == [one.pk] * 3
+    assert [fact.data["budget"]["id"] for fact in told] == [one.pk] * 3
+    last = told[-1].data
+    assert (last["amount_tokens"], last["actual_tokens"], last["used_percent"], last["amount_usd"]) == (
+        1_000,
+        960,
+        96.0,
+        None,
+    )
     used(acme, "2026-12-02", 800)
     watch_budgets(acme, on("2026-12-05"))
     assert crossings(acme)[3:] == [(75, "warning", "2026-12-01")]
+
+
+def test_who_is_told_of_a_team_s_budget(acme: Organization, search: Team, bob: User, told: list[Fact]) -> None:
+    owner = membership_of(bob, acme)
+    budget(acme, "team", search.pk, unit="tokens", amount=1_000, owner=owner)
+    with organization_scope(acme.pk):
+        Project.objects.create(organization=acme, name="P", slug="p", team=search)
+    write(acme.pk, [make_event("a", on("2026-11-05"), usage=Usage(input=800), project="p")])
+    watch_budgets(acme, NOW)
+    [fact] = told
+    assert (fact.kind, fact.scope, fact.ref, fact.people) == ("budget.threshold", "team", search.pk, (bob.pk,))
+    assert fact.data["about"] == {"scope": "team", "of": "search", "label": "Search"}
 
 
 def test_a_raised_budget_tells_nothing_anew(acme: Organization) -> None:

@@ -10,12 +10,13 @@ import pytest
 from django.test import Client
 
 from accounts.models import Organization
-from billing.credits import ledger, settlement, wallets
+from billing.credits import ledger, purchases, settlement, wallets
 from billing.models import CreditEntry, TopUp, TopUpStatus
-from billing.signals import credits_low, top_up_due
+from billing.signals import top_up_due
 from billing.subscriptions import change_plan
 from billing.tasks import settle_credits, watch_credits
 from core.errors import ApiError
+from core.facts import Fact
 from core.tenancy import organization_scope
 from metering.events import Usage
 from metering.models import Limit
@@ -264,33 +265,28 @@ def heard() -> Iterator[list[dict[str, Any]]]:
     def hear(signal: Any, sender: Any, **facts: Any) -> None:
         found.append(facts)
 
-    for signal in (credits_low, top_up_due):
-        signal.connect(hear, weak=False)
+    top_up_due.connect(hear, weak=False)
     yield found
-    for signal in (credits_low, top_up_due):
-        signal.disconnect(hear)
+    top_up_due.disconnect(hear)
 
 
 def rules(organization: Organization, low: int | None, below: int | None = None, amount: int | None = None) -> None:
     wallets.set_rules(organization, low_below_nanos=low, top_up_below_nanos=below, top_up_nanos=amount, by=BY)
 
 
-def test_low_is_told_once_until_there_is_more(
-    prepaid: Organization, heard: list[dict[str, Any]], django_capture_on_commit_callbacks: Any
-) -> None:
-    with django_capture_on_commit_callbacks(execute=True):
-        wallets.purchase(prepaid, 10 * USD, "pay_1", by=BY)
-        rules(prepaid, 5 * USD)
-        used(prepaid, "2026-11-05", 3_000_000)
-        watch_credits()
-        watch_credits()
-    assert [fact["available_nanos"] for fact in heard] == [10 * USD - 3_000_000 * IN_NANOS]
-    with django_capture_on_commit_callbacks(execute=True):
-        wallets.purchase(prepaid, 10 * USD, "pay_2", by=BY)
-        used(prepaid, "2026-11-06", 4_000_000)
-        settle_credits()
-        watch_credits()
-    assert len(heard) == 2
+def test_low_is_told_once_until_there_is_more(prepaid: Organization, told: list[Fact]) -> None:
+    wallets.purchase(prepaid, 10 * USD, "pay_1", by=BY)
+    rules(prepaid, 5 * USD)
+    used(prepaid, "2026-11-05", 3_000_000)
+    watch_credits()
+    watch_credits()
+    [low] = [fact.data for fact in told if fact.kind == "credits.low"]
+    assert (low["available_usd"], low["threshold_usd"], low["auto_top_up"]) == ("2.497", "5", None)
+    wallets.purchase(prepaid, 10 * USD, "pay_2", by=BY)
+    used(prepaid, "2026-11-06", 4_000_000)
+    settle_credits()
+    watch_credits()
+    assert [fact.kind for fact in told].count("credits.low") == 2
 
 
 def test_topping_up(
@@ -302,8 +298,8 @@ def test_topping_up(
     with organization_scope(prepaid.pk):
         due = TopUp.objects.get()
     assert heard == [{"organization_id": prepaid.pk, "top_up_id": due.pk}]
-    wallets.complete_top_up(due, by=BY)
-    wallets.complete_top_up(due, by=BY)
+    purchases.complete(due, by=BY)
+    purchases.complete(due, by=BY)
     assert balance(prepaid) == 50 * USD
     with organization_scope(prepaid.pk):
         assert TopUp.objects.get().status == TopUpStatus.PAID
@@ -313,7 +309,7 @@ def test_a_card_that_declined_is_not_asked_again_and_again(prepaid: Organization
     rules(prepaid, None, 5 * USD, 50 * USD)
     with organization_scope(prepaid.pk):
         first = TopUp.objects.get()
-    wallets.fail_top_up(first)
+    purchases.fail(first)
     watch_credits()
     with organization_scope(prepaid.pk):
         assert TopUp.objects.count() == 1
