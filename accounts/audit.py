@@ -79,8 +79,19 @@ def record(
     actor: Actor, action: str, target: models.Model, changes: Changes | None = None, *, label: str | None = None
 ) -> AuditEntry:
     """Write down that `actor` did `action` ("key.revoke") to `target`; needs the organization's scope."""
+    entry = _entry(actor, action, target, changes, label)
+    entry.save(force_insert=True)
+    return entry
+
+
+def record_of_all(actor: Actor, action: str, told: Iterable[tuple[models.Model, Changes]], *, label: str) -> None:
+    """One act that concerns many targets, each with its changes, in one statement; needs a scope of all of theirs."""
+    AuditEntry.objects.bulk_create(_entry(actor, action, target, changes, label) for target, changes in told)
+
+
+def _entry(actor: Actor, action: str, target: models.Model, changes: Changes | None, label: str | None) -> AuditEntry:
     organization_id = target.pk if isinstance(target, Organization) else target.organization_id  # type: ignore[attr-defined]
-    entry: AuditEntry = AuditEntry.objects.create(
+    return AuditEntry(
         organization_id=organization_id,
         actor=actor.user,
         actor_label=actor.label[:254],
@@ -92,7 +103,6 @@ def record(
         ip_address=actor.ip_address,
         request_id=actor.request_id[:64],
     )
-    return entry
 
 
 def change(

@@ -133,5 +133,30 @@ class Contract:
         """
         return next((stay.segment.starts_on for stay in self.stays(period) if stay.is_charged), None)
 
+    def with_version(self, draft: PlanVersion) -> Contract:
+        """As it would be if a plan had this version too. The contract itself where it never comes to that plan."""
+        if all(one.plan != draft.plan.code for one in self.decisions):
+            return self
+        of_plan = sorted(
+            [*self._versions[draft.plan.code], draft], key=lambda version: (version.effective_on, version.number)
+        )
+        versions = {**self._versions, draft.plan.code: of_plan}
+        return Contract(self.organization_id, self.zone, self.anchor_day, self.decisions, versions)
+
+    def first_day_of(self, version: PlanVersion) -> dt.date | None:
+        """From when on a version holds here, as things are decided now; None for never."""
+        of_plan = self._versions.get(version.plan.code, [])
+        decided, made = [one.effective_on for one in self.decisions], [one.effective_on for one in of_plan]
+        settled = max([version.effective_on, *decided, *made])
+        period = self.period(version.effective_on)
+        while True:
+            for stay in self.stays(period):
+                if stay.version is version:
+                    return stay.segment.starts_on
+            # Behind the last day anything is decided about, every period is like this one.
+            if period.starts_on > settled:
+                return None
+            period = self.period(period.ends_on)
+
     def _version(self, code: str, day: dt.date) -> PlanVersion:
         return [version for version in self._versions[code] if version.effective_on <= day][-1]

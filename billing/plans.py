@@ -103,14 +103,36 @@ def change_plan_terms(
 
     Raises ApiError 422 for a day that has begun somewhere, or terms that make no sense.
     """
-    if effective_on <= ((at or now()) + _EARLIEST_ZONE).date():
-        raise ApiError(422, "invalid_date", "A plan changes on a day that has begun nowhere yet.", param="effective_on")
     with unscoped("plans are nobody's"):
         _lock()
-        before = version_on(code, effective_on)
-        terms = msgspec.structs.replace(terms_of(before), **changes)
-        number = PlanVersion.objects.filter(plan=before.plan).count() + 1
-        return _add_version(before.plan, number, effective_on, terms, by_label)
+        version = draft_version(code, changes, effective_on=effective_on, by_label=by_label, at=at)
+        version.save()
+    return version
+
+
+def draft_version(
+    code: str, changes: Mapping[str, Any], *, effective_on: dt.date, by_label: str, at: dt.datetime | None = None
+) -> PlanVersion:
+    """What `change_plan_terms` would store, to be looked at. Raises as it does."""
+    if effective_on < first_day_to_change(at or now()):
+        raise ApiError(422, "invalid_date", "A plan changes on a day that has begun nowhere yet.", param="effective_on")
+    before = version_on(code, effective_on)
+    terms = msgspec.structs.replace(terms_of(before), **changes)
+    if code == DEFAULT_PLAN and not terms.is_offered:
+        raise ApiError(
+            422, "default_plan", "Organizations begin on this plan, and go back to it: it stays on sale.",
+            param="is_offered",
+        )  # fmt: skip
+    return _version(before.plan, versions_made(before.plan) + 1, effective_on, terms, by_label)
+
+
+def first_day_to_change(at: dt.datetime) -> dt.date:
+    """The first day that has begun nowhere."""
+    return (at + _EARLIEST_ZONE).date() + dt.timedelta(days=1)
+
+
+def versions_made(plan: Plan) -> int:
+    return PlanVersion.objects.filter(plan=plan).count()
 
 
 def terms_of(version: PlanVersion) -> Terms:
@@ -119,6 +141,13 @@ def terms_of(version: PlanVersion) -> Terms:
 
 
 def _add_version(plan: Plan, number: int, effective_on: dt.date, terms: Terms, by_label: str) -> PlanVersion:
+    version = _version(plan, number, effective_on, terms, by_label)
+    version.save()
+    return version
+
+
+def _version(plan: Plan, number: int, effective_on: dt.date, terms: Terms, by_label: str) -> PlanVersion:
+    """Checked, not stored. Raises ApiError 422."""
     values = msgspec.structs.asdict(terms) | {"features": list(terms.features)}
     version = PlanVersion(plan=plan, number=number, effective_on=effective_on, made_by_label=by_label, **values)
     _check(version)
@@ -128,7 +157,6 @@ def _add_version(plan: Plan, number: int, effective_on: dt.date, terms: Terms, b
         raise ApiError(
             422, "invalid_plan", "A plan that is paid with credits includes no tokens.", param="allowance_tokens"
         )
-    version.save()
     return version
 
 

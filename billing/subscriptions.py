@@ -1,4 +1,4 @@
-"""Subscribing: start, trial, upgrade, downgrade, cancel, resume.
+"""Subscribing: start, trial, upgrade, downgrade, cancel, resume, a longer trial.
 
 Each act adds a decision (billing/timeline.py) and pushes what follows from it to metering, in one transaction. What
 gives an organization more happens today, in days of its zone; what gives it less when its period, paid for, is over.
@@ -21,6 +21,8 @@ from billing.plans import DEFAULT_PLAN, version_on
 from core.errors import ApiError
 from core.periods import local_day
 from core.tenancy import organization_scope
+
+LONGEST_TRIAL = dt.timedelta(days=366)
 
 
 def start_subscription(
@@ -116,6 +118,33 @@ def resume(organization: Organization, *, by: Actor, at: dt.datetime | None = No
         _decide(organization, ChangeKind.RESUME, present, today, by, at, is_trial=trial_ends_on is not None)
         if trial_ends_on is not None:
             _decide(organization, ChangeKind.START, present, trial_ends_on, by, at)
+        return _pushed(organization, at)
+
+
+def extend_trial(organization: Organization, until: dt.date, *, by: Actor, at: dt.datetime | None = None) -> Contract:
+    """The trial goes on until a later day (the first that is no trial); what was to follow it follows then.
+
+    Raises ApiError 409 when there is no trial, 422 for a day that is not later than its end.
+    """
+    at = at or now()
+    with organization_scope(organization.pk):
+        contract = _locked(organization)
+        today = contract.today(at)
+        present, ends_on = contract.version_on(today), contract.trial_ends_on(today)
+        if present is None or ends_on is None:
+            raise ApiError(409, "no_trial", "This organization is in no trial.")
+        if not ends_on < until <= today + LONGEST_TRIAL:
+            raise ApiError(
+                422, "invalid_date", f"The trial ends on {ends_on:%-d %B %Y}: extend it to a later day, within a year.",
+                param="ends_on",
+            )  # fmt: skip
+        following = contract.version_on(ends_on)
+        _decide(organization, ChangeKind.EXTEND, present, today, by, at, is_trial=True)
+        if following is None or following.plan_id == present.plan_id:
+            _decide(organization, ChangeKind.START, present, until, by, at)
+        else:
+            is_end = following.plan.code == DEFAULT_PLAN
+            _decide(organization, ChangeKind.CANCEL if is_end else ChangeKind.DOWNGRADE, following, until, by, at)
         return _pushed(organization, at)
 
 

@@ -208,6 +208,16 @@ ROWS: list[Row] = [
     *(Operators(f"operator:{name}") for name in ("billing", "tax-rate-add")),
     Operators("operator:tax-decision", args={"slug": "acme"}),
     Operators("operator:tax-rate-end", args={"rate": 1}),
+    *(Operators(f"operator:{name}") for name in ("plans", "plan-create", "subscriptions", "subscriptions-csv")),
+    *(Operators(f"operator:{name}", args={"code": "startup"}) for name in ("plan", "plan-change", "plan-retire")),
+    *(
+        Operators(f"operator:{name}", args={"slug": "acme"})
+        for name in ("plan-of", "trial-extend", "plan-end", "plan-keep", "calls-suspend", "calls-let-in")
+    ),
+    *(
+        Operators(f"operator:{name}", args={"number": "INV-2026-9001"})
+        for name in ("invoice", "invoice-pdf", "invoice-credit")
+    ),
     *(
         Operators(f"operator:{name}", args={"slug": "acme", "member": 1})
         for name in ("organization", "impersonation-begin")

@@ -27,7 +27,7 @@ def form_page(request: HttpRequest, form: forms.BaseForm, title: str, *, submit:
 
 
 def confirm_page(
-    request: OrganizationRequest,
+    request: HttpRequest,
     title: str,
     text: str,
     *,
@@ -43,7 +43,7 @@ def confirm_page(
     return act_and_return(request, act, back, done)
 
 
-def act_and_return(request: OrganizationRequest, act: Callable[[], None], back: str, done: str) -> HttpResponseRedirect:
+def act_and_return(request: HttpRequest, act: Callable[[], None], back: str, done: str) -> HttpResponseRedirect:
     try:
         act()
     except ApiError as error:

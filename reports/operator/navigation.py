@@ -20,6 +20,13 @@ GROUPS: tuple[tuple[str, tuple[Item, ...]], ...] = (
         (("Organizations", "operator:organizations", "building", "Tenants"), ("Prices", "operator:prices", "tags", "")),
     ),
     (
+        "Money",
+        (
+            ("Plans", "operator:plans", "layers", ""),
+            ("Subscriptions", "operator:subscriptions", "credit-card", ""),
+        ),
+    ),
+    (
         "System",
         (
             ("Health", "operator:health", "heart-pulse", ""),

@@ -26,6 +26,7 @@ from metering.models import LimitUnit, RateLimit
 from metering.query.across import ORGANIZATION, AcrossQuery, run_across
 from metering.query.latest import latest_event_at, latest_events
 from metering.query.metrics import Figures
+from reports.operator import invoices, subscriptions
 from reports.operator.access import operator_only
 from reports.search.found import Found, Section
 
@@ -201,6 +202,8 @@ def detail(request: HttpRequest, slug: str) -> HttpResponseBase:
                 ("Projects", Project.objects.filter(archived_at=None).count()),
                 ("Teams", Team.objects.count()),
             ],
+            "subscription": subscriptions.panel(organization, at),
+            "invoices": invoices.panel(organization, at),
             "limits": [_limit(one) for one in of_organization(organization.pk, at)],
             "rates": RateLimit.objects.filter(organization=organization).first(),
             "entries": [(entry, changes_of(entry)) for entry in entries(Filter())[:MOST_ENTRIES]],

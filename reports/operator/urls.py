@@ -2,7 +2,18 @@
 
 from django.urls import path
 
-from reports.operator import billing, health, impersonation, organizations, overview, prices
+from reports.operator import (
+    billing,
+    health,
+    impersonation,
+    invoices,
+    organizations,
+    overview,
+    plans,
+    prices,
+    subscription,
+    subscriptions,
+)
 
 app_name = "operator"
 urlpatterns = [
@@ -19,6 +30,22 @@ urlpatterns = [
         impersonation.begin,
         name="impersonation-begin",
     ),
+    path("operator/organizations/<slug:slug>/plan/", subscription.put_on_plan, name="plan-of"),
+    path("operator/organizations/<slug:slug>/plan/trial/", subscription.lengthen_trial, name="trial-extend"),
+    path("operator/organizations/<slug:slug>/plan/cancel/", subscription.end_plan, name="plan-end"),
+    path("operator/organizations/<slug:slug>/plan/resume/", subscription.keep_plan, name="plan-keep"),
+    path("operator/organizations/<slug:slug>/suspend/", subscription.suspend, name="calls-suspend"),
+    path("operator/organizations/<slug:slug>/let-in/", subscription.let_in, name="calls-let-in"),
+    path("operator/plans/", plans.index, name="plans"),
+    path("operator/plans/new/", plans.create, name="plan-create"),
+    path("operator/plans/<slug:code>/", plans.detail, name="plan"),
+    path("operator/plans/<slug:code>/change/", plans.change, name="plan-change"),
+    path("operator/plans/<slug:code>/retire/", plans.take_from_sale, name="plan-retire"),
+    path("operator/subscriptions/", subscriptions.index, name="subscriptions"),
+    path("operator/subscriptions/list.csv", subscriptions.export, name="subscriptions-csv"),
+    path("operator/invoices/<slug:number>/", invoices.detail, name="invoice"),
+    path("operator/invoices/<slug:number>/pdf", invoices.paper, name="invoice-pdf"),
+    path("operator/invoices/<slug:number>/credit/", invoices.credit, name="invoice-credit"),
     path("operator/prices/", prices.index, name="prices"),
     path("operator/prices/model/", prices.model, name="price"),
     path("operator/prices/set/", prices.set_price, name="price-set"),

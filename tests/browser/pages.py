@@ -41,8 +41,14 @@ NOT_LINKED: Mapping[str, tuple[str, Callable[[str], str]]] = {
     "billing:invoice-find": ("billing:invoice", lambda invoice: f"/prove/{invoice.rstrip('/').rpartition('/')[2]}"),
     "reports:offline": ("accounts:home", lambda home: f"{home}offline"),
 }
-# Led to by some rows of a list alone: the first one has no price of its own to end; no other plan is to come.
-OF_SOME = frozenset({"metering:price-end", "billing:plan-resume"})
+# Led to by some rows of a list alone: the first one has no price of its own to end; no other plan is to come; the first
+# plan, which everybody begins on, stays on sale; the first organization is in no trial, and its calls are let in.
+OF_SOME = frozenset(
+    {
+        "metering:price-end", "billing:plan-resume", "operator:plan-retire", "operator:plan-keep",
+        "operator:trial-extend", "operator:calls-let-in",
+    }
+)  # fmt: skip
 # Where an installed application opens.
 APPLICATION_START = "/start"
 # A person's own account, made by allauth: what the menus lead to.
