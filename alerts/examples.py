@@ -80,6 +80,10 @@ EXAMPLES: dict[str, dict[str, Any]] = {
         "period_ends_on": "2026-12-01",
         "is_hard": False,
         "is_exceeded": False,
+        "drivers": [
+            {"dimension": "project", "label": "support-bot", "usd": "380.120004", "tokens": None},
+            {"dimension": "model", "label": "gpt-4o", "usd": "301.5", "tokens": None},
+        ],
     },
     "credits.low": {
         "page": "/o/northbound/billing/credits/",

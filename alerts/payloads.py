@@ -136,6 +136,16 @@ class BudgetThreshold(Data, kw_only=True, frozen=True):
     period_ends_on: Annotated[dt.date, Meta(description="The first day behind it.")]
     is_hard: Annotated[bool, Meta(description="Whether calls beyond the budget are refused.")]
     is_exceeded: bool
+    drivers: Annotated[list[BudgetDriver], Meta(description="What it went on, the largest first by each dimension.")]
+
+
+class BudgetDriver(msgspec.Struct, kw_only=True, frozen=True):
+    """In the budget's unit; the other is null."""
+
+    dimension: str
+    label: str
+    usd: Amount | None
+    tokens: Tokens | None
 
 
 class BudgetName(msgspec.Struct, kw_only=True, frozen=True):

@@ -9,6 +9,7 @@ from django.urls import reverse
 
 from accounts.models import Organization
 from billing.budgets.actuals import Actual, actuals
+from billing.budgets.drivers import drivers_of
 from billing.budgets.reach import Reach
 from billing.budgets.records import open_budgets
 from billing.budgets.spans import is_running
@@ -28,8 +29,9 @@ def watch_budgets(organization: Organization, at: dt.datetime) -> list[BudgetCro
         new: list[BudgetCrossing] = []
         for actual in actuals(organization, running, at):
             noted = _note(actual, at)
+            drivers = drivers_of(organization, actual) if noted else []
             for crossing in noted:
-                _tell(organization, actual, crossing)
+                _tell(organization, actual, crossing, drivers)
             new += noted
     return new
 
@@ -62,7 +64,7 @@ def _note(actual: Actual, at: dt.datetime) -> list[BudgetCrossing]:
     return noted
 
 
-def _tell(organization: Organization, actual: Actual, crossing: BudgetCrossing) -> None:
+def _tell(organization: Organization, actual: Actual, crossing: BudgetCrossing, drivers: list[dict[str, Any]]) -> None:
     budget = actual.budget
     tell(
         Fact(
@@ -88,6 +90,7 @@ def _tell(organization: Organization, actual: Actual, crossing: BudgetCrossing) 
                 "period_ends_on": actual.span.ends_on.isoformat(),
                 "is_hard": budget.is_hard,
                 "is_exceeded": actual.is_exceeded,
+                "drivers": drivers,
             },
         )
     )

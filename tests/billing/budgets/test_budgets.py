@@ -276,7 +276,7 @@ def crossings(organization: Organization) -> list[tuple[int, str, str]]:
         return [(row.percent, row.name, str(row.period_starts_on)) for row in rows]
 
 
-def test_each_threshold_once_a_period(acme: Organization, told: list[Fact]) -> None:
+def test_each_threshold_once_a_period(acme: Organization, told_facts: list[Fact]) -> None:
     one = budget(acme, unit="tokens", amount=1_000)
     used(acme, "2026-11-05", 760)
     watch_budgets(acme, NOW)
@@ -284,8 +284,8 @@ def test_each_threshold_once_a_period(acme: Organization, told: list[Fact]) -> N
     used(acme, "2026-11-06", 200)
     watch_budgets(acme, NOW)
     assert crossings(acme) == [(p, n, "2026-11-01") for p, n in ((75, "warning"), (90, "caution"), (95, "critical"))]
-    assert [fact.data["budget"]["id"] for fact in told] == [one.pk] * 3
-    last = told[-1].data
+    assert [fact.data["budget"]["id"] for fact in told_facts] == [one.pk] * 3
+    last = told_facts[-1].data
     assert (last["amount_tokens"], last["actual_tokens"], last["used_percent"], last["amount_usd"]) == (
         1_000,
         960,
@@ -297,16 +297,20 @@ def test_each_threshold_once_a_period(acme: Organization, told: list[Fact]) -> N
     assert crossings(acme)[3:] == [(75, "warning", "2026-12-01")]
 
 
-def test_who_is_told_of_a_team_s_budget(acme: Organization, search: Team, bob: User, told: list[Fact]) -> None:
+def test_who_is_told_of_a_team_s_budget(acme: Organization, search: Team, bob: User, told_facts: list[Fact]) -> None:
     owner = membership_of(bob, acme)
     budget(acme, "team", search.pk, unit="tokens", amount=1_000, owner=owner)
     with organization_scope(acme.pk):
         Project.objects.create(organization=acme, name="P", slug="p", team=search)
     write(acme.pk, [make_event("a", on("2026-11-05"), usage=Usage(input=800), project="p")])
     watch_budgets(acme, NOW)
-    [fact] = told
+    [fact] = told_facts
     assert (fact.kind, fact.scope, fact.ref, fact.people) == ("budget.threshold", "team", search.pk, (bob.pk,))
     assert fact.data["about"] == {"scope": "team", "of": "search", "label": "Search"}
+    assert fact.data["drivers"] == [
+        {"dimension": "project", "label": "P", "usd": None, "tokens": 800},
+        {"dimension": "model", "label": "gpt-4o", "usd": None, "tokens": 800},
+    ]
 
 
 def test_a_raised_budget_tells_nothing_anew(acme: Organization) -> None:
