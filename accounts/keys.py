@@ -18,6 +18,7 @@ from typing import Any
 import msgspec
 from django.db import transaction
 from django.db.models import Q, QuerySet
+from django.urls import reverse
 from django.utils.timezone import now
 
 from accounts import audit
@@ -25,6 +26,7 @@ from accounts.audit import Actor
 from accounts.models import APIKey, Membership, Organization, Project, Scope
 from accounts.organizations import validated
 from core.errors import ApiError
+from core.facts import Fact, moment, tell
 from core.tenancy import unscoped
 
 SECRET_START = "tl_"  # noqa: S105
@@ -151,6 +153,7 @@ def create_key(
     expires_at: datetime | None = None,
     requests_per_minute: int | None = None,
     tokens_per_minute: int | None = None,
+    replaces: APIKey | None = None,
 ) -> tuple[APIKey, str]:
     """A new key and its secret, which nothing can show again. Needs the organization's scope."""
     secret = new_secret()
@@ -174,6 +177,7 @@ def create_key(
             _refuse_departed(Membership.objects.select_for_update(of=["self"]).get(pk=member.pk))
         key.save(force_insert=True)
         audit.record(by, "key.create", key, audit.creation(key, _CREATED))
+        _tell_created(key, replaces, by)
     return key, secret
 
 
@@ -214,6 +218,7 @@ def rotate_key(key: APIKey, *, by: Actor, overlap: timedelta = DEFAULT_OVERLAP) 
             expires_at=lifetime,
             requests_per_minute=old.requests_per_minute,
             tokens_per_minute=old.tokens_per_minute,
+            replaces=old,
         )
         end = now() + overlap
         audit.change(
@@ -238,6 +243,28 @@ def revoke_key(key: APIKey, *, by: Actor) -> None:
 def active_keys() -> QuerySet[APIKey]:
     """Keys that work now."""
     return APIKey.objects.filter(Q(expires_at=None) | Q(expires_at__gt=now()), revoked_at=None)
+
+
+def _tell_created(key: APIKey, replaces: APIKey | None, by: Actor) -> None:
+    tell(
+        Fact(
+            "key.created",
+            key.organization_id,
+            key=f"key:{key.pk}",
+            people=(key.member.user_id,) if key.member else (),
+            data={
+                "page": reverse("accounts:keys", args=[key.organization.slug]),
+                "name": key.name,
+                "prefix": key.prefix,
+                "scopes": list(key.scopes),
+                "project": key.project.slug if key.project else None,
+                "member": key.member.user.email if key.member else None,
+                "created_by": by.label,
+                "expires_at": moment(key.expires_at) if key.expires_at else None,
+                "replaces": replaces.prefix if replaces else None,
+            },
+        )
+    )
 
 
 def _working(key: APIKey) -> APIKey:

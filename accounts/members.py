@@ -13,6 +13,7 @@ from datetime import timedelta
 from allauth.account.models import EmailAddress
 from django.db import IntegrityError, transaction
 from django.db.models import QuerySet
+from django.urls import reverse
 from django.utils.timezone import now
 
 from accounts import audit, keys
@@ -22,6 +23,7 @@ from accounts.organizations import validated
 from accounts.permissions import Right, may
 from accounts.teams import set_team_admin
 from core.errors import ApiError
+from core.facts import Fact, tell
 from core.tenancy import organization_scope, unscoped
 
 INVITATION_LIFETIME = timedelta(days=7)
@@ -108,7 +110,27 @@ def accept(invitation: Invitation, user: User, *, by: Actor) -> Membership:
             TeamMembership.objects.get_or_create(
                 team=locked.team, membership=membership, defaults={"organization": invitation.organization}
             )
+        _tell_joined(membership, invitation)
     return membership
+
+
+def _tell_joined(membership: Membership, invitation: Invitation) -> None:
+    inviter = invitation.invited_by
+    tell(
+        Fact(
+            "member.joined",
+            membership.organization_id,
+            key=f"invitation:{invitation.pk}",
+            people=(inviter.pk,) if inviter else (),
+            data={
+                "page": reverse("accounts:members", args=[invitation.organization.slug]),
+                "email": membership.user.email,
+                "name": membership.user.name,
+                "role": str(membership.role),
+                "invited_by": inviter.email if inviter else None,
+            },
+        )
+    )
 
 
 def is_for(invitation: Invitation, user: User) -> bool:

@@ -113,7 +113,7 @@ def _facts_say_what_their_kind_says() -> Iterator[None]:
 
 
 @pytest.fixture
-def told() -> Iterator[list[Fact]]:
+def told_facts() -> Iterator[list[Fact]]:
     """Every fact that is told while the test runs."""
     found: list[Fact] = []
 

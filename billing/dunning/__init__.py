@@ -2,5 +2,6 @@
 
 course      an invoice's facts → where it stands and what comes when
 facts       the facts as they happen, with the letters they send
+telling     what programs and people are told of them
 suspension  what it means for calls, pushed to metering as a row
 """

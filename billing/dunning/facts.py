@@ -10,6 +10,7 @@ from django.db import transaction
 from accounts.models import Membership, Organization, Role
 from billing.dunning.course import attempts_of, course_of
 from billing.dunning.suspension import push_suspension
+from billing.dunning.telling import tell_recovered, tell_refused, tell_suspended
 from billing.invoices.closing import lock
 from billing.invoices.payments import Standing, paid_amount, standing_of
 from billing.models import DunningFact, DunningKind, Invoice
@@ -28,6 +29,7 @@ def refused(invoice: Invoice, attempt: int, *, code: str, message: str, pay_url:
         course = course_of(invoice)
         if course is None:
             raise ValueError(f"{invoice.number} has a refusal and no course")
+        tell_refused(invoice, course, _due(invoice), code=code, message=message, pay_url=pay_url, at=at)
         _tell(invoice, "payment_refused", message=message, course=course, pay_url=pay_url)
 
 
@@ -41,6 +43,7 @@ def suspend(invoice: Invoice, *, pay_url: str, at: dt.datetime) -> None:
             return
         _add(invoice, DunningKind.SUSPENDED, course.attempts, at)
         push_suspension(organization.pk, at)
+        tell_suspended(invoice, course, _due(invoice), pay_url=pay_url, at=at)
         _tell(invoice, "calls_suspended", course=course, pay_url=pay_url)
 
 
@@ -54,6 +57,7 @@ def recover(invoice: Invoice, *, at: dt.datetime) -> None:
             return
         _add(invoice, DunningKind.RECOVERED, attempts_of(invoice), at)
         push_suspension(organization.pk, at)
+        tell_recovered(invoice, course, at)
         _tell(invoice, "payment_recovered", course=course)
 
 
@@ -86,12 +90,15 @@ def _is_owed(invoice: Invoice, at: dt.datetime) -> bool:
     return standing_of(Invoice.objects.get(pk=invoice.pk), today) in (Standing.OPEN, Standing.OVERDUE)
 
 
+def _due(invoice: Invoice) -> int:
+    return int(invoice.gross - paid_amount(invoice))
+
+
 def _tell(invoice: Invoice, letter: str, **context: Any) -> None:
-    due = invoice.gross - paid_amount(invoice)
     context |= {
         "organization": invoice.organization,
         "invoice": invoice,
-        "amount": f"{(due or invoice.gross) / 100:,.2f} {invoice.currency}",
+        "amount": f"{(_due(invoice) or invoice.gross) / 100:,.2f} {invoice.currency}",
     }
     for address in people_who_pay(invoice.organization):
         emails.send(letter, address, context)

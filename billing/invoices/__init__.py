@@ -6,6 +6,7 @@ drafting   the running period so far, as an invoice that nobody has stated yet
 closing    a period's end: its invoice, numbered without gaps
 payments   money that came, and what an invoice's standing is
 crediting  taking an invoice back
+telling    what programs and people are told of it
 papers     its PDF, made once
 listing    invoices by their standing
 proof      every invoice recomputed from the events

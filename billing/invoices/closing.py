@@ -26,6 +26,7 @@ from billing.credits import discounts
 from billing.documents.document import BilledDocument, Kind
 from billing.invoices.charges import Charge, Late, Usage, charges_of, discounted, late_usage, usage_of
 from billing.invoices.lines import CURRENCY, billed_document, in_order, parties_of
+from billing.invoices.telling import tell_finalized
 from billing.models import (
     ClosedPeriod,
     Invoice,
@@ -173,6 +174,7 @@ def store(
         reason=reason,
         created_by_label=by.label[:254],
     )
+    tell_finalized(invoice)
     tell_changed(invoice)
     return invoice
 

@@ -13,6 +13,7 @@ from django.utils.timezone import now
 from accounts import audit
 from accounts.audit import Actor
 from billing.invoices.closing import lock, tell_changed
+from billing.invoices.telling import tell_paid
 from billing.models import Invoice, InvoiceKind, InvoicePayment
 from core.errors import ApiError
 from core.periods import local_day
@@ -88,6 +89,8 @@ def record_payment(
         audit.record(
             by, "invoice.payment", payment, {"amount_usd": (None, Decimal(amount).scaleb(-2))}, label=invoice.number
         )
+        if amount > 0 and paid_amount(invoice) >= invoice.gross:
+            tell_paid(invoice, payment)
         tell_changed(invoice)
         return payment
 

@@ -13,6 +13,7 @@ from django.utils.timezone import now
 from accounts.keys import LATEST_EXPIRY, authenticate, new_secret
 from accounts.models import APIKey, AuditEntry, Organization, Project, Scope, User
 from core.errors import ApiError
+from core.facts import Fact
 from core.tenancy import organization_scope
 from tests.accounts.calling import error, post
 from tests.cast import Key, membership_of
@@ -202,7 +203,9 @@ def test_a_revoked_key_stops_at_once_and_stays_listed(acme_api: Client, new_key:
     assert post(acme_api, f"/v1/keys/{key.row.id}/rotate", {}).status_code == 409
 
 
-def test_rotation_overlaps(acme_api: Client, acme: Organization, new_key: Callable[..., Key]) -> None:
+def test_rotation_overlaps(
+    acme_api: Client, acme: Organization, new_key: Callable[..., Key], told_facts: list[Fact]
+) -> None:
     key = new_key(Scope.GATEWAY, name="prod", requests_per_minute=7)
     response = post(acme_api, f"/v1/keys/{key.row.id}/rotate", {"overlap_seconds": 3600})
     assert response.status_code == 201, response.content
@@ -213,6 +216,13 @@ def test_rotation_overlaps(acme_api: Client, acme: Organization, new_key: Callab
     old = acme_api.get(f"/v1/keys/{key.row.id}").json()
     assert old["replaced_by"] == successor["id"]
     assert old["expires_at"] is not None
+    [fact] = told_facts
+    assert (fact.kind, fact.data["prefix"], fact.data["replaces"]) == (
+        "key.created",
+        successor["prefix"],
+        key.row.prefix,
+    )
+    assert successor["secret"] not in str(fact.data)
     assert error(post(acme_api, f"/v1/keys/{key.row.id}/rotate", {}))["code"] == "key_already_rotated"
     again = post(acme_api, f"/v1/keys/{successor['id']}/rotate", {"overlap_seconds": 0})
     assert again.status_code == 201

@@ -17,6 +17,7 @@ from accounts.audit import Actor
 from accounts.keys import authenticate, create_key
 from accounts.models import AuditEntry, Invitation, Membership, Organization, Role, Team, TeamMembership, User
 from core.errors import ApiError
+from core.facts import Fact
 from core.tenancy import organization_scope
 from tests.cast import Key, make_user, membership_of
 
@@ -33,7 +34,7 @@ def refused(code: str, act: Callable[[], Any]) -> None:
 # ── Functions ──
 
 
-def test_an_invitation_is_accepted_once(in_acme: Organization, search: Team) -> None:
+def test_an_invitation_is_accepted_once(in_acme: Organization, search: Team, told_facts: list[Fact]) -> None:
     dora = make_user("dora")
     invitation, token = members.invite(in_acme, " Dora@Acme.test", "member", by=ADMIN, team=search)
     assert token not in invitation.digest
@@ -46,6 +47,9 @@ def test_an_invitation_is_accepted_once(in_acme: Organization, search: Team) -> 
     refused("invitation_closed", lambda: members.accept(invitation, dora, by=ADMIN))
     actions = list(AuditEntry.objects.order_by("id").values_list("action", flat=True))
     assert actions == ["member.invite", "invitation.accept", "member.join"]
+    assert [(fact.kind, fact.data["email"], fact.data["role"]) for fact in told_facts] == [
+        ("member.joined", "dora@acme.test", "member")
+    ]
 
 
 def test_an_invitation_is_for_its_address_only(in_acme: Organization) -> None:

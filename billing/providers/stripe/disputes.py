@@ -11,10 +11,12 @@ from django.utils.timezone import now
 
 from accounts.models import Organization, User
 from billing.dunning.facts import people_who_pay
+from billing.invoices.telling import money
 from billing.models import Invoice, StripeCustomer, StripeDispute
 from billing.providers.stripe import recording
 from billing.providers.stripe.connection import connected
 from core import emails
+from core.facts import Fact, moment, tell
 from core.tenancy import organization_scope
 
 logger = structlog.get_logger(__name__)
@@ -56,13 +58,29 @@ def _owner(customer: object) -> int | None:
 
 
 def _tell(dispute: StripeDispute, invoice: Invoice | None, found: stripe.Dispute) -> None:
-    """Letters to owners and finance, who may ask their bank to drop it, and to operators, who answer it at Stripe."""
+    """A fact; letters to owners and finance, who may ask their bank to drop it, and to operators, who answer it."""
     organization = Organization.objects.get(pk=dispute.organization_id)
     due_by = found.evidence_details.due_by if found.evidence_details else None
     page = (
         reverse("billing:invoice", args=[organization.slug, invoice.number])
         if invoice
         else reverse("billing:plan", args=[organization.slug])
+    )
+    tell(
+        Fact(
+            "payment.disputed",
+            organization.pk,
+            key=dispute.stripe_id,
+            data={
+                "page": page,
+                "number": invoice.number if invoice else None,
+                "currency": dispute.currency,
+                "amount": money(dispute.amount),
+                "reason": dispute.reason,
+                "status": dispute.status,
+                "answer_until": moment(dt.datetime.fromtimestamp(due_by, dt.UTC)) if due_by else None,
+            },
+        )
     )
     context = {
         "organization": organization,

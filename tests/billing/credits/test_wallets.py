@@ -274,19 +274,19 @@ def rules(organization: Organization, low: int | None, below: int | None = None,
     wallets.set_rules(organization, low_below_nanos=low, top_up_below_nanos=below, top_up_nanos=amount, by=BY)
 
 
-def test_low_is_told_once_until_there_is_more(prepaid: Organization, told: list[Fact]) -> None:
+def test_low_is_told_once_until_there_is_more(prepaid: Organization, told_facts: list[Fact]) -> None:
     wallets.purchase(prepaid, 10 * USD, "pay_1", by=BY)
     rules(prepaid, 5 * USD)
     used(prepaid, "2026-11-05", 3_000_000)
     watch_credits()
     watch_credits()
-    [low] = [fact.data for fact in told if fact.kind == "credits.low"]
+    [low] = [fact.data for fact in told_facts if fact.kind == "credits.low"]
     assert (low["available_usd"], low["threshold_usd"], low["auto_top_up"]) == ("2.497", "5", None)
     wallets.purchase(prepaid, 10 * USD, "pay_2", by=BY)
     used(prepaid, "2026-11-06", 4_000_000)
     settle_credits()
     watch_credits()
-    assert [fact.kind for fact in told].count("credits.low") == 2
+    assert [fact.kind for fact in told_facts].count("credits.low") == 2
 
 
 def test_topping_up(

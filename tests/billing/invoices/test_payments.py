@@ -16,6 +16,7 @@ from billing.invoices.crediting import take_back
 from billing.invoices.payments import Standing, record_payment, standing_of
 from billing.models import Invoice, InvoicePayment
 from core.errors import ApiError
+from core.facts import Fact
 from core.figures import money_exact
 from core.tenancy import organization_scope
 
@@ -49,7 +50,7 @@ def standing(invoice: Invoice, today: dt.date = dt.date(2026, 2, 5)) -> Standing
     return standing_of(Invoice.objects.get(pk=invoice.pk), today)
 
 
-def test_it_is_paid_when_all_of_it_came(invoice: Invoice) -> None:
+def test_it_is_paid_when_all_of_it_came(told_facts: list[Fact], invoice: Invoice) -> None:
     assert standing(invoice) is Standing.OPEN
     pay(invoice, 100)
     assert standing(invoice, DUE_LONG_AGO) is Standing.OVERDUE
@@ -57,6 +58,10 @@ def test_it_is_paid_when_all_of_it_came(invoice: Invoice) -> None:
     assert standing(invoice, DUE_LONG_AGO) is Standing.PAID
     pay(invoice, -50, "refund-1")
     assert standing(invoice) is Standing.OPEN
+    assert [(fact.kind, fact.data["number"]) for fact in told_facts] == [
+        ("invoice.finalized", invoice.number),
+        ("invoice.paid", invoice.number),
+    ]
     entries = AuditEntry.objects.filter(action__in=("invoice.finalize", "invoice.payment")).order_by("pk")
     said = [changes_of(entry) for entry in entries]
     gross = money_exact(Decimal(invoice.gross).scaleb(-2))

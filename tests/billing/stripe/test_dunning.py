@@ -19,6 +19,7 @@ from billing.models import DunningFact, Invoice
 from billing.providers.stripe.schedule import collect_due
 from billing.providers.stripe.tasks import follow_invoice
 from core.errors import ApiError
+from core.facts import Fact
 from core.tenancy import organization_scope
 from metering.models import Limit
 from tests.billing.invoices.selling import BY
@@ -43,7 +44,12 @@ def is_suspended() -> bool:
 
 @pytest.mark.django_db
 def test_retries_grace_suspension_and_recovery(
-    acme: Organization, connected: str, enter_card: EnterCard, invoice: Invoice, api: stripe.StripeClient
+    acme: Organization,
+    connected: str,
+    enter_card: EnterCard,
+    invoice: Invoice,
+    api: stripe.StripeClient,
+    told_facts: list[Fact],
 ) -> None:
     enter_card(DECLINES_LATER)
     refusals = []
@@ -64,6 +70,12 @@ def test_retries_grace_suspension_and_recovery(
     assert kinds()[-1] == ("recovered", 5)
     assert not is_suspended()
     assert course_of(invoice) is None
+    assert [fact.kind for fact in told_facts if not fact.kind.startswith("invoice.")] == [
+        *["payment.failed"] * 5,
+        "calls.suspended",
+        "payment.recovered",
+    ]
+    assert told_facts[-1].data["was_suspended"]
 
 
 @pytest.mark.django_db

@@ -30,6 +30,7 @@ from billing.providers.stripe import handlers, sending
 from billing.providers.stripe.fake.events import signature
 from billing.providers.stripe.schedule import collect_due
 from billing.providers.stripe.tasks import process_event
+from core.facts import Fact
 from core.tenancy import unscoped
 
 from .conftest import CARD, DECLINES_LATER, ISSUED
@@ -200,6 +201,7 @@ def test_a_dispute_is_told_once_and_shown(
     alice: User,
     bob: User,
     fiona_client: Client,
+    told_facts: list[Fact],
     mailoutbox: list[EmailMessage],
     django_capture_on_commit_callbacks: Any,
 ) -> None:
@@ -223,6 +225,8 @@ def test_a_dispute_is_told_once_and_shown(
     to_operator = next(mail for mail in mailoutbox if mail.to == [olga.email])
     assert payment.source in to_operator.body
     assert "Answer it at Stripe until" in to_operator.body
+    [fact] = [one for one in told_facts if one.kind == "payment.disputed"]
+    assert (fact.data["number"], fact.data["reason"]) == (invoice.number, "fraudulent")
     page = " ".join(fiona_client.get(f"/o/acme/billing/invoices/{invoice.number}/").content.decode().split())
     assert "of it is disputed" in page
     assert "Fraudulent, under review" in page
