@@ -49,6 +49,12 @@ def lots() -> list[Lot]:
     return [lot for lot in found if lot.left_nanos]
 
 
+def bought() -> list[Lot]:
+    """Purchases that have something left, oldest first. Needs the organization's scope."""
+    purchases = set(CreditEntry.objects.filter(kind=CreditKind.PURCHASE).values_list("pk", flat=True))
+    return [lot for lot in lots() if lot.grant in purchases]
+
+
 def existing(organization_id: int, kind: CreditKind, amount_nanos: int, source: str) -> CreditEntry | None:
     """The entry that was made for a source before. Raises ApiError 409 when that was another act."""
     entry: CreditEntry | None = CreditEntry.objects.filter(organization_id=organization_id, source=source).first()

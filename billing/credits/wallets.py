@@ -14,7 +14,7 @@ from accounts.models import Organization
 from billing.contracts import Contract
 from billing.credits import ledger, settlement
 from billing.credits.limit import push_credits
-from billing.credits.order import Draw, Lot, take
+from billing.credits.order import Draw, take
 from billing.models import CreditEntry, CreditKind, TopUp, TopUpStatus, Wallet
 from billing.signals import top_up_due
 from core.errors import ApiError
@@ -90,7 +90,7 @@ def set_rules(
             "top_up_below_nanos": top_up_below_nanos,
             "top_up_nanos": top_up_nanos,
         }
-        audit.change(by, "credits.set_rules", wallet, values)
+        audit.change(by, "credits.set_rules", wallet, values, _said)
         _watch(organization, wallet, now())
     return wallet
 
@@ -108,26 +108,6 @@ def settle(organization: Organization, at: dt.datetime) -> None:
     with organization_scope(organization.pk):
         settlement.settle(organization, at)
         _push(organization, at)
-
-
-def complete_top_up(top_up: TopUp, *, by: Actor, at: dt.datetime | None = None) -> CreditEntry:
-    """It was paid: the credits are there. Again, or after it had failed: nothing more, and the credits all the same."""
-    at = at or now()
-    with organization_scope(top_up.organization_id):
-        organization = Organization.objects.get(pk=top_up.organization_id)
-        entry = purchase(organization, top_up.amount_nanos, f"top-up:{top_up.pk}", by=by, at=at, note="Auto top-up")
-        TopUp.objects.filter(pk=top_up.pk).exclude(status=TopUpStatus.PAID).update(
-            status=TopUpStatus.PAID, closed_at=at
-        )
-    return entry
-
-
-def fail_top_up(top_up: TopUp, at: dt.datetime | None = None) -> None:
-    """It was not paid. Another becomes due when credits are low the next time, after there was more."""
-    with organization_scope(top_up.organization_id):
-        TopUp.objects.filter(pk=top_up.pk, status=TopUpStatus.DUE).update(
-            status=TopUpStatus.FAILED, closed_at=at or now()
-        )
 
 
 def _grant(
@@ -171,11 +151,7 @@ def _take_back(
 
 
 def _draws(kind: CreditKind, nanos: int) -> list[Draw]:
-    lots: list[Lot] = ledger.lots()
-    if kind == CreditKind.REFUND:
-        bought = set(CreditEntry.objects.filter(kind=CreditKind.PURCHASE).values_list("pk", flat=True))
-        lots = [lot for lot in lots if lot.grant in bought]
-    return take(lots, nanos)
+    return take(ledger.bought() if kind == CreditKind.REFUND else ledger.lots(), nanos)
 
 
 def conclude(organization: Organization, wallet: Wallet, entry: CreditEntry, by: Actor, at: dt.datetime) -> None:
@@ -186,6 +162,11 @@ def conclude(organization: Organization, wallet: Wallet, entry: CreditEntry, by:
     settlement.settle(organization, at)
     _push(organization, at)
     _watch(organization, wallet, at)
+
+
+def _said(wallet: Wallet) -> dict[str, str | None]:
+    names = ("low_below_nanos", "top_up_below_nanos", "top_up_nanos")
+    return {name: f"${usd_text(nanos)}" if (nanos := getattr(wallet, name)) is not None else "never" for name in names}
 
 
 def _push(organization: Organization, at: dt.datetime) -> None:
@@ -226,17 +207,18 @@ def _tell_low(organization: Organization, wallet: Wallet, available: int, at: dt
 def _watch_top_up(organization: Organization, wallet: Wallet, available: int, at: dt.datetime) -> None:
     if wallet.top_up_below_nanos is None or available >= wallet.top_up_below_nanos:
         return
-    latest = TopUp.objects.order_by("-pk").first()
-    if latest is not None and latest.status == TopUpStatus.DUE:
+    if TopUp.objects.filter(status=TopUpStatus.DUE).exists():
         return
-    if latest is not None and latest.status == TopUpStatus.FAILED and not _was_more_since(latest, wallet):
+    latest = TopUp.objects.filter(ordered_by_label="").order_by("-pk").first()
+    is_paid = latest is None or latest.status == TopUpStatus.PAID
+    if not is_paid and not _was_more_since(latest, wallet):
         return
     due = TopUp.objects.create(organization=organization, amount_nanos=wallet.top_up_nanos, due_at=at)
     transaction.on_commit(lambda: top_up_due.send(TopUp, organization_id=organization.pk, top_up_id=due.pk))
 
 
 def _was_more_since(failed: TopUp, wallet: Wallet) -> bool:
-    """Whether somebody bought or gave credits after a payment failed: a card is not asked again and again."""
+    """Whether somebody bought or gave credits after it failed: a card is not asked again and again."""
     return CreditEntry.objects.filter(
         kind__in=ledger.GRANTS,
         amount_nanos__gt=0,

@@ -13,7 +13,7 @@ from accounts.models import Organization, User
 from billing.dunning.facts import people_who_pay
 from billing.invoices.telling import money
 from billing.models import Invoice, StripeCustomer, StripeDispute
-from billing.providers.stripe import recording
+from billing.providers.stripe import recording, top_ups
 from billing.providers.stripe.connection import connected
 from core import emails
 from core.facts import Fact, moment, tell
@@ -49,6 +49,9 @@ def follow(dispute_id: str) -> int | None:
     logger.warning("payment disputed", dispute=found.id, organization_id=owner, status=found.status)
     if invoice is not None:
         recording.record_disputes(invoice, payment, now())
+    top_up = top_ups.of_payment(payment)
+    if top_up is not None:
+        top_ups.record_returns(top_up, now())
     return owner
 
 

@@ -17,9 +17,15 @@ from core.tenancy import organization_scope
 Handler = Callable[[str], int | None]
 
 
-def card_was_entered(session_id: str) -> int | None:
+def checkout_was_completed(session_id: str) -> int | None:
+    """A card was entered, or credits were paid for."""
     organization = customers.adopt_card(session_id)
-    return organization.pk if organization else None
+    return organization.pk if organization else checkout_has_ended(session_id)
+
+
+def checkout_has_ended(session_id: str) -> int | None:
+    top_up = top_ups.follow_checkout(session_id, now())
+    return top_up.organization_id if top_up else None
 
 
 def customer_changed(customer_id: str) -> int | None:
@@ -46,6 +52,10 @@ def charge_was_refunded(charge_id: str) -> int | None:
     charge = connected().v1.charges.retrieve(charge_id)
     payment = charge.payment_intent if isinstance(charge.payment_intent, str) else ""
     invoice = recording.invoice_of_payment(payment)
+    top_up = top_ups.of_payment(payment)
+    if top_up is not None:
+        top_ups.record_returns(top_up, now())
+        return int(top_up.organization_id)
     if invoice is None:
         return _owner(charge.customer)
     recording.record_refunds(invoice, payment, now())
@@ -63,7 +73,8 @@ def _owner(customer: object) -> int | None:
 
 
 HANDLERS: dict[str, Handler] = {
-    "checkout.session.completed": card_was_entered,
+    "checkout.session.completed": checkout_was_completed,
+    "checkout.session.expired": checkout_has_ended,
     "customer.updated": customer_changed,
     "invoice.paid": invoice_changed,
     "invoice.payment_failed": invoice_changed,

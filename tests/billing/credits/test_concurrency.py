@@ -9,7 +9,7 @@ import pytest
 from django.db import connection
 
 from accounts.models import Organization
-from billing.credits import ledger, wallets
+from billing.credits import ledger, purchases, wallets
 from billing.models import CreditEntry, TopUp
 from core.errors import ApiError
 from core.tenancy import organization_scope
@@ -89,5 +89,5 @@ def test_credits_are_topped_up_once(acme: Organization) -> None:
     at_once(watch)
     with organization_scope(acme.pk):
         assert TopUp.objects.count() == 1
-    assert at_once(lambda _: bool(wallets.complete_top_up(due, by=BY))) == 12
+    assert at_once(lambda _: bool(purchases.complete(due, by=BY))) == 12
     assert balance(acme) == 5 * USD
