@@ -13,6 +13,7 @@ from accounts.middleware import SESSION_KEY
 from accounts.models import Membership, Role, User
 from accounts.permissions import Right, administered_team_ids, may
 from accounts.views.home import memberships_of
+from billing.suspending import present_suspension
 from billing.views.dunning import banner
 from core.tenancy import organization_scope
 from reports.bounds import sidebar_allowance
@@ -142,6 +143,8 @@ def shell(request: HttpRequest) -> dict[str, Any]:
         context["in_settings"] = any(item["is_current"] for group in settings for item in group["items"])
         context["tabs"] = _items(request, current, TABS)
         context["payment"] = banner(current)
+        with organization_scope(current.organization_id):
+            context["suspension"] = present_suspension(current.organization)
         context["allowance"] = sidebar_allowance(current, now())
         context["docs_url"] = reverse("metering-api:docs")
     return {"shell": context}

@@ -27,7 +27,7 @@ from core.tenancy import organization_scope, unscoped
 from reports.operator.access import OperatorRequest, operator_only
 
 PAGE = "operator:invoice"
-MOST_SHOWN = 12
+MOST_SHOWN = 6
 
 
 class CreditForm(forms.Form):

@@ -20,17 +20,14 @@ GROUPS: tuple[tuple[str, tuple[Item, ...]], ...] = (
         (("Organizations", "operator:organizations", "building", "Tenants"), ("Prices", "operator:prices", "tags", "")),
     ),
     (
+        "System",
+        (("Health", "operator:health", "heart-pulse", ""), ("Queue", "operator:queue", "list", "")),
+    ),
+    (
         "Money",
         (
             ("Plans", "operator:plans", "layers", ""),
             ("Subscriptions", "operator:subscriptions", "credit-card", ""),
-        ),
-    ),
-    (
-        "System",
-        (
-            ("Health", "operator:health", "heart-pulse", ""),
-            ("Queue", "operator:queue", "list", ""),
             ("Billing", "operator:billing", "receipt", ""),
         ),
     ),

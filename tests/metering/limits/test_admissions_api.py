@@ -257,6 +257,24 @@ def test_request_rates_hold_for_admissions(acme: Organization, post: Post) -> No
     assert len(open_holds(acme)) == 2
 
 
+def test_while_calls_are_suspended_nothing_is_let_in_and_what_happened_is_recorded(
+    acme: Organization, door: Door, post: Post
+) -> None:
+    limit(acme, 0, source="plan")
+    limit(acme, 0, source="payment", kind=LimitKind.PAYMENT, label="Calls are suspended: INV-1 is not paid")
+    limit(
+        acme, 0, source="operator", kind=LimitKind.SUSPENDED, label="Calls are suspended by the operator: odd traffic"
+    )
+    refused = post("", ASK)
+    assert code(refused) == (403, "organization_suspended"), "before whatever else holds"
+    assert refused.json()["error"]["type"] == "permission_error"
+    assert "by the operator: odd traffic. They go on when" in refused.json()["error"]["message"]
+    assert refused.headers["x-should-retry"] == "false"
+    headers = {"authorization": f"Bearer {door.secret}"}
+    recorded = door.request("POST", "/v1/events", json={**DONE, "id": "happened"}, headers=headers)
+    assert recorded.json()["created"] == 1
+
+
 # ── What has happened already ──
 
 

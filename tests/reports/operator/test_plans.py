@@ -33,7 +33,8 @@ def coming() -> dt.date:
 def terms(**values: Any) -> dict[str, Any]:
     told = {
         "name": "Developer", "position": "3", "base_fee_nanos": "39", "allowance_tokens": "6000000",
-        "overage": "charge", "requests_per_minute": "600", "tokens_per_minute": "600000", "trial_days": "14", "is_offered": "on",
+        "overage": "charge", "requests_per_minute": "600", "tokens_per_minute": "600000", "trial_days": "14",
+        "is_offered": "on",
         "effective_on": str(coming()), "seen": "2", **values,
     }  # fmt: skip
     return {name: value for name, value in told.items() if value is not None}
