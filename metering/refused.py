@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
 import msgspec
 import structlog
 
+from core.periods import quarter_start
 from metering.store.postgres import scope
 from metering.store.steps import Execute, Steps
 
@@ -24,12 +26,19 @@ WRITE_SECONDS = 5.0
 MOST = 5_000
 LONGEST_MESSAGE = 300
 KEPT_DAYS = 90
+# What is refused for coming too fast is also counted by the quarter hour: how frequent it is, is a matter of hours.
+TOO_FAST = "rate_limit_exceeded"
 
 _KEEP = """
 INSERT INTO metering_refusal (organization_id, api_key_id, day, code, count, last_at, message)
 SELECT * FROM unnest(%s::int[], %s::int[], %s::date[], %s::text[], %s::bigint[], %s::timestamptz[], %s::text[])
 ON CONFLICT (organization_id, api_key_id, day, code) DO UPDATE SET
     count = metering_refusal.count + excluded.count, last_at = excluded.last_at, message = excluded.message
+"""
+_KEEP_QUARTERS = """
+INSERT INTO metering_refusedquarter (organization_id, api_key_id, quarter, count)
+SELECT * FROM unnest(%s::int[], %s::int[], %s::timestamptz[], %s::bigint[])
+ON CONFLICT (organization_id, api_key_id, quarter) DO UPDATE SET count = metering_refusedquarter.count + excluded.count
 """
 
 
@@ -44,6 +53,8 @@ class Seen(msgspec.Struct):
     count: int
     last_at: dt.datetime
     message: str
+    # By their start; only of what is refused for coming too fast.
+    quarters: Counter[dt.datetime] = msgspec.field(default_factory=Counter)
 
 
 class Refused:
@@ -64,6 +75,8 @@ class Refused:
             seen = self._seen[kind] = Seen(0, at, "")
         seen.count += 1
         seen.last_at = at
+        if code == TOO_FAST:
+            seen.quarters[quarter_start(at)] += 1
         # What a client sent may be quoted in it.
         seen.message = message[:LONGEST_MESSAGE].replace("\0", "")
 
@@ -92,11 +105,18 @@ class Refused:
             logger.warning("refusals_lost", kinds=len(seen), error=repr(error))
 
 
-def _keep(seen: dict[Kind, Seen]) -> Steps[None]:
+def _keep(kinds: dict[Kind, Seen]) -> Steps[None]:
     # In one order, so that two processes do not wait for each other's rows.
-    rows = sorted(seen.items(), key=lambda pair: msgspec.structs.astuple(pair[0]))
-    yield scope({kind.organization_id for kind in seen})
+    rows = sorted(kinds.items(), key=lambda pair: msgspec.structs.astuple(pair[0]))
+    yield scope({kind.organization_id for kind in kinds})
     columns = zip(
         *((k.organization_id, k.api_key_id, k.day, k.code, s.count, s.last_at, s.message) for k, s in rows), strict=True
     )
     yield Execute(_KEEP, [list(column) for column in columns])
+    quarters = [
+        (kind.organization_id, kind.api_key_id, quarter, count)
+        for kind, seen in rows
+        for quarter, count in sorted(seen.quarters.items())
+    ]
+    if quarters:
+        yield Execute(_KEEP_QUARTERS, [list(column) for column in zip(*quarters, strict=True)])

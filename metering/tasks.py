@@ -17,7 +17,7 @@ from metering import prove, rebuilding
 from metering.imports import course
 from metering.ingest.otlp import memory
 from metering.limits import expiry
-from metering.models import ImportStatus, Ledger, Refusal
+from metering.models import ImportStatus, Ledger, Refusal, RefusedQuarter
 from metering.refused import KEPT_DAYS
 
 logger = structlog.get_logger(__name__)
@@ -94,6 +94,8 @@ def forget_refusals() -> None:
     """Beat: nobody looks for usage that was refused a season ago."""
     with unscoped("beat clears every organization's refusals"):
         Refusal.objects.filter(day__lt=now().date() - dt.timedelta(days=KEPT_DAYS)).delete()
+        # A day more: a preview of so many days begins with the first of them.
+        RefusedQuarter.objects.filter(quarter__lt=now() - dt.timedelta(days=KEPT_DAYS + 2)).delete()
 
 
 @shared_task(name="metering.expire_holds")

@@ -14,7 +14,7 @@ from metering.models.limits import (
 from metering.models.notes import UsageNote
 from metering.models.prices import PRICED_BUCKETS, PRICED_UNITS, PriceAlias, PriceKind, PriceRate, PriceVersion
 from metering.models.proofs import Proof
-from metering.models.refusals import Refusal
+from metering.models.refusals import Refusal, RefusedQuarter
 from metering.models.tracing import TracedCall, TracedCallState
 from metering.models.upstreams import Protocol, Upstream
 
@@ -41,6 +41,7 @@ __all__ = [
     "Protocol",
     "RateLimit",
     "Refusal",
+    "RefusedQuarter",
     "TracedCall",
     "TracedCallState",
     "UnpricedCall",

@@ -23,3 +23,17 @@ class Refusal(TenantModel):
 
     def __str__(self) -> str:
         return f"{self.code} × {self.count}"
+
+
+class RefusedQuarter(TenantModel):
+    """How often a key was refused for coming too fast, in the quarter hour from `quarter`: any zone's hours are whole
+    ones of them."""
+
+    pk = models.CompositePrimaryKey("organization_id", "api_key_id", "quarter")
+    organization = models.ForeignKey(Organization, models.CASCADE, related_name="+", db_index=False)
+    api_key_id = models.PositiveIntegerField()
+    quarter = models.DateTimeField()
+    count = models.BigIntegerField()
+
+    def __str__(self) -> str:
+        return f"{self.count} at {self.quarter}"

@@ -12,10 +12,12 @@ from starlette.testclient import TestClient
 from accounts import keys
 from accounts.audit import Actor
 from accounts.models import Organization, Scope
+from core.periods import quarter_start
 from core.tenancy import organization_scope, unscoped
 from metering import refused
 from metering.edge import App
-from metering.models import Refusal
+from metering.models import Refusal, RefusedQuarter
+from metering.query.refusals import too_fast
 from metering.refused import KEPT_DAYS
 from metering.tasks import forget_refusals
 from tests.cast import Key
@@ -63,6 +65,27 @@ def test_counts_of_several_writes_add_up_and_are_bounded(
             door.send_raw("{")
     (count,) = counted(acme).values()
     assert count == 4
+
+
+def test_what_comes_too_fast_is_counted_by_the_quarter_hour_too(
+    transactional_db: None, acme: Organization, new_key: Callable[..., Key]
+) -> None:
+    hasty = new_key(Scope.USAGE_WRITE, Scope.GATEWAY, requests_per_minute=1)
+    body = {"id": "a", "model": "gpt-4o", "estimated_tokens": 1}
+    began = quarter_start(now())
+    headers = {"authorization": f"Bearer {hasty.secret}"}
+    with TestClient(App()) as client:
+        sent = [client.post("/v1/admissions", json=body, headers=headers).status_code for _ in range(4)]
+    assert sent.count(429) >= 2
+    with organization_scope(acme.pk):
+        rows = too_fast(began, now())
+    assert {row.api_key for row in rows} == {hasty.row.pk}
+    assert sum(row.count for row in rows) == counted(acme)[hasty.row.pk, "rate_limit_exceeded"] == sent.count(429)
+    with organization_scope(acme.pk):
+        RefusedQuarter.objects.update(quarter=began - dt.timedelta(days=KEPT_DAYS + 3))
+    forget_refusals()
+    with unscoped("test"):
+        assert not RefusedQuarter.objects.exists()
 
 
 @pytest.mark.django_db
