@@ -17,6 +17,7 @@ from billing.invoices.lines import NoSellerError
 from billing.invoices.papers import paper_of
 from billing.models import Budget, Invoice, Subscription, Wallet
 from billing.parties.profile import check_number
+from billing.parties.rechecks import to_ask
 from core.tenancy import organization_scope, unscoped
 
 logger = structlog.get_logger(__name__)
@@ -96,3 +97,10 @@ def _with_wallets() -> list[Organization]:
 def check_tax_number(organization_id: int) -> None:
     """The register is asked about the organization's number, as it is now."""
     check_number(organization_id, now())
+
+
+@shared_task(name="billing.recheck_tax_numbers")
+def recheck_tax_numbers() -> None:
+    """Beat: the register is asked about numbers it did not tell of, or told of long ago."""
+    for organization_id in to_ask(now()):
+        check_tax_number.delay(organization_id)

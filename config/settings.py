@@ -304,6 +304,7 @@ CELERY_BEAT_SCHEDULE = {
     "watch credits": {"task": "billing.watch_credits", "schedule": dt.timedelta(minutes=1)},
     "settle credits": {"task": "billing.settle_credits", "schedule": dt.timedelta(hours=1)},
     "push limits of plans": {"task": "billing.push_limits_of_all", "schedule": dt.timedelta(minutes=15)},
+    "recheck tax numbers": {"task": "billing.recheck_tax_numbers", "schedule": dt.timedelta(minutes=30)},
     "watch payments": {"task": "billing.stripe.watch", "schedule": dt.timedelta(minutes=5)},
     "spread facts": {"task": "alerts.spread_facts", "schedule": dt.timedelta(seconds=30)},
     "close periods": {"task": "billing.close_due_periods", "schedule": dt.timedelta(hours=1)},
@@ -338,6 +339,8 @@ GATEWAY_ALLOW_PRIVATE_UPSTREAMS = env.bool("GATEWAY_ALLOW_PRIVATE_UPSTREAMS", de
 PUSH_ALLOW_PRIVATE_SERVICES = env.bool("PUSH_ALLOW_PRIVATE_SERVICES", default=False)
 # The Commission's register of VAT numbers: https://ec.europa.eu/taxation_customs/vies/rest-api. Empty: none is asked.
 VAT_REGISTER_URL = env.str("VAT_REGISTER_URL", default="")
+# How old what it told may get before it is asked again.
+VAT_RECHECK_DAYS = env.int("VAT_RECHECK_DAYS", default=30)
 CREDITS_PER_USD = env.int("CREDITS_PER_USD", default=10_000)
 
 # ── Dunning ──

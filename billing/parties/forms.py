@@ -118,7 +118,8 @@ class TaxDecisionForm(forms.Form):
     is_confirmed = forms.BooleanField(
         label="The tax number is confirmed",
         required=False,
-        help_text="By what you saw yourself, or the register told. A business abroad is charged no tax then.",
+        help_text="By what you saw yourself, or the register told. A business abroad is charged no tax then. "
+        "Without it the register decides, where one is asked.",
     )
     exemption = forms.CharField(
         label="Exemption",

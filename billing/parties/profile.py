@@ -22,7 +22,10 @@ from core.errors import ApiError
 from core.tenancy import organization_scope
 
 ADDRESS = ("billing_name", "billing_email", "billing_address", "billing_postal_code", "billing_city", "country")
-_UNCHECKED = {"tax_standing": TaxStanding.NOT_ASKED, "tax_checked_at": None, "tax_reference": ""}
+_UNCHECKED = {
+    "tax_standing": TaxStanding.NOT_ASKED, "tax_checked_at": None, "tax_reference": "", "is_tax_decided": False
+}  # fmt: skip
+_NEVER_ASKED = {"tax_asked_at": None, "tax_unanswered": 0}
 
 
 def profile_of(organization: Organization) -> BillingProfile:
@@ -43,6 +46,8 @@ def set_details(organization: Organization, values: Mapping[str, Any], *, by: Ac
         profile = _locked(organization)
         is_other = number != profile.tax_number
         audit.change(by, "billing.details", profile, own | (_UNCHECKED if is_other else {}))
+        if is_other:
+            _note(profile, _NEVER_ASKED)
         if is_other and number:
             _ask_later(organization.pk)
     return profile
@@ -65,20 +70,23 @@ def can_be_asked(number: str, country: str) -> bool:
 def check_number(organization_id: int, at: dt.datetime) -> None:
     """Ask the register. It takes seconds, so nothing is locked meanwhile: of a number that changed, nothing is kept.
 
-    What the register could not tell stays as it was.
+    What the register could not tell stays as it was, and so does what the operator decided.
     """
     with organization_scope(organization_id):
         organization = Organization.objects.get(pk=organization_id)
-        number = profile_of(organization).tax_number
-    if not number or not can_be_asked(number, organization.country):
+        present = profile_of(organization)
+    number = present.tax_number
+    if not number or present.is_tax_decided or not can_be_asked(number, organization.country):
         return
     checked = _register().check(number, at)
     standing = TaxStanding(checked.standing.value)
-    if standing == TaxStanding.NOT_ASKED:
-        return
     with organization_scope(organization_id):
         profile = _locked(organization)
-        if profile.tax_number == number:
+        if profile.tax_number != number or profile.is_tax_decided:
+            return
+        is_told = standing != TaxStanding.NOT_ASKED
+        _note(profile, {"tax_asked_at": at, "tax_unanswered": 0 if is_told else profile.tax_unanswered + 1})
+        if is_told:
             told = {"tax_standing": standing, "tax_checked_at": at, "tax_reference": checked.reference}
             audit.change(Actor.of_command("check_tax_number"), "billing.tax_number_check", profile, told)
 
@@ -96,9 +104,13 @@ def decide(organization: Organization, *, number: str, is_confirmed: bool, exemp
             raise ApiError(422, "invalid_parameter", "There is no number to confirm.", param="is_confirmed")
         values: dict[str, Any] = {"exemption": exemption}
         if is_confirmed and profile.tax_standing != TaxStanding.CONFIRMED:
-            values |= {"tax_standing": TaxStanding.CONFIRMED, "tax_checked_at": now(), "tax_reference": by.label}
+            values |= {
+                "tax_standing": TaxStanding.CONFIRMED, "tax_checked_at": now(), "tax_reference": by.label,
+                "is_tax_decided": True,
+            }  # fmt: skip
         elif not is_confirmed and profile.tax_standing == TaxStanding.CONFIRMED:
             values |= _UNCHECKED
+            _note(profile, _NEVER_ASKED)
         audit.change(by, "billing.tax_decision", profile, values)
 
 
@@ -106,6 +118,13 @@ def _locked(organization: Organization) -> BillingProfile:
     BillingProfile.objects.get_or_create(organization=organization)
     profile: BillingProfile = BillingProfile.objects.select_for_update().get(organization=organization)
     return profile
+
+
+def _note(profile: BillingProfile, asking: Mapping[str, Any]) -> None:
+    """How asking goes; the audit log has what came of it."""
+    for name, value in asking.items():
+        setattr(profile, name, value)
+    profile.save(update_fields=list(asking))
 
 
 def _ask_later(organization_id: int) -> None:

@@ -19,6 +19,7 @@ from billing.models import TaxStanding
 from billing.parties.forms import DetailsForm
 from billing.parties.numbers import is_of
 from billing.parties.profile import ADDRESS, ask_again, can_be_asked, profile_of, set_details
+from billing.parties.rechecks import next_ask_at
 from billing.tax.treatment import Treatment
 from core.periods import local_day
 
@@ -41,6 +42,7 @@ def index(request: OrganizationRequest) -> HttpResponse:
             set_details(organization, form.cleaned_data, by=request.actor)
             messages.success(request, "Saved. Invoices from now on state it; those already stated keep their copy.")
             return redirect(to(request, PAGE))
+    asks_at = next_ask_at(profile)
     context = {
         "page": {"title": "Billing details"},
         "form": form,
@@ -50,6 +52,8 @@ def index(request: OrganizationRequest) -> HttpResponse:
         "is_elsewhere": not is_of(profile.tax_number, organization.country),
         "is_confirmed": profile.tax_standing == TaxStanding.CONFIRMED,
         "is_unknown": profile.tax_standing == TaxStanding.UNKNOWN_TO_REGISTER,
+        "next_ask_at": asks_at if asks_at is not None and asks_at > now() else None,
+        "asks_soon": asks_at is not None and asks_at <= now(),
         "may_ask": may_change
         and profile.tax_standing != TaxStanding.CONFIRMED
         and can_be_asked(profile.tax_number, organization.country),

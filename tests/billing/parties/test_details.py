@@ -18,6 +18,7 @@ from billing import receivers
 from billing.invoices.lines import parties_of
 from billing.models import BillingProfile, TaxStanding
 from billing.parties.profile import check_number
+from billing.parties.rechecks import next_ask_at, to_ask
 from core.tenancy import organization_scope
 from tests.billing.invoices.selling import BY, has_seller
 
@@ -27,7 +28,7 @@ AT = dt.datetime(2026, 11, 22, 12, tzinfo=dt.UTC)
 
 
 class _Register(BaseHTTPRequestHandler):
-    valid: bool = True
+    valid: bool | None = True
     asked: dict[str, str] = {}
 
     def do_POST(self) -> None:
@@ -199,3 +200,92 @@ def test_without_a_register_the_operator_confirms(
     assert label(acme) == "Tax exempt"
     olga_client.post(DECIDE, seen)
     assert label(acme) == "VAT DE 19%"
+
+
+def after(**time: float) -> dt.datetime:
+    return AT + dt.timedelta(**time)
+
+
+def test_a_register_that_is_away_is_asked_again_ever_less_often(
+    fiona_client: Client, acme: Organization, register: type[_Register]
+) -> None:
+    has_seller()
+    register.valid = None
+    fiona_client.post(PAGE, details())
+    assert to_ask(AT) == [acme.pk], "whatever became of the first question"
+    at, waits = AT, []
+    for _ in range(7):
+        check_number(acme.pk, at)
+        assert to_ask(at) == []
+        with organization_scope(acme.pk):
+            due = next_ask_at(profile(acme))
+        assert due is not None
+        waits.append((due - at) // dt.timedelta(hours=1))
+        assert to_ask(due) == [acme.pk]
+        at = due
+    assert waits == [1, 2, 4, 8, 16, 24, 24]
+    assert profile(acme).tax_standing == TaxStanding.NOT_ASKED
+    assert actions(acme) == [("billing.details", "fiona@acme.test")], "nothing came of it"
+    register.valid = True
+    check_number(acme.pk, at)
+    row = profile(acme)
+    assert (row.tax_standing, row.tax_unanswered) == (TaxStanding.CONFIRMED, 0)
+
+
+def test_what_was_told_long_ago_is_asked_again_and_holds_meanwhile(
+    fiona_client: Client, acme: Organization, register: type[_Register]
+) -> None:
+    has_seller()
+    fiona_client.post(PAGE, details())
+    check_number(acme.pk, AT)
+    assert to_ask(after(days=29)) == []
+    assert to_ask(after(days=30)) == [acme.pk]
+    register.valid = None
+    check_number(acme.pk, after(days=30))
+    assert profile(acme).tax_checked_at == AT
+    assert label(acme) == "Reverse charge"
+    assert to_ask(after(days=30, minutes=59)) == []
+    assert to_ask(after(days=30, hours=1)) == [acme.pk]
+    register.valid = False
+    check_number(acme.pk, after(days=30, hours=1))
+    assert label(acme) == "VAT DE 19%"
+    assert actions(acme)[-1] == ("billing.tax_number_check", "command check_tax_number")
+
+
+def test_the_page_says_when_the_register_is_asked(
+    fiona_client: Client, acme: Organization, register: type[_Register]
+) -> None:
+    fiona_client.post(PAGE, details())
+    assert b"asked within half an hour" in fiona_client.get(PAGE).content
+    register.valid = None
+    check_number(acme.pk, dt.datetime.now(dt.UTC))
+    assert b"The register did not answer 1 time," in fiona_client.get(PAGE).content
+    register.valid = True
+    check_number(acme.pk, dt.datetime.now(dt.UTC))
+    assert b"The register is asked again on" in fiona_client.get(PAGE).content
+
+
+def test_the_operators_word_holds_against_the_register(
+    fiona_client: Client, olga_client: Client, acme: Organization, register: type[_Register]
+) -> None:
+    has_seller()
+    fiona_client.post(PAGE, details())
+    seen = {"number": "FR40303265045"}
+    olga_client.post(DECIDE, {**seen, "is_confirmed": "on"})
+    register.valid = False
+    check_number(acme.pk, AT)
+    assert label(acme) == "Reverse charge"
+    assert to_ask(after(days=400)) == []
+    assert b"the register is not asked" in fiona_client.get(PAGE).content
+    olga_client.post(DECIDE, seen)
+    assert to_ask(AT) == [acme.pk]
+
+
+def test_numbers_without_a_register_wait_for_the_operator(
+    fiona_client: Client, acme: Organization, register: type[_Register], settings: Any
+) -> None:
+    fiona_client.post(PAGE, details(country="GB", tax_number="GB980780684"))
+    assert to_ask(AT) == []
+    fiona_client.post(PAGE, details())
+    settings.VAT_REGISTER_URL = ""
+    assert to_ask(AT) == []
