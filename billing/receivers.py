@@ -6,8 +6,8 @@ from typing import Any
 
 from django.dispatch import receiver
 
-from billing.providers.stripe.tasks import collect_payments, follow_invoice
-from billing.signals import card_added, invoice_changed, tax_number_changed, top_up_due
+from billing.providers.stripe.tasks import collect_payments, follow_invoice, mirror_plan
+from billing.signals import card_added, invoice_changed, plan_changed, tax_number_changed, top_up_due
 from billing.tasks import check_tax_number, make_paper
 from metering.tasks import enqueue
 
@@ -26,6 +26,11 @@ def follow_the_invoice(organization_id: int, invoice_id: int, **_: Any) -> None:
 @receiver(card_added)
 def collect_with_the_card(organization_id: int, **_: Any) -> None:
     enqueue(collect_payments, organization_id, True)
+
+
+@receiver([card_added, plan_changed])
+def show_the_plan_at_stripe(organization_id: int, **_: Any) -> None:
+    enqueue(mirror_plan, organization_id)
 
 
 @receiver(top_up_due)

@@ -7,6 +7,7 @@ gives an organization more happens today, in days of its zone; what gives it les
 from __future__ import annotations
 
 import datetime as dt
+from functools import partial
 
 from django.db import IntegrityError, transaction
 from django.utils.timezone import now
@@ -18,6 +19,7 @@ from billing.contracts import Contract
 from billing.enforcement import enforce
 from billing.models import ChangeKind, Overage, PlanVersion, Subscription, SubscriptionChange
 from billing.plans import DEFAULT_PLAN, version_on
+from billing.signals import plan_changed
 from core.errors import ApiError
 from core.periods import local_day
 from core.tenancy import organization_scope
@@ -224,4 +226,6 @@ def _pushed(organization: Organization, at: dt.datetime) -> Contract:
     contract = Contract.load(organization)
     assert contract is not None  # noqa: S101 (its row is in this transaction)
     enforce(contract, at)
+    told = {"organization_id": organization.pk}
+    transaction.on_commit(partial(plan_changed.send_robust, Subscription, **told))
     return contract

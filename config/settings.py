@@ -47,6 +47,8 @@ _LOGIN_ORIGINS = [
 # Without a key no card is taken: invoices are paid by transfer, which finance records.
 STRIPE_API_KEY = env.str("STRIPE_API_KEY", default="")
 STRIPE_WEBHOOK_SECRET = env.str("STRIPE_WEBHOOK_SECRET", default="")
+# The event of the meter at Stripe that is told of tokens, for those who bill usage there. Empty: none is told.
+STRIPE_METER_EVENT = env.str("STRIPE_METER_EVENT", default="")
 _STRIPE = "https://api.stripe.com"
 STRIPE_API_BASE = env.str("STRIPE_API_BASE", default=_STRIPE).rstrip("/")
 # The fake server has its pages where it has its API.
@@ -308,6 +310,8 @@ CELERY_BEAT_SCHEDULE = {
     "watch payments": {"task": "billing.stripe.watch", "schedule": dt.timedelta(minutes=5)},
     "spread facts": {"task": "alerts.spread_facts", "schedule": dt.timedelta(seconds=30)},
     "close periods": {"task": "billing.close_due_periods", "schedule": dt.timedelta(hours=1)},
+    "show plans at Stripe": {"task": "billing.stripe.mirror_plans_of_all", "schedule": dt.timedelta(hours=1)},
+    "report usage to Stripe": {"task": "billing.stripe.report_usage_of_all", "schedule": dt.timedelta(hours=1)},
 }
 CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
 

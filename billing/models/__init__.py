@@ -14,7 +14,14 @@ from billing.models.invoices import (
 from billing.models.parties import BillingProfile, EnteredTaxRate, Seller, TaxStanding
 from billing.models.plans import Feature, Overage, Plan, PlanVersion
 from billing.models.reconciliation import ProviderStatement
-from billing.models.stripe import StripeCustomer, StripeDispute, StripeEvent, StripeInvoice
+from billing.models.stripe import (
+    StripeCustomer,
+    StripeDispute,
+    StripeEvent,
+    StripeInvoice,
+    StripeMeterEvent,
+    StripeSubscription,
+)
 from billing.models.subscriptions import ChangeKind, Subscription, SubscriptionChange
 from billing.models.suspensions import Suspension
 
@@ -49,6 +56,8 @@ __all__ = [
     "StripeDispute",
     "StripeEvent",
     "StripeInvoice",
+    "StripeMeterEvent",
+    "StripeSubscription",
     "Subscription",
     "SubscriptionChange",
     "Suspension",

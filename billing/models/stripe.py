@@ -26,6 +26,8 @@ class StripeCustomer(TenantModel):
     # The Checkout session whose card was made the default last: an older one that is told again changes nothing.
     session_id = models.CharField(max_length=255, blank=True)
     session_created_at = models.DateTimeField(null=True, blank=True)
+    # The first day whose usage is told to Stripe's meter, where it is (billing/providers/stripe/metering.py).
+    metered_from = models.DateField(null=True, blank=True)
     created_at = models.DateTimeField(db_default=Now())
 
     def __str__(self) -> str:
@@ -46,6 +48,62 @@ class StripeInvoice(TenantModel):
 
     def __str__(self) -> str:
         return self.stripe_id or str(self.key)
+
+
+class StripeSubscription(TenantModel):
+    """An organization's plan as Stripe's portal shows it. It charges nothing (docs/decisions/0014-plans-at-stripe.md).
+
+    The fields say how it stood there when it was last read or written: what differs later was decided there.
+    """
+
+    organization = models.OneToOneField(Organization, models.CASCADE, primary_key=True, related_name="+")
+    # Of the call that makes it: a new one after it has ended.
+    key = models.UUIDField(default=uuid.uuid4)
+    # Null until Stripe has answered.
+    stripe_id = models.CharField(max_length=255, null=True, blank=True, unique=True)
+    # The version of the plan it shows, by the look-up key of its price.
+    price = models.CharField(max_length=100, blank=True)
+    # Stripe's word: "active", "trialing", "canceled".
+    status = models.CharField(max_length=60, blank=True)
+    ends_with_period = models.BooleanField(default=False)
+
+    def __str__(self) -> str:
+        return self.stripe_id or str(self.key)
+
+
+class StripeMeterEvent(TenantModel):
+    """Tokens that Stripe's meter is told of: what a day's usage of a model grew by, or shrank (below 0), since before.
+
+    All of a day sum to what the ledger says of it. `identifier` is what Stripe counts each once by.
+    """
+
+    organization = models.ForeignKey(Organization, models.PROTECT, related_name="+")
+    # Of the organization's zone.
+    day = models.DateField()
+    model = models.CharField(max_length=200, blank=True)
+    # Stripe's words: "input", "output".
+    token_type = models.CharField(max_length=6)
+    # From 0, of the day, model and type.
+    number = models.PositiveIntegerField()
+    tokens = models.BigIntegerField()
+    identifier = models.CharField(max_length=100, unique=True)
+    # When it happened, as Stripe is told: usage longer ago than Stripe takes happens when it is told.
+    happened_at = models.DateTimeField()
+    noted_at = models.DateTimeField()
+    sent_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["organization", "day", "model", "token_type", "number"], name="stripe_meter_event_once"
+            )
+        ]
+        indexes = [
+            models.Index(fields=["organization", "id"], condition=models.Q(sent_at=None), name="stripe_meter_waiting")
+        ]
+
+    def __str__(self) -> str:
+        return self.identifier
 
 
 class StripeDispute(TenantModel):

@@ -9,7 +9,7 @@ from django.utils.timezone import now
 from billing.dunning import facts
 from billing.dunning.course import attempts_of, course_of
 from billing.models import StripeCustomer, StripeInvoice
-from billing.providers.stripe import customers, disputes, recording, top_ups
+from billing.providers.stripe import customers, disputes, recording, subscriptions, top_ups
 from billing.providers.stripe.connection import connected
 from core.tenancy import organization_scope
 
@@ -75,6 +75,9 @@ def _owner(customer: object) -> int | None:
 HANDLERS: dict[str, Handler] = {
     "checkout.session.completed": checkout_was_completed,
     "checkout.session.expired": checkout_has_ended,
+    "customer.subscription.created": subscriptions.follow,
+    "customer.subscription.deleted": subscriptions.follow,
+    "customer.subscription.updated": subscriptions.follow,
     "customer.updated": customer_changed,
     "invoice.paid": invoice_changed,
     "invoice.payment_failed": invoice_changed,

@@ -11,7 +11,7 @@ from django.utils.timezone import now
 from accounts.models import Organization
 from billing.dunning import facts
 from billing.models import Invoice, InvoiceKind, StripeEvent, StripeInvoice
-from billing.providers.stripe import inbox, recording
+from billing.providers.stripe import inbox, metering, recording, subscriptions
 from billing.providers.stripe.connection import is_connected
 from billing.providers.stripe.refunding import refund
 from billing.providers.stripe.schedule import collect_due, organizations_to_collect_from
@@ -69,3 +69,35 @@ def watch() -> None:
         process_event.delay(event)
     for organization_id in organizations_to_collect_from():
         collect_payments.delay(organization_id)
+
+
+@shared_task(name="billing.stripe.mirror_plan")
+def mirror_plan(organization_id: int) -> None:
+    if is_connected():
+        with organization_scope(organization_id):
+            organization = Organization.objects.get(pk=organization_id)
+        subscriptions.mirror(organization, now())
+
+
+@shared_task(name="billing.stripe.mirror_plans_of_all")
+def mirror_plans_of_all() -> None:
+    """Beat: what takes effect with its day, and whatever was not shown yet."""
+    if is_connected():
+        for organization_id in subscriptions.organizations_with_a_card():
+            mirror_plan.delay(organization_id)
+
+
+@shared_task(name="billing.stripe.report_usage")
+def report_usage(organization_id: int) -> None:
+    if metering.is_metered():
+        with organization_scope(organization_id):
+            organization = Organization.objects.get(pk=organization_id)
+        metering.report(organization, now())
+
+
+@shared_task(name="billing.stripe.report_usage_of_all")
+def report_usage_of_all() -> None:
+    """Beat: usage is told to Stripe's meter, where the operator bills there."""
+    if metering.is_metered():
+        for organization_id in metering.organizations_to_report():
+            report_usage.delay(organization_id)

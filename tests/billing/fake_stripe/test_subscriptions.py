@@ -73,7 +73,7 @@ def test_what_a_meter_counted_is_billed(api: stripe.StripeClient, clock: str) ->
             "event_name": "tokens",
             "payload": {"stripe_customer_id": customer, "value": value},
             "identifier": f"m{number}",
-            "timestamp": START + DAY,
+            "timestamp": START + 60,
         }
         api.v1.billing.meter_events.create(event)
         with pytest.raises(stripe.InvalidRequestError, match="already exists"):

@@ -150,6 +150,27 @@ def taken_off(given: list[Gift], cents: int, when: dt.datetime) -> int:
     return cents
 
 
+def nets(calls: list[Call]) -> dict[int, int]:
+    """In cents, of each month that is billed: fees, what is over, what became known of months before, less gifts."""
+    found: dict[int, int] = {}
+    charged: dict[int, int] = {}
+    given, saved = gifts(), {}
+    for month in range(1, 11):
+        known_at = at(month + 1, CLOSING_DAY) - dt.timedelta(minutes=15)
+        over = overage_nanos(calls, month, known_at)
+        net = fee_cents(month) + half_even(Fraction(over, 10**7))
+        for earlier in range(1, month):
+            now_worth = overage_nanos(calls, earlier, known_at)
+            net += half_even(Fraction(now_worth - charged[earlier], 10**7))
+            charged[earlier] = now_worth
+        charged[month] = over
+        saved[month] = taken_off(given, net, at(month + 1, CLOSING_DAY))
+        found[month] = net - saved[month]
+    assert [month for month, cents in saved.items() if cents] == [2, 5, 6], "the gifts of the year were used"
+    assert sum(charged.values()) == sum(overage_nanos(calls, month, at(12, 31)) for month in range(1, 11))
+    return found
+
+
 # ── The year ──
 
 
@@ -165,8 +186,15 @@ def usage() -> list[Call]:
     return calls
 
 
-def live_through(acme: Organization) -> None:
-    """What was decided on which day, with the books closed on the fifth of every month."""
+def use_all(acme: Organization, calls: list[Call]) -> None:
+    open_shop(acme)
+    for received_at in sorted({one.received_at for one in calls}):
+        batch = [call(one.name, one.at, one.tokens) for one in calls if one.received_at == received_at]
+        use(acme, batch, received_at=received_at)
+
+
+def live_through(acme: Organization) -> Iterator[dt.datetime]:
+    """What was decided on which day, with the books closed on the fifth of every month: every noon, one by one."""
     decisions = {
         (4, 11): lambda when: change_plan(acme, "startup", by=BY, at=when),
         (8, 20): lambda when: change_plan(acme, "developer", by=BY, at=when),
@@ -185,17 +213,16 @@ def live_through(acme: Organization) -> None:
                 )
         if day.day == CLOSING_DAY:
             close_due_periods(acme, by=BY, at=noon)
+        yield noon
 
 
 @pytest.fixture
 def year(acme: Organization) -> Iterator[tuple[Organization, list[Call]]]:
-    open_shop(acme)
     calls = usage()
-    for received_at in sorted({one.received_at for one in calls}):
-        batch = [call(one.name, one.at, one.tokens) for one in calls if one.received_at == received_at]
-        use(acme, batch, received_at=received_at)
+    use_all(acme, calls)
     with organization_scope(acme.pk):
-        live_through(acme)
+        for _ in live_through(acme):
+            pass
         yield acme, calls
 
 
@@ -203,24 +230,11 @@ def test_every_invoice_is_what_a_person_would_have_calculated(year: tuple[Organi
     _acme, calls = year
     invoices = {invoice.period_start.month: invoice for invoice in Invoice.objects.all()}
     assert sorted(invoices) == list(range(1, 11)), "November and December are free: nothing is billed"
-    charged: dict[int, int] = {}
-    given, saved = gifts(), {}
-    for month, invoice in sorted(invoices.items()):
-        known_at = at(month + 1, CLOSING_DAY) - dt.timedelta(minutes=15)
-        over = overage_nanos(calls, month, known_at)
-        net = fee_cents(month) + half_even(Fraction(over, 10**7))
-        for earlier in range(1, month):
-            now_worth = overage_nanos(calls, earlier, known_at)
-            net += half_even(Fraction(now_worth - charged[earlier], 10**7))
-            charged[earlier] = now_worth
-        charged[month] = over
-        saved[month] = taken_off(given, net, at(month + 1, CLOSING_DAY))
-        net -= saved[month]
+    for month, net in nets(calls).items():
+        invoice = invoices[month]
         assert (month, invoice.net) == (month, net)
         assert invoice.tax == half_even(Fraction(net * 19, 100))
         assert invoice.gross == invoice.net + invoice.tax
-    assert [month for month, cents in saved.items() if cents] == [2, 5, 6], "the gifts of the year were used"
-    assert sum(charged.values()) == sum(overage_nanos(calls, month, at(12, 31)) for month in range(1, 11))
 
 
 def test_the_books_of_the_year(year: tuple[Organization, list[Call]]) -> None:

@@ -50,7 +50,7 @@ def post(payload: bytes, *, secret: str = "whsec_test", at: float | None = None,
 def told(api: stripe.StripeClient) -> list[bytes]:
     """Every event so far as Stripe sends it, oldest first."""
     found = [event.to_dict() for event in api.v1.events.list({"limit": 100}).data]
-    return [json.dumps(event).encode() for event in reversed(found)]
+    return [json.dumps(event, default=str).encode() for event in reversed(found)]
 
 
 def process_all() -> None:

@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator
 import httpx
 import pytest
 import stripe
+from django.test import Client
+from django.utils.timezone import now
 
 from accounts.models import Organization
 from billing.credits import purchases
@@ -23,6 +25,7 @@ from .test_inbox import post, process_all, told
 pytestmark = pytest.mark.django_db
 EnterCard = Callable[..., str]
 USD = 10**9
+PAGE = "/o/acme/billing/credits/"
 
 
 @pytest.fixture
@@ -116,3 +119,51 @@ def test_a_lost_dispute(at_acme: Organization, enter_card: EnterCard, api: strip
     api.v1.disputes.close(dispute.id)
     hear(api, 2)
     assert entries()[1:] == [("refund", -50 * USD)]
+
+
+# ── Pages ──
+
+
+def shown(client: Client, path: str = PAGE) -> str:
+    return client.get(path).content.decode()
+
+
+def test_with_the_card_on_file(
+    acme: Organization,
+    fiona_client: Client,
+    connected: str,
+    enter_card: EnterCard,
+) -> None:
+    enter_card()
+    assert "Visa ending 4242 is charged" in shown(fiona_client, f"{PAGE}buy/")
+    fiona_client.post(f"{PAGE}buy/", {"amount": "50"})
+    with organization_scope(acme.pk):
+        state = f"{PAGE}{TopUp.objects.get().pk}/state"
+    assert b"The card is being charged" in fiona_client.get(state).content
+    assert fiona_client.get(f"{PAGE}{state.split('/')[-2]}/paid/").status_code == 404, "Stripe tells what was paid"
+    collect_due(acme, now())
+    assert fiona_client.get(state).headers["HX-Refresh"] == "true"
+    with organization_scope(acme.pk):
+        assert balance_nanos() == 50 * USD
+
+
+def test_on_stripes_page(
+    acme: Organization,
+    fiona_client: Client,
+    charlie_client: Client,
+    connected: str,
+    api: stripe.StripeClient,
+) -> None:
+    page = fiona_client.post(f"{PAGE}buy/", {"amount": "50"})
+    assert page.status_code == 303
+    with organization_scope(acme.pk):
+        again = fiona_client.post(f"{PAGE}{TopUp.objects.get().pk}/checkout")
+    assert again.headers["location"] == page.headers["location"]
+    assert "Pay at Stripe" in shown(fiona_client)
+    session = httpx.post(page.headers["location"], data=CARD).headers["location"].rpartition("=")[2]
+    assert charlie_client.get(f"/o/globex/billing/credits/return?session={session}").status_code == 404
+    for _ in range(2):
+        assert fiona_client.get(f"{PAGE}return?session={session}").status_code == 302
+    with organization_scope(acme.pk):
+        assert balance_nanos() == 50 * USD
+    assert fiona_client.get(f"{PAGE}return?session=cs_other").status_code == 404

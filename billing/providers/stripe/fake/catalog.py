@@ -9,6 +9,10 @@ from billing.providers.stripe.fake.errors import InvalidRequestError, without
 from billing.providers.stripe.fake.params import Params, merged
 from billing.providers.stripe.fake.state import Document, State
 
+# What happened longer ago, or is still to come, is not counted.
+_MOST_SECONDS_AGO = 35 * 86_400
+_MOST_SECONDS_AHEAD = 5 * 60
+
 
 def create_product(call: Call) -> Document:
     params = call.params
@@ -160,19 +164,22 @@ def add_meter_event(call: Call) -> Document:
     if not any(call.state.newest("billing.meter", lambda meter: meter["event_name"] == name)):
         raise InvalidRequestError(f"No active meter found for event {name}.", code="no_meter", param="event_name")
     customer, value = payload.get("stripe_customer_id", ""), str(payload.get("value", ""))
-    call.get("customer", customer, "payload[stripe_customer_id]")
+    now = call.now(call.get("customer", customer, "payload[stripe_customer_id]"))
     if not value.removeprefix("-").isdigit():
         raise InvalidRequestError(f"Invalid value: {value}", code="meter_event_invalid_value", param="payload[value]")
+    if at is not None and not now - _MOST_SECONDS_AGO <= at <= now + _MOST_SECONDS_AHEAD:
+        code = "timestamp_in_future" if at > now else "timestamp_too_far_in_past"
+        raise InvalidRequestError(f"The timestamp {at} is too far away.", code=code, param="timestamp")
     if call.state.find(f"meter_event:{identifier}"):
         raise InvalidRequestError(f"An event already exists with identifier {identifier}.", param="identifier")
     event: Document = {
         "object": "billing.meter_event",
-        "created": call.now(),
+        "created": now,
         "event_name": name,
         "identifier": identifier,
         "livemode": False,
-        "payload": {"stripe_customer_id": customer, "value": value},
-        "timestamp": at or call.now(),
+        "payload": {key: str(given) for key, given in payload.items()},
+        "timestamp": at or now,
     }
     call.state.put(event | {"id": f"meter_event:{identifier}"})
     return event

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
-from billing.providers.stripe.fake import checkout, pages, payments, portal
+from billing.providers.stripe.fake import checkout, pages, payments, portal, subscriptions
 from billing.providers.stripe.fake.calls import Call
 from billing.providers.stripe.fake.errors import CardError, StripeError
 from billing.providers.stripe.fake.params import Params
@@ -146,7 +146,8 @@ async def customer_portal(request: Request) -> Response:
     customer = call.get("customer", session["customer"])
     methods = list(call.state.newest("payment_method", lambda m: m["customer"] == customer["id"]))
     invoices = list(call.state.newest("invoice", lambda i: i["customer"] == customer["id"]))
-    body = pages.portal(customer, methods, invoices, session["return_url"], error)
+    plans = subscriptions.live(call.state, customer["id"])
+    body = pages.portal(customer, methods, plans, invoices, session["return_url"], error)
     return HTMLResponse(body, 402 if error else 200)
 
 

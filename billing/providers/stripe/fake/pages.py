@@ -70,18 +70,36 @@ def question(title: str) -> str:
     )
 
 
-def portal(customer: Document, methods: list[Document], invoices: list[Document], back: str | None, error: str) -> str:
+def portal(
+    customer: Document,
+    methods: list[Document],
+    plans: list[Document],
+    invoices: list[Document],
+    back: str | None,
+    error: str,
+) -> str:
     default = customer["invoice_settings"]["default_payment_method"]
     cards = "".join(_card_row(method, is_default=method["id"] == default) for method in methods)
     papers = "".join(map(_invoice_row, invoices))
     return frame(
         f"Billing of {customer['name'] or customer['email'] or customer['id']}",
         (f'<p class="error" role="alert">{escape(error)}</p>' if error else "")
+        + (f"<h2>Plan</h2><table>{''.join(map(_plan_row, plans))}</table>" if plans else "")
         + f"<h2>Cards</h2><table>{cards or '<tr><td>None yet</td></tr>'}</table>"
         + _card_fields("Add card", "add")
         + f"<h2>Invoices</h2><table>{papers or '<tr><td>None yet</td></tr>'}</table>"
         + (f'<p><a href="{escape(back)}">Back</a></p>' if back else ""),
     )
+
+
+def _plan_row(subscription: Document) -> str:
+    price = subscription["items"]["data"][0]["price"]
+    ends = subscription["cancel_at_period_end"]
+    words = (
+        f"{price['nickname'] or price['product']} · {subscription['status']}{', ends with its period' if ends else ''}"
+    )
+    do, label = ("renew", "Keep plan") if ends else ("cancel", "Cancel plan")
+    return f"<tr><td>{escape(words)}</td><td>{_act(do, subscription['id'], label, of='subscription')}</td></tr>"
 
 
 def _invoice_row(invoice: Document) -> str:
@@ -97,8 +115,8 @@ def _card_row(method: Document, *, is_default: bool) -> str:
     return f"<tr><td>{escape(words)}{mark}</td><td>{acts}{_act('remove', method['id'], 'Remove')}</td></tr>"
 
 
-def _act(do: str, method: str, label: str) -> str:
+def _act(do: str, id: str, label: str, *, of: str = "method") -> str:  # noqa: A002
     return (
         f'<form class="inline" method="post"><input type="hidden" name="do" value="{do}">'
-        f'<input type="hidden" name="method" value="{escape(method)}"><button>{label}</button></form>'
+        f'<input type="hidden" name="{of}" value="{escape(id)}"><button>{label}</button></form>'
     )

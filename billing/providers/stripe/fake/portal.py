@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from billing.providers.stripe.fake import customers
+from billing.providers.stripe.fake import customers, subscriptions
 from billing.providers.stripe.fake.calls import Call
 from billing.providers.stripe.fake.errors import InvalidRequestError
 from billing.providers.stripe.fake.state import Document
@@ -32,13 +32,19 @@ def create(call: Call) -> Document:
 
 
 def act(call: Call, session: Document, form: dict[str, str], method: Document | None) -> None:
-    """`do` is add, default or remove; the last two name a card of this customer."""
+    """`do` is add, default or remove (the last two name a card of this customer), cancel or renew a subscription."""
     customer = call.get("customer", session["customer"])
     wanted = form.get("do")
     if wanted == "add" and method is not None:
         customers.keep(call, method, customer)
         if customer["invoice_settings"]["default_payment_method"] is None:
             _prefer(call, customer, method)
+        return
+    if wanted in ("cancel", "renew"):
+        subscription = call.get("subscription", form.get("subscription", ""))
+        if subscription not in subscriptions.live(call.state, customer["id"]):
+            raise InvalidRequestError("This subscription is not the customer's.")
+        subscriptions.end_with_period(call, subscription, ends=wanted == "cancel")
         return
     card = call.get("payment_method", form.get("method", ""))
     if card["customer"] != customer["id"]:

@@ -27,6 +27,7 @@ def create(call: Call) -> Document:
         raise without("items")
     metadata, card = merged({}, params.inner("metadata")), params.text("default_payment_method")
     trial_days, trial_end = params.integer("trial_period_days"), params.integer("trial_end")
+    anchor = params.integer("billing_cycle_anchor")
     behavior = params.choice(
         "payment_behavior", ("allow_incomplete", "error_if_incomplete", "default_incomplete"), "allow_incomplete"
     )
@@ -34,10 +35,13 @@ def create(call: Call) -> Document:
     params.close()
     now = call.now(customer)
     trial_end = trial_end or (now + trial_days * _DAY if trial_days else None)
+    if anchor is not None and anchor < (trial_end or now):
+        raise InvalidRequestError("billing_cycle_anchor is in the past.", param="billing_cycle_anchor")
+    first_end = anchor or trial_end
     subscription: Document = {
         "id": call.state.new_id("sub"),
         "object": "subscription",
-        "billing_cycle_anchor": trial_end or now,
+        "billing_cycle_anchor": first_end or now,
         "cancel_at": None,
         "cancel_at_period_end": False,
         "canceled_at": None,
@@ -58,7 +62,7 @@ def create(call: Call) -> Document:
         "_retry_at": None,
         "_retries": 0,
     }
-    subscription["items"] = listed([_item(call, subscription, item, now, trial_end) for item in given])
+    subscription["items"] = listed([_item(call, subscription, item, now, first_end) for item in given])
     call.state.put(subscription)
     if not trial_end:
         _bill(call, subscription, "subscription_create", now, now, must_pay=behavior == "error_if_incomplete")
@@ -66,7 +70,7 @@ def create(call: Call) -> Document:
     return subscription
 
 
-def _item(call: Call, subscription: Document, given: Any, start: int, trial_end: int | None) -> Document:
+def _item(call: Call, subscription: Document, given: Any, start: int, first_end: int | None) -> Document:
     item = Params(given if isinstance(given, dict) else {})
     price = call.get("price", item.required("price"), "items[price]")
     quantity = item.integer("quantity")
@@ -78,7 +82,7 @@ def _item(call: Call, subscription: Document, given: Any, start: int, trial_end:
         "id": call.state.new_id("si"),
         "object": "subscription_item",
         "created": start,
-        "current_period_end": trial_end or after(start, price["recurring"]),
+        "current_period_end": first_end or after(start, price["recurring"]),
         "current_period_start": start,
         "metadata": {},
         "price": price,
@@ -115,6 +119,19 @@ def subscriptions(call: Call) -> Document:
             and (status == "all" or (s["status"] in wanted if status else s["status"] != "canceled"))
         ),
     )
+
+
+def end_with_period(call: Call, subscription: Document, *, ends: bool) -> None:
+    """As its customer decides in the portal."""
+    before = {"cancel_at_period_end": subscription["cancel_at_period_end"]}
+    end = subscription["items"]["data"][0]["current_period_end"]
+    subscription |= {"cancel_at_period_end": ends, "cancel_at": end if ends else None}
+    call.state.put(subscription)
+    call.emit("customer.subscription.updated", subscription, before)
+
+
+def live(state: State, customer: str) -> list[Document]:
+    return list(state.newest("subscription", lambda s: s["customer"] == customer and s["status"] in _LIVE))
 
 
 def update(call: Call) -> Document:
