@@ -2,12 +2,13 @@
 
 from django.urls import path
 
-from billing.views import budgets, details, invoices, plans, reconciliation
+from billing.views import budgets, details, invoices, plans, reconciliation, wallet
 
 app_name = "billing"
 
 _BILLING = "o/<slug:organization>/billing/"
 _BUDGETS = "o/<slug:organization>/budgets/"
+_CREDITS = f"{_BILLING}credits/"
 _INVOICES = f"{_BILLING}invoices/"
 
 urlpatterns = [
@@ -31,6 +32,13 @@ urlpatterns = [
     path(f"{_BILLING}plans/<slug:plan>/", plans.change, name="plan-change"),
     path(f"{_BILLING}cancel/", plans.cancel, name="plan-cancel"),
     path(f"{_BILLING}resume/", plans.resume, name="plan-resume"),
+    path(_CREDITS, wallet.index, name="credits"),
+    path(f"{_CREDITS}list.csv", wallet.export, name="credits-csv"),
+    path(f"{_CREDITS}buy/", wallet.buy, name="credits-buy"),
+    path(f"{_CREDITS}rules/", wallet.rules, name="credits-rules"),
+    path(f"{_CREDITS}<int:top_up>/state", wallet.purchase_state, name="credits-purchase"),
+    path(f"{_CREDITS}<int:top_up>/paid/", wallet.record_paid, name="credits-paid"),
+    path(f"{_CREDITS}<int:top_up>/withdraw/", wallet.withdraw, name="credits-withdraw"),
     path(f"{_BILLING}details/", details.index, name="details"),
     path(f"{_BILLING}details/check/", details.check, name="tax-number-check"),
     path(_INVOICES, invoices.index, name="invoices"),

@@ -206,6 +206,7 @@ ROWS: list[Row] = [
     ),
     Operators("operator:price-sync", method="POST"),
     *(Operators(f"operator:{name}") for name in ("billing", "tax-rate-add")),
+    *(Operators(f"operator:credits-{act}", args={"slug": "acme"}) for act in ("grant", "adjust", "refund")),
     Operators("operator:tax-decision", args={"slug": "acme"}),
     Operators("operator:tax-rate-end", args={"rate": 1}),
     *(Operators(f"operator:{name}") for name in ("plans", "plan-create", "subscriptions", "subscriptions-csv")),
@@ -269,6 +270,17 @@ ROWS: list[Row] = [
     *(
         Page(f"billing:{name}", SEERS)
         for name in ("invoices", "invoices-csv", "invoice", "invoice-draft", "invoice-pdf")
+    ),
+    Page("billing:credits", SEERS),
+    Page("billing:credits-csv", SEERS),
+    Page("billing:credits-buy", SEERS),
+    Page("billing:credits-rules", SEERS),
+    # A purchase that there is not; one that there is: tests/billing/credits/test_pages.py.
+    *(
+        Everybody(
+            f"billing:{name}", 404, args={"top_up": 2**31 - 1}, anonymous=302, viewer=403, member=403, foreign_key=302
+        )
+        for name in ("credits-purchase", "credits-paid", "credits-withdraw")
     ),
     Page("billing:details", SEERS),
     # Without a number there is nothing to ask about, which is said on the page it leads to.
@@ -352,6 +364,17 @@ ROWS: list[Row] = [
     Page("stripe:card", "finance admin owner", method="POST", ok=409),
     Page("stripe:card-return", "finance admin owner", ok=302),
     Page("stripe:portal", "finance admin owner", method="POST", ok=409),
+    Everybody(
+        "stripe:credits-pay",
+        404,
+        method="POST",
+        args={"top_up": 2**31 - 1},
+        anonymous=302,
+        viewer=403,
+        member=403,
+        foreign_key=302,
+    ),
+    Everybody("stripe:credits-return", 404, anonymous=302, viewer=403, member=403, foreign_key=302),
     Everybody("stripe:webhook", 404, method="POST"),
     # ── billing: API ──
     Endpoint("billing-api:plans", "billing:read", foreign=200),

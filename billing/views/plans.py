@@ -30,7 +30,7 @@ from metering.query.run import run
 from metering.query.spec import UsageQuery
 
 PAGE = "billing:plan"
-ENTRIES_SHOWN = 12
+ENTRIES_SHOWN = 5
 _SECOND = dt.timedelta(seconds=1)
 
 

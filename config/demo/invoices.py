@@ -11,6 +11,7 @@ from django.utils.timezone import now as current_time
 from accounts.models import Organization
 from accounts.organizations import update_organization
 from billing.contracts import Contract
+from billing.credits import wallets
 from billing.invoices.closing import GRACE, close_period, open_periods
 from billing.invoices.crediting import take_back
 from billing.invoices.payments import record_payment
@@ -18,6 +19,8 @@ from billing.models import BillingProfile, EnteredTaxRate, Invoice, Seller, TaxS
 from billing.periods import Period
 from config.demo.neighbors import NEIGHBORS
 from config.demo.organization import BY, NAME, SECOND_NAME
+from core.money import NANOS_PER_USD
+from core.periods import day_start, local_day
 from core.tenancy import organization_scope, unscoped
 
 SELLER = {
@@ -83,6 +86,15 @@ def state() -> None:
             first = False
         else:
             _pay(invoice, invoice.issued_on + dt.timedelta(days=PAID_AFTER[number % len(PAID_AFTER)]), as_of)
+    _thank(next(one for one in organizations if one.name == NAME), as_of)
+
+
+def _thank(organization: Organization, at: dt.datetime) -> None:
+    """What was given before is on an invoice by now; this is to be taken off the next one."""
+    until = day_start(local_day(at, organization.zone) + dt.timedelta(days=61), organization.zone)
+    wallets.grant(
+        organization, 40 * NANOS_PER_USD, "demo:thanks", by=BY, at=at, expires_at=until, note="Thank you for the talk"
+    )
 
 
 def _due(organization: Organization, at: dt.datetime) -> list[tuple[dt.datetime, int, Organization, Period]]:

@@ -19,6 +19,8 @@ from django.views.decorators.http import require_GET
 from accounts.audit_log import Filter, changes_of, entries
 from accounts.keys import active_keys
 from accounts.models import APIKey, Membership, Organization, Project, Team
+from billing.credits import settlement
+from billing.credits.listing import entries_of, grants, promotional_nanos, row_of
 from core.periods import UTC, month_start, next_month
 from core.tenancy import organization_scope, unscoped
 from metering.limits.standing import Standing, of_organization
@@ -34,6 +36,7 @@ A_PAGE = 50
 MOST_OPTIONS = 8
 MOST_ENTRIES = 15
 MOST_MEMBERS = 200
+MOST_CREDIT_ENTRIES = 8
 # Who sent nothing for that long is told apart from who does every day.
 QUIET_AFTER = dt.timedelta(days=14)
 _NEVER = dt.datetime.min.replace(tzinfo=UTC)
@@ -204,12 +207,23 @@ def detail(request: HttpRequest, slug: str) -> HttpResponseBase:
             ],
             "subscription": subscriptions.panel(organization, at),
             "invoices": invoices.panel(organization, at),
+            "credits": _credits(organization, at),
             "limits": [_limit(one) for one in of_organization(organization.pk, at)],
             "rates": RateLimit.objects.filter(organization=organization).first(),
             "entries": [(entry, changes_of(entry)) for entry in entries(Filter())[:MOST_ENTRIES]],
             "usage_url": f"{reverse('operator:overview')}?{urlencode({ORGANIZATION: slug})}",
         }
         return render(request, "operator/organization.html", context)
+
+
+def _credits(organization: Organization, at: dt.datetime) -> dict[str, Any]:
+    given, expires_at = promotional_nanos(grants(), at)
+    return {
+        "standing": settlement.standing(organization, at),
+        "promotional": given,
+        "expires_at": expires_at,
+        "rows": [row_of(entry) for entry in entries_of(None)[:MOST_CREDIT_ENTRIES]],
+    }
 
 
 def named(slug: str) -> Organization:

@@ -13,6 +13,7 @@ from reports.operator import (
     prices,
     subscription,
     subscriptions,
+    wallet,
 )
 
 app_name = "operator"
@@ -34,6 +35,9 @@ urlpatterns = [
     path("operator/organizations/<slug:slug>/plan/trial/", subscription.lengthen_trial, name="trial-extend"),
     path("operator/organizations/<slug:slug>/plan/cancel/", subscription.end_plan, name="plan-end"),
     path("operator/organizations/<slug:slug>/plan/resume/", subscription.keep_plan, name="plan-keep"),
+    path("operator/organizations/<slug:slug>/credits/grant/", wallet.grant, name="credits-grant"),
+    path("operator/organizations/<slug:slug>/credits/adjust/", wallet.adjust, name="credits-adjust"),
+    path("operator/organizations/<slug:slug>/credits/refund/", wallet.refund, name="credits-refund"),
     path("operator/organizations/<slug:slug>/suspend/", subscription.suspend, name="calls-suspend"),
     path("operator/organizations/<slug:slug>/let-in/", subscription.let_in, name="calls-let-in"),
     path("operator/plans/", plans.index, name="plans"),

@@ -25,7 +25,7 @@ STREAM = "-stream"
 MACHINES = frozenset(
     {
         "metering-api:healthz", "metering-api:readyz", "metering-api:openapi", "reports:worker",
-        "alerts:subscription-state", "stripe:card-return",
+        "alerts:subscription-state", "stripe:card-return", "stripe:credits-return",
     }
 )  # fmt: skip
 # Nobody is led to these by a page of the demo: an invitation's address comes by mail; an import of long ago has no
@@ -42,11 +42,13 @@ NOT_LINKED: Mapping[str, tuple[str, Callable[[str], str]]] = {
     "reports:offline": ("accounts:home", lambda home: f"{home}offline"),
 }
 # Led to by some rows of a list alone: the first one has no price of its own to end; no other plan is to come; the first
-# plan, which everybody begins on, stays on sale; the first organization is in no trial, and its calls are let in.
+# plan, which everybody begins on, stays on sale; the first organization is in no trial, its calls are let in, and no
+# credits are being bought.
 OF_SOME = frozenset(
     {
         "metering:price-end", "billing:plan-resume", "operator:plan-retire", "operator:plan-keep",
-        "operator:trial-extend", "operator:calls-let-in",
+        "operator:trial-extend", "operator:calls-let-in", "billing:credits-purchase", "billing:credits-paid",
+        "billing:credits-withdraw",
     }
 )  # fmt: skip
 # Where an installed application opens.
