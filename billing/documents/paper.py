@@ -14,6 +14,8 @@ from billing.documents.document import BilledDocument, Kind, Line, Party, Paymen
 from billing.documents.einvoice import electronic
 from core.pdf import render_pdf
 
+# With more of them, models are summed on the first page; the appendix has them one by one either way.
+MOST_USAGE_LINES = 18
 _COUNTRY_NAMES = dict(COUNTRIES)
 _SIGNS = {"USD": "$", "EUR": "€", "GBP": "£"}
 _CURRENCIES = {"USD": "US dollar", "EUR": "Euro", "GBP": "Pound sterling"}
@@ -42,6 +44,7 @@ def portable(document: BilledDocument) -> bytes:
 def _context(document: BilledDocument) -> dict[str, Any]:
     """Every figure as the text that is printed; the template only places them."""
     kind = document.kind.words
+    is_long = sum(line.proof is not None for line in document.lines) > MOST_USAGE_LINES
     return {
         "kind": kind,
         "number": document.number,
@@ -50,7 +53,7 @@ def _context(document: BilledDocument) -> dict[str, Any]:
         "foot": f"{document.seller.name} · {kind} {document.number}",
         "facts": _facts(document),
         "sections": [
-            {"title": title, "groups": _groups(list(lines))}
+            {"title": title, "groups": _groups(list(lines), is_summed=is_long)}
             for title, lines in groupby(document.lines, key=lambda line: line.section)
         ],
         "taxes": [
@@ -69,11 +72,8 @@ def _context(document: BilledDocument) -> dict[str, Any]:
         "notes": [*dict.fromkeys(tax.note for tax in document.taxes if tax.note), *document.notes],
         "proof": _proven(document.proof) if document.proof else None,
         "proof_url": document.proof_url,
-        "proven": [
-            {"description": line.description, "detail": line.detail, **_proven(line.proof)}
-            for line in document.lines
-            if line.proof
-        ],
+        "models": _models(document),
+        "models_amount": _amount(sum(line.amount for line in document.lines if line.proof)),
     }  # fmt: skip
 
 
@@ -96,24 +96,71 @@ def _facts(document: BilledDocument) -> list[tuple[str, str]]:
     return [*facts, ("Currency", f"{name} ({document.currency})" if name else document.currency)]
 
 
-def _groups(lines: list[Line]) -> list[dict[str, Any]]:
+def _groups(lines: list[Line], *, is_summed: bool) -> list[dict[str, Any]]:
     """Lines of one description stand together, banded where they have details; a page never ends within them."""
     groups = []
     for place, (_, found) in enumerate(groupby(lines, key=lambda line: line.description if line.detail else line)):
         members = list(found)
-        rows = [
-            {
-                "description": "" if position and line.detail else line.description,
-                "detail": line.detail,
-                "quantity": f"{line.quantity:,}",
-                "unit_price": _price(line.unit_price) if line.unit_price is not None else "",
-                "price_words": line.price_words,
-                "amount": _amount(line.amount),
-            }
-            for position, line in enumerate(members)
-        ]
-        groups.append({"rows": rows, "is_banded": bool(members[0].detail) and place % 2 == 0})
+        if is_summed and all(line.proof and line.detail for line in members):
+            groups.append({"rows": [_summed(members)], "is_banded": False})
+        else:
+            groups.append(
+                {
+                    "rows": [_row(line, is_first=not position) for position, line in enumerate(members)],
+                    "is_banded": bool(members[0].detail) and place % 2 == 0,
+                }
+            )
     return groups
+
+
+def _row(line: Line, *, is_first: bool) -> dict[str, str]:
+    return {
+        "description": line.description if is_first or not line.detail else "",
+        "detail": line.detail,
+        "quantity": f"{line.quantity:,}",
+        "unit_price": _price(line.unit_price) if line.unit_price is not None else "",
+        "price_words": line.price_words,
+        "amount": _amount(line.amount),
+    }
+
+
+def _summed(lines: list[Line]) -> dict[str, str]:
+    return {
+        "description": lines[0].description,
+        "detail": "",
+        "quantity": f"{sum(line.quantity for line in lines):,}",
+        "unit_price": "",
+        "price_words": "see Usage by model",
+        "amount": _amount(sum(line.amount for line in lines)),
+    }
+
+
+def _models(document: BilledDocument) -> list[dict[str, Any]]:
+    """What stands in the appendix: lines of one set of events together, with their sums and what proves them."""
+    found: dict[tuple[str, str], list[Line]] = {}
+    for line in document.lines:
+        if line.proof is not None:
+            found.setdefault((line.description, line.proof.digest), []).append(line)
+    return [
+        {
+            "name": name,
+            "rows": [
+                {
+                    "detail": line.detail or line.section,
+                    "quantity": f"{line.quantity:,}",
+                    "unit_price": _price(line.unit_price) if line.unit_price is not None else "",
+                    "per": "1M" if line.per > 1 else "1",
+                    "price_words": line.price_words,
+                    "amount": _amount(line.amount),
+                }
+                for line in lines
+            ],
+            "amount": _amount(sum(line.amount for line in lines)),
+            **_proven(lines[0].proof),
+        }
+        for (name, _), lines in found.items()
+        if lines[0].proof is not None
+    ]
 
 
 def _proven(proof: Proof) -> dict[str, str]:

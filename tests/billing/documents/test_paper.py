@@ -84,8 +84,38 @@ def test_a_long_one_repeats_its_heads_and_stays_short() -> None:
     lines: tuple[Line, ...] = (*document.lines, *more)
     total = papers.TaxLine(papers.amounts(papers.STANDARD, sum(line.amount for line in lines)), "VAT 19%")
     pages, _ = read(portable(papers.invoice(lines=lines, taxes=(total,))))
-    assert len(pages) <= 3
-    assert all("Quantity" in page or "Exact worth" in page for page in pages)
+    assert len(pages) == 3
+    assert all("Quantity" in page for page in pages)
+    assert "gpt-4o-3 26,678,130 see Usage by model 96.32" in pages[0]
+    assert "gpt-4o-3" in pages[2]
+
+
+@pytest.mark.parametrize("is_note", [False, True])
+def test_the_appendix_sums_to_the_lines(is_note: bool) -> None:
+    made = papers.invoice()
+    rest = [
+        Line("Tools", "gpt-4o", 250, papers.STANDARD, "web searches", 25, 1, Decimal("0.1"), proof=papers.PROOF),
+        Line("Late usage", "Late usage of August 2026", -7, papers.STANDARD, quantity=-9, price_words="as rated",
+             proof=msgspec.structs.replace(papers.PROOF, events=3, digest="ab" * 32)),
+    ]  # fmt: skip
+    lines = (*made.lines, *rest)
+    total = papers.TaxLine(papers.amounts(papers.STANDARD, sum(line.amount for line in lines)), "VAT 19%")
+    made = papers.invoice(lines=lines, taxes=(total,))
+    pages, _ = read(portable(papers.credit_note(made) if is_note else made))
+    appendix = pages[-1]
+    usage = {line.description for line in lines if line.proof}
+    for name in usage:
+        of_model = [line for line in lines if line.proof and line.description == name]
+        amount = f"{Decimal(sum(line.amount for line in of_model)).scaleb(-2):,.2f}".replace("-", "−")
+        assert name in appendix
+        assert (f"Together {amount}" if len(of_model) > 1 else amount) in appendix
+        for line in of_model:
+            assert f"{line.quantity:,}" in appendix
+    everything = Decimal(sum(line.amount for line in lines if line.proof)).scaleb(-2)
+    kind = "credit note" if is_note else "invoice"
+    assert f"All usage, as in the lines of this {kind} {everything:,.2f}" in appendix
+    assert "web searches 25 0.1000 1 2.50" in appendix
+    assert "3 events, $2,195.172233735 exactly, hash abababab…abab" in appendix
 
 
 def test_names_are_no_markup() -> None:
