@@ -53,6 +53,6 @@ urlpatterns = [
     path(f"{_BUDGETS}budgets.csv", budgets.export, name="budgets-csv"),
     path(f"{_BUDGETS}new/", budgets.create, name="budget-create"),
     path(f"{_BUDGETS}suggestions/", budgets.suggestions, name="budget-suggestions"),
-    path(f"{_BUDGETS}<int:budget>/", budgets.change, name="budget"),
+    path(f"{_BUDGETS}<int:budget>/change/", budgets.change, name="budget-change"),
     path(f"{_BUDGETS}<int:budget>/archive/", budgets.archive, name="budget-archive"),
 ]

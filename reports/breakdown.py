@@ -149,7 +149,7 @@ class Breakdown(msgspec.Struct, frozen=True):
             "headings": [self._heading(metric, heading(metric)) for metric in self.columns],
             "rows": self._rows(found, split),
             "matrix": self._matrix(found, split) if split else None,
-            "totals": self._cells(found.totals),
+            "totals": self._totals(found.totals),
             "overlaps": self.by in ROW_ONLY,
             "is_continued": cursor is not None,
             "first_url": chosen.url(),
@@ -192,6 +192,14 @@ class Breakdown(msgspec.Struct, frozen=True):
             }
             for metric in self.columns
         ]
+
+    def _totals(self, figures: Figures) -> list[dict[str, Any]]:
+        """With every digit of the cost, so that it can be held against other pages and files."""
+        cells = self._cells(figures)
+        for metric, cell in zip(self.columns, cells, strict=True):
+            exact = words.money_exact(figures.known_cost_nanos) if metric == "cost_usd" else cell["text"]
+            cell["exact"] = exact if exact != cell["text"] else ""
+        return cells
 
     def _rows(self, found: UsageResult, split: Split | None) -> list[dict[str, Any]]:
         whole = self.measure.lines[0].value(found.totals)

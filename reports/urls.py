@@ -1,6 +1,7 @@
 from django.urls import path
 
 from reports import (
+    budget,
     calls,
     chats,
     comparison,
@@ -59,6 +60,7 @@ urlpatterns = [
     path("o/<slug:organization>/usage/rows", usage.rows, name="usage-rows"),
     path("o/<slug:organization>/usage/breakdown.csv", usage.breakdown_file, name="usage-breakdown"),
     path("o/<slug:organization>/usage/trend.csv", usage.trend_file, name="usage-trend"),
+    path("o/<slug:organization>/budgets/<int:budget>/", budget.detail, name="budget"),
     path("o/<slug:organization>/costs/", costs.costs, name="costs"),
     path("o/<slug:organization>/costs/lines.csv", costs.costs_file, name="costs-file"),
     path("o/<slug:organization>/costs/comparison", comparison.comparison, name="comparison"),

@@ -299,8 +299,9 @@ ROWS: list[Row] = [
     # A team's budget: a member of another does not see it, a viewer may not set it (tests/billing/budgets).
     *(
         Everybody(name, anonymous=302, stranger=404, viewer=403, member=404, foreign_key=302)
-        for name in ("billing:budget", "billing:budget-archive")
+        for name in ("billing:budget-change", "billing:budget-archive")
     ),
+    Everybody("reports:budget", anonymous=302, stranger=404, member=404, foreign_key=302),
     # ── accounts: API ──
     Endpoint("accounts-api:keys", foreign=200),
     Endpoint("accounts-api:key"),

@@ -16,12 +16,12 @@ from accounts.models import Organization
 from billing.budgets.spans import span_of
 from billing.models import Budget, BudgetScope
 from billing.periods import Period
-from core.periods import day_start
+from core.periods import Interval, day_start
 from core.tenancy import organization_scope
 from metering.models import LimitUnit
 from metering.query.labels import name_refs
 from metering.query.metrics import Figures
-from metering.query.run import run
+from metering.query.run import UsageResult, run
 from metering.query.spec import UsageQuery
 
 # Values of the dimensions a budget names, in the order of `_dimensions`.
@@ -29,7 +29,8 @@ _Key = tuple[int | str, ...]
 
 
 class Actual(msgspec.Struct, frozen=True):
-    """A budget in one of its periods. `label` says whose it is; None when that was deleted.
+    """A budget in one of its periods. `label` says whose it is; None when that was deleted. `key` is its name in
+    addresses, "" for the organization.
 
     Parts are exact: of 1, and above it where more was used.
     """
@@ -37,6 +38,7 @@ class Actual(msgspec.Struct, frozen=True):
     budget: Budget
     span: Period
     label: str | None
+    key: str
     figures: Figures
     # How much of the period has passed, by time.
     passed: Fraction
@@ -69,7 +71,7 @@ def actuals(organization: Organization, budgets: Sequence[Budget], at: dt.dateti
     """Each budget with what is used of it, in their order."""
     zone = organization.zone
     with organization_scope(organization.pk):
-        labels = _labels(organization, budgets)
+        names = _names(organization, budgets)
         spans = {budget.pk: span_of(budget, at, zone) for budget in budgets}
         asked: dict[tuple[Period, tuple[str, ...]], list[Budget]] = {}
         for budget in budgets:
@@ -82,7 +84,7 @@ def actuals(organization: Organization, budgets: Sequence[Budget], at: dt.dateti
         Actual(
             budget,
             spans[budget.pk],
-            labels[(budget.scope, budget.ref)],
+            *names[(budget.scope, budget.ref)],
             figures[budget.pk],
             _passed(spans[budget.pk], at, zone),
         )
@@ -127,14 +129,29 @@ def _value(dimension: str, ref: int | str | None, text: str | None) -> int | str
     return (text or "") if dimension in ("model", "feature") else (ref or 0)
 
 
-def _labels(organization: Organization, budgets: Sequence[Budget]) -> dict[tuple[str, int], str | None]:
+def by_time(organization: Organization, budget: Budget, span: Period, interval: Interval) -> UsageResult:
+    """What was used of a budget in one of its periods, bucket by bucket: their sum is the actual."""
+    zone = organization.zone
+    filters = dict(zip(_dimensions(budget), ((value,) for value in _key(budget)), strict=True))
+    start, end = span.instants(zone)
+    with organization_scope(organization.pk):
+        return run(UsageQuery(organization.pk, start, end, zone, interval=interval, filters=filters))
+
+
+def _names(organization: Organization, budgets: Sequence[Budget]) -> dict[tuple[str, int], tuple[str | None, str]]:
     refs: dict[str, set[int]] = {}
     for budget in budgets:
         if budget.scope != BudgetScope.ORGANIZATION:
             refs.setdefault(str(budget.scope), set()).add(budget.ref)
     named = name_refs(organization.pk, refs)
-    found: dict[tuple[str, int], str | None] = {(BudgetScope.ORGANIZATION.value, 0): organization.name}
-    return found | {(scope, ref): named[scope][ref].label for scope, values in refs.items() for ref in values}
+    found: dict[tuple[str, int], tuple[str | None, str]] = {
+        (BudgetScope.ORGANIZATION.value, 0): (organization.name, "")
+    }
+    for scope, values in refs.items():
+        for ref in values:
+            name = named[scope][ref]
+            found[(scope, ref)] = (name.label, name.key or str(ref))
+    return found
 
 
 def _passed(span: Period, at: dt.datetime, zone: ZoneInfo) -> Fraction:

@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 from django import forms
+from django.utils.timezone import now
 
 from accounts.forms.fields import MemberField
 from accounts.members import active_members
@@ -14,10 +15,15 @@ from accounts.models import APIKey, Department, Organization, Project, Team
 from billing.budgets.reach import Reach
 from billing.models import Budget, BudgetPeriod, BudgetScope
 from core.money import nanos_from_usd, usd_from_nanos
+from metering.dimensions import Kind
 from metering.models import LimitUnit
+from metering.pricing.api import effective_prices
+from metering.query.finding import texts_used
 
 _THRESHOLD = re.compile(r"\s*(\d{1,4})\s*%?\s+(.{1,40}?)\s*")
 _ENDS = [("warn", "Warn: calls go through"), ("refuse", "Refuse: calls beyond it are not let in")]
+# Of names in use.
+MOST_LISTED = 1_000
 DEFAULT_THRESHOLDS = "75 warning, 90 caution, 95 critical"
 
 
@@ -37,8 +43,13 @@ class BudgetForm(forms.Form):
     thresholds = forms.CharField(
         required=False, max_length=600, initial=DEFAULT_THRESHOLDS, help_text="Percent and name, with commas between."
     )
-    model = forms.CharField(required=False, max_length=200, help_text="Only this model's usage; empty is all.")
-    feature = forms.CharField(required=False, max_length=200, help_text="Only this feature's usage; empty is all.")
+    model = forms.CharField(
+        required=False,
+        max_length=200,
+        help_text="Only this model's usage; empty is all. Type a part of its name.",
+        widget=forms.TextInput({"list": "budget-models", "autocomplete": "off", "spellcheck": "false"}),
+    )
+    feature = forms.ChoiceField(required=False, help_text="Only this feature's usage.")
     owner = MemberField(
         lambda: active_members().order_by("user__email"),
         required=False,
@@ -54,6 +65,14 @@ class BudgetForm(forms.Form):
             kwargs["initial"] = _initial(budget)
         super().__init__(*args, **kwargs)
         self.fields["of"].choices = _subjects(organization, reach)  # type: ignore[attr-defined]
+        self.models = _models(organization, budget)
+        self.fields["feature"].choices = _features(organization, budget)  # type: ignore[attr-defined]
+
+    def clean_model(self) -> str:
+        model: str = self.cleaned_data["model"]
+        if model and model not in self.models:
+            raise forms.ValidationError("No usage here and no price has such a model. Choose one of the list.")
+        return model
 
     def clean_thresholds(self) -> list[dict[str, Any]]:
         text: str = self.cleaned_data["thresholds"]
@@ -108,6 +127,19 @@ def _initial(budget: Budget) -> dict[str, Any]:
         "thresholds": ", ".join(f"{one['percent']} {one['name']}" for one in budget.thresholds),
         "owner": budget.owner_id,
     }
+
+
+def _models(organization: Organization, budget: Budget | None) -> list[str]:
+    """Those in use, then every other one with a price today, by their names in usage."""
+    used = texts_used(organization.pk, Kind.MODEL, most=MOST_LISTED)
+    priced = effective_prices(now()).prefetch_related(None).order_by("model").values_list("model", flat=True)
+    return list(dict.fromkeys([*([budget.model] if budget is not None and budget.model else []), *used, *priced]))
+
+
+def _features(organization: Organization, budget: Budget | None) -> list[tuple[str, str]]:
+    used = texts_used(organization.pk, Kind.FEATURE, most=MOST_LISTED)
+    kept = [budget.feature] if budget is not None and budget.feature and budget.feature not in used else []
+    return [("", "All features"), *((text, text) for text in [*kept, *used])]
 
 
 _Choices = list[tuple[str, str]]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any
+from urllib.parse import urlencode
 
 from django.urls import reverse
 
@@ -12,6 +13,7 @@ from billing.budgets.actuals import Actual
 from billing.budgets.reach import Reach
 from billing.models import BudgetPeriod, BudgetScope
 from billing.models.budgets import default_thresholds
+from core import figures as words
 from core.csvcells import csv_text
 from core.money import usd_text
 from metering.models import LimitUnit
@@ -48,12 +50,28 @@ def rows_of(found: Sequence[Actual], reach: Reach, slug: str) -> list[dict[str, 
             "look": look_of(one),
             "status_icon": _ICONS[look_of(one)],
             "status": status_of(one),
-            "change_url": reverse("billing:budget", args=[slug, one.budget.pk])
-            if reach.may_set(one.budget.scope, one.budget.ref)
-            else None,
+            "url": reverse("reports:budget", args=[slug, one.budget.pk]),
+            "used_text": words.money(one.used) if one.budget.unit == LimitUnit.COST else words.tokens(one.used),
+            "usage_url": usage_url(one, reach, slug),
         }
         for one in found
     ]
+
+
+def usage_url(one: Actual, reach: Reach, slug: str) -> str | None:
+    """The usage that the budget counts, in its period, with the same filters; None where that is not theirs to see."""
+    budget = one.budget
+    if not (reach.sees_all or (budget.scope, budget.ref) in reach.explores):
+        return None
+    asked = {
+        "range": "custom",
+        **{name: f"{day}T00:00" for name, day in (("from", one.span.starts_on), ("to", one.span.ends_on))},
+        "measure": "cost" if budget.unit == LimitUnit.COST else "tokens",
+    }
+    if budget.scope != BudgetScope.ORGANIZATION:
+        asked[str(budget.scope)] = one.key
+    asked |= {name: text for name, text in (("model", budget.model), ("feature", budget.feature)) if text}
+    return f"{reverse('reports:usage', args=[slug])}?{urlencode(asked)}"
 
 
 def summary_of(found: Sequence[Actual]) -> dict[str, Any]:

@@ -20,6 +20,8 @@ class Reach(msgspec.Struct, frozen=True):
     sets_all: bool
     sees: frozenset[Subject] = frozenset()
     sets: frozenset[Subject] = frozenset()
+    # Whose usage has pages for them: their own, and that of teams they administer.
+    explores: frozenset[Subject] = frozenset()
 
     @classmethod
     def whole(cls) -> Self:
@@ -45,7 +47,8 @@ class Reach(msgspec.Struct, frozen=True):
         )
         own = (BudgetScope.MEMBER.value, membership.pk)
         # Nobody sets a budget for themselves only because they lead a team.
-        return cls(sees_all=sees_all, sets_all=False, sees=sets | {own}, sets=sets - {own})
+        explores = frozenset({own, *((BudgetScope.TEAM.value, team) for team in teams)})
+        return cls(sees_all=sees_all, sets_all=False, sees=sets | {own}, sets=sets - {own}, explores=explores)
 
     def may_see(self, budget: Budget) -> bool:
         return self.sees_all or (budget.scope, budget.ref) in self.sees

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpResponse
@@ -14,7 +16,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 from accounts.forms.organization import refusals_in
 from accounts.permissions import Right, require
 from accounts.requests import OrganizationRequest
-from accounts.views.pages import confirm_page, form_page, to
+from accounts.views.pages import confirm_page, to
 from billing.budgets import records
 from billing.budgets.actuals import Actual, actuals
 from billing.budgets.forms import BudgetForm
@@ -26,7 +28,7 @@ from core.errors import ApiError
 from core.money import usd_text
 from core.periods import local_day
 
-PAGE = "billing:budgets"
+PAGE, DETAIL = "billing:budgets", "reports:budget"
 sees_budgets = require(Right.SEE_USAGE, Right.SEE_OWN_USAGE)
 
 
@@ -71,7 +73,7 @@ def create(request: OrganizationRequest) -> HttpResponse:
             records.create_budget(request.organization, form.values(), reach, by=request.actor)
             messages.success(request, "Budget added.")
             return redirect(to(request, PAGE))
-    return form_page(request, form, "New budget", submit="Add budget", back=to(request, PAGE))
+    return _form(request, form, "New budget", submit="Add budget", back=to(request, PAGE))
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -83,9 +85,9 @@ def change(request: OrganizationRequest, budget: int) -> HttpResponse:
         with refusals_in(form):
             records.change_budget(row, form.values(), reach, by=request.actor)
             messages.success(request, "Budget saved.")
-            return redirect(to(request, PAGE))
+            return redirect(to(request, DETAIL, row.pk))
     archive_page = ("Archive budget", to(request, "billing:budget-archive", row.pk))
-    return form_page(request, form, "Budget", submit="Save budget", back=to(request, PAGE), delete=archive_page)
+    return _form(request, form, "Budget", submit="Save budget", back=to(request, DETAIL, row.pk), delete=archive_page)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -125,6 +127,11 @@ def suggestions(request: OrganizationRequest) -> HttpResponse:
         "back": reverse(PAGE, args=[request.organization.slug]),
     }
     return render(request, "billing/budget_suggestions.html", context)
+
+
+def _form(request: OrganizationRequest, form: BudgetForm, title: str, **context: Any) -> HttpResponse:
+    context |= {"form": form, "page": {"title": title}}
+    return render(request, "billing/budget_form.html", context, status=422 if form.errors else 200)
 
 
 def _as_query(one: Suggestion) -> str:

@@ -89,5 +89,10 @@ def find_call(organization_id: int, event_id: str, whose: Whose = EVERYBODY) -> 
 
 def find_models(organization_id: int, wanted: str, *, most: int) -> list[str]:
     """Models that were ever used, by part of their name. Needs the organization's scope."""
-    labels = Label.objects.filter(organization_id=organization_id, kind=Kind.MODEL, text__icontains=wanted)
+    return texts_used(organization_id, Kind.MODEL, wanted, most=most)
+
+
+def texts_used(organization_id: int, kind: Kind, wanted: str = "", *, most: int) -> list[str]:
+    """What of a kind that is told by texts was ever used, by part of it. Needs the organization's scope."""
+    labels = Label.objects.filter(organization_id=organization_id, kind=kind, text__icontains=wanted)
     return list(labels.order_by("text").values_list("text", flat=True)[:most])

@@ -20,6 +20,7 @@ from metering.events import Usage
 from tests.billing.plans import BY
 from tests.cast import logged_in, make_member, membership_of
 from tests.metering.query.usage import make_event, write
+from tests.reports.priced import set_prices
 
 pytestmark = pytest.mark.django_db
 ADDRESS = "/o/acme/budgets/"
@@ -108,14 +109,14 @@ def test_from_new_to_archived(acme: Organization, alice: User, alice_client: Cli
         )
         assert row.thresholds == [{"percent": 75, "name": "warning"}, {"percent": 90, "name": "caution"}]
     address = f"{ADDRESS}{row.pk}/"
-    page = text(alice_client, address)
+    page = text(alice_client, f"{address}change/")
     assert 'value="450"' in page
     assert "75 warning, 90 caution" in page
     changed = form(
         of=f"team:{search.pk}", unit="tokens", amount="5000", period="custom", starts_on="2026-11-01",
         ends_on="2026-11-10", thresholds="", name="Sprint",
     )  # fmt: skip
-    assert alice_client.post(address, changed).status_code == 302
+    assert alice_client.post(f"{address}change/", changed).status_code == 302
     with organization_scope(acme.pk):
         row.refresh_from_db()
         assert (row.unit, row.amount, str(row.ends_on), row.thresholds, row.is_hard) == (
@@ -143,6 +144,8 @@ def test_from_new_to_archived(acme: Organization, alice: User, alice_client: Cli
         {"thresholds": "75 a, 75 b"},
         {"thresholds": "0 none"},
         {"owner": "999999"},
+        {"model": "gpt-4-typo"},
+        {"feature": "never used"},
     ],
 )
 def test_forms_that_make_no_sense(acme: Organization, alice_client: Client, fields: dict[str, str]) -> None:
@@ -181,3 +184,19 @@ def test_queries_do_not_grow_with_budgets(acme: Organization, alice_client: Clie
     for team in teams[1:]:
         budget(acme, "team", team.pk)
     assert statements() == few
+
+
+def test_models_and_features_are_those_there_are(acme: Organization, alice_client: Client) -> None:
+    set_prices()
+    write(acme.pk, [make_event("a", dt.datetime.now(dt.UTC), "our-own", feature="chat")])
+    page = text(alice_client, f"{ADDRESS}new/")
+    assert '<option value="our-own">' in page
+    assert '<option value="gpt-4o">' in page
+    assert '<option value="chat">chat</option>' in page
+    for chosen in ({"model": "our-own"}, {"model": "gpt-4o"}, {"feature": "chat"}):
+        assert alice_client.post(f"{ADDRESS}new/", form(**chosen)).status_code == 302
+    with organization_scope(acme.pk):
+        kept = Budget.objects.get(feature="chat")
+        Budget.objects.filter(pk=kept.pk).update(feature="gone", model="gone-too")
+    changed = form(feature="gone", model="gone-too", amount="9")
+    assert alice_client.post(f"{ADDRESS}{kept.pk}/change/", changed).status_code == 302, "what it is may stay"
