@@ -49,8 +49,8 @@ class RulesForm(forms.Form):
         9, label="Credits are low below", required=False, help_text="In US dollars. Empty: it is never told."
     )
     is_automatic = forms.BooleanField(label="Buy credits automatically", required=False)
-    below = DollarsField(9, label="when there are less than", required=False, help_text="In US dollars.")
-    amount = DollarsField(9, label="Amount bought then", required=False, help_text="In US dollars.")
+    below = DollarsField(9, label="Below what they are bought", required=False, help_text="In US dollars.")
+    amount = DollarsField(9, label="How much is bought then", required=False, help_text="In US dollars.")
 
     @classmethod
     def of(cls, wallet: Wallet) -> RulesForm:

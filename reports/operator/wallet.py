@@ -50,7 +50,16 @@ def grant(request: OperatorRequest, slug: str) -> HttpResponse:
         expires_at = form.expires_at(organization.zone)
         wallets.grant(organization, given["amount"], form.source, by=by, expires_at=expires_at, note=given["note"])
 
-    return _asked(request, organization, GrantForm, "Grant credits", "Promotional, without money.", words, act)
+    return _asked(
+        request,
+        organization,
+        GrantForm,
+        f"Grant credits to {organization.name}",
+        "Grant credits",
+        "Promotional, without money.",
+        words,
+        act,
+    )
 
 
 @require_http_methods(_ACTS)
@@ -68,7 +77,16 @@ def adjust(request: OperatorRequest, slug: str) -> HttpResponse:
         given = form.cleaned_data
         wallets.adjust(organization, given["amount"], form.source, by=by, note=given["note"])
 
-    return _asked(request, organization, AdjustForm, "Adjust credits", "Puts a balance right.", words, act)
+    return _asked(
+        request,
+        organization,
+        AdjustForm,
+        f"Adjust the credits of {organization.name}",
+        "Adjust credits",
+        "Puts a balance right.",
+        words,
+        act,
+    )
 
 
 @require_http_methods(_ACTS)
@@ -89,7 +107,16 @@ def refund(request: OperatorRequest, slug: str) -> HttpResponse:
         wallets.refund(organization, given["amount"], form.source, by=by, note=given["note"])
 
     lead = f"{left} that were bought are left. Card payments are refunded at Stripe, and come here by themselves."
-    return _asked(request, organization, CreditActForm, "Refund credits", lead, words, act)
+    return _asked(
+        request,
+        organization,
+        CreditActForm,
+        f"Refund credits of {organization.name}",
+        "Refund credits",
+        lead,
+        words,
+        act,
+    )
 
 
 def _asked(
@@ -97,6 +124,7 @@ def _asked(
     organization: Organization,
     kind: type[AnyForm],
     title: str,
+    submit: str,
     lead: str,
     words: Callable[[AnyForm], str],
     act: Callable[[AnyForm, Actor], None],
@@ -105,10 +133,16 @@ def _asked(
     form: Any = kind(request.POST) if request.method == "POST" else kind.blank()
     if request.method == "POST" and form.is_valid():
         if _CONFIRMED not in request.POST:
-            context = {"page": {"title": f"{title}?"}, "form": form, "text": words(form), "submit": title, "back": back}
+            context = {
+                "page": {"title": f"{title}?"},
+                "form": form,
+                "text": words(form),
+                "submit": submit,
+                "back": back,
+            }
             return render(request, "operator/credit_confirm.html", context)
         with refusals_in(form):
             act(form, Actor.of_person(request.user, request))
             messages.success(request, "Done. It is in the organization’s ledger and audit log.")
             return redirect(back)
-    return form_page(request, form, f"{title} of {organization.name}", submit="Look at it", lead=lead, back=back)
+    return form_page(request, form, title, submit="Continue", lead=lead, back=back)
