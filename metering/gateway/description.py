@@ -105,7 +105,10 @@ _REFUSALS = {
     "400": {"description": "The request cannot be read.", **_ERROR},
     "401": {"description": "No key, or none of ours.", **_ERROR},
     "402": {"description": "Credits are spent, or an invoice is overdue. Nothing was forwarded.", **_ERROR},
-    "403": {"description": "The key lacks the scope gateway.", **_ERROR},
+    "403": {
+        "description": "The scope gateway is missing, or calls are suspended (`organization_suspended`).",
+        **_ERROR,
+    },
     "404": {"description": "No upstream serves the model.", **_ERROR},
     "413": {"description": "The request is too large.", **_ERROR},
     "422": {"description": "A header or field that no ledger could hold.", **_ERROR},

@@ -121,6 +121,7 @@ PATHS: dict[str, dict[str, Any]] = {
                 ),
                 "400": {"description": "The body cannot be read.", **_ERROR},
                 "402": {"description": "`insufficient_credits`, or `payment_overdue`: an invoice.", **_ERROR},
+                "403": {"description": "A scope is missing, or `organization_suspended` by the operator.", **_ERROR},
                 "409": {"description": "The id is another call's, or this admission is over.", **_ERROR},
                 "413": {"description": "The body is too large.", **_ERROR},
                 "415": {"description": "A content type or encoding that is not taken.", **_ERROR},
