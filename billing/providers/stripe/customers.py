@@ -55,12 +55,6 @@ def card_page(organization: Organization, *, back: str, done: str) -> str:
     return str(session.url)
 
 
-def portal_page(organization: Organization, *, back: str) -> str:
-    """The address of the customer portal: cards and past payments at Stripe."""
-    customer = customer_of(organization)
-    return connected().v1.billing_portal.sessions.create({"customer": customer.stripe_id, "return_url": back}).url
-
-
 def adopt_card(session_id: str) -> Organization | None:
     """Make the card of a completed Checkout session the default. None where the session is none of ours, or not done.
 

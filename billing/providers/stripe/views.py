@@ -16,11 +16,12 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_GET, require_POST
 
 from accounts.models import Organization
-from accounts.permissions import Right, require
+from accounts.permissions import Right, may, require
 from accounts.requests import OrganizationRequest
 from billing.models import TopUp, TopUpStatus
 from billing.providers.stripe import customers, inbox, top_ups
 from billing.providers.stripe.connection import is_connected
+from billing.providers.stripe.portal import portal_page
 from billing.providers.stripe.tasks import process_event
 from core.errors import ApiError
 from core.tenancy import unscoped
@@ -57,7 +58,7 @@ def portal(request: OrganizationRequest) -> HttpResponseRedirect:
     """To the customer portal."""
     back = request.build_absolute_uri(_home(request.organization.slug))
     with asking_stripe():
-        address = customers.portal_page(request.organization, back=back)
+        address = portal_page(request.organization, back=back, may_cancel=may(request.role, Right.MANAGE_PLAN))
     return leave(address)
 
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 import httpx
 import pytest
 import stripe
+from django.test import Client
 from django.utils.timezone import now
 
 from accounts.models import Organization
@@ -17,6 +18,7 @@ from billing import subscriptions as plans
 from billing.contracts import Contract
 from billing.models import StripeSubscription, SubscriptionChange
 from billing.providers.stripe import customers
+from billing.providers.stripe.portal import portal_page
 from billing.providers.stripe.subscriptions import mirror
 from billing.providers.stripe.tasks import mirror_plan, mirror_plans_of_all
 from core.tenancy import organization_scope
@@ -44,7 +46,7 @@ def at_stripe(api: stripe.StripeClient, status: str = "all") -> list[stripe.Subs
 
 
 def decide_in_portal(organization: Organization, do: str, api: stripe.StripeClient) -> None:
-    page = customers.portal_page(organization, back="https://app.test/")
+    page = portal_page(organization, back="https://app.test/", may_cancel=True)
     assert "Developer" in httpx.get(page).text
     httpx.post(page, data={"do": do, "subscription": at_stripe(api)[0].id})
 
@@ -135,6 +137,21 @@ def test_canceled_and_kept_in_the_portal(shown: Organization, api: stripe.Stripe
     hear(api, seed=seed)
     assert ends_on(shown) is None
     assert SubscriptionChange.objects.filter(kind__in=("cancel", "resume")).count() == 2
+
+
+def test_only_who_manages_the_plan_cancels_it_there(
+    shown: Organization, api: stripe.StripeClient, fiona_client: Client, alice_client: Client
+) -> None:
+    def portal(client: Client) -> str:
+        return str(client.post("/o/acme/billing/portal")["location"])
+
+    finance = portal(fiona_client)
+    assert "Cancel plan" not in httpx.get(finance).text
+    httpx.post(finance, data={"do": "cancel", "subscription": at_stripe(api)[0].id})
+    assert not at_stripe(api)[0].cancel_at_period_end
+    for _ in range(2):
+        assert "Cancel plan" in httpx.get(portal(alice_client)).text
+    assert len(api.v1.billing_portal.configurations.list().data) == 2
 
 
 def test_ended_at_once_there_the_period_is_kept_here(shown: Organization, api: stripe.StripeClient) -> None:

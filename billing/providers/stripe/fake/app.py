@@ -109,6 +109,8 @@ HANDLERS: dict[tuple[str, str], Handler] = {
     ("POST", "/v1/checkout/sessions/{id}/expire"): checkout.expire,
     ("GET", "/v1/setup_intents/{id}"): checkout.retrieve_setup_intent,
     ("POST", "/v1/billing_portal/sessions"): portal.create,
+    ("POST", "/v1/billing_portal/configurations"): portal.create_configuration,
+    ("GET", "/v1/billing_portal/configurations"): portal.configurations,
     ("POST", "/v1/webhook_endpoints"): events.create_endpoint,
     ("DELETE", "/v1/webhook_endpoints/{id}"): events.delete_endpoint,
     ("GET", "/v1/events"): _events,

@@ -147,7 +147,9 @@ async def customer_portal(request: Request) -> Response:
     methods = list(call.state.newest("payment_method", lambda m: m["customer"] == customer["id"]))
     invoices = list(call.state.newest("invoice", lambda i: i["customer"] == customer["id"]))
     plans = subscriptions.live(call.state, customer["id"])
-    body = pages.portal(customer, methods, plans, invoices, session["return_url"], error)
+    body = pages.portal(
+        customer, methods, plans, invoices, session["return_url"], error, may_cancel=portal.may_cancel(call, session)
+    )
     return HTMLResponse(body, 402 if error else 200)
 
 

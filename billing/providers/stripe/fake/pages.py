@@ -77,14 +77,17 @@ def portal(
     invoices: list[Document],
     back: str | None,
     error: str,
+    *,
+    may_cancel: bool,
 ) -> str:
     default = customer["invoice_settings"]["default_payment_method"]
     cards = "".join(_card_row(method, is_default=method["id"] == default) for method in methods)
     papers = "".join(map(_invoice_row, invoices))
+    shown = "".join(_plan_row(one, may_cancel=may_cancel) for one in plans)
     return frame(
         f"Billing of {customer['name'] or customer['email'] or customer['id']}",
         (f'<p class="error" role="alert">{escape(error)}</p>' if error else "")
-        + (f"<h2>Plan</h2><table>{''.join(map(_plan_row, plans))}</table>" if plans else "")
+        + (f"<h2>Plan</h2><table>{shown}</table>" if plans else "")
         + f"<h2>Cards</h2><table>{cards or '<tr><td>None yet</td></tr>'}</table>"
         + _card_fields("Add card", "add")
         + f"<h2>Invoices</h2><table>{papers or '<tr><td>None yet</td></tr>'}</table>"
@@ -92,14 +95,15 @@ def portal(
     )
 
 
-def _plan_row(subscription: Document) -> str:
+def _plan_row(subscription: Document, *, may_cancel: bool) -> str:
     price = subscription["items"]["data"][0]["price"]
     ends = subscription["cancel_at_period_end"]
     words = (
         f"{price['nickname'] or price['product']} · {subscription['status']}{', ends with its period' if ends else ''}"
     )
     do, label = ("renew", "Keep plan") if ends else ("cancel", "Cancel plan")
-    return f"<tr><td>{escape(words)}</td><td>{_act(do, subscription['id'], label, of='subscription')}</td></tr>"
+    act = _act(do, subscription["id"], label, of="subscription") if may_cancel else ""
+    return f"<tr><td>{escape(words)}</td><td>{act}</td></tr>"
 
 
 def _invoice_row(invoice: Document) -> str:

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 from billing.providers.stripe.fake import customers, subscriptions
-from billing.providers.stripe.fake.calls import Call
+from billing.providers.stripe.fake.calls import Call, page
 from billing.providers.stripe.fake.errors import InvalidRequestError
+from billing.providers.stripe.fake.params import merged
 from billing.providers.stripe.fake.state import Document
 
 
 def create(call: Call) -> Document:
     customer = call.get("customer", call.params.required("customer"), "customer")
-    return_url = call.params.text("return_url")
-    call.params.skip("configuration", "flow_data", "locale")
+    return_url, configuration = call.params.text("return_url"), call.params.text("configuration")
+    if configuration is not None:
+        call.get("billing_portal.configuration", configuration, "configuration")
+    call.params.skip("flow_data", "locale")
     call.params.close()
     identity = call.state.new_id("bps")
     return call.state.put(
         {
             "id": identity,
             "object": "billing_portal.session",
-            "configuration": "bpc_default",
+            "configuration": configuration or "bpc_default",
             "created": call.now(),
             "customer": customer["id"],
             "flow": None,
@@ -29,6 +32,37 @@ def create(call: Call) -> Document:
             "url": f"{call.base_url}/p/session/{identity}",
         }
     )
+
+
+def create_configuration(call: Call) -> Document:
+    features, metadata = call.params.inner("features"), call.params.inner("metadata")
+    call.params.skip("business_profile", "default_return_url", "login_page")
+    call.params.close()
+    return call.state.put(
+        {
+            "id": call.state.new_id("bpc"),
+            "object": "billing_portal.configuration",
+            "active": True,
+            "created": call.now(),
+            "features": {
+                name: dict(given) | {"enabled": given.get("enabled") == "true"} for name, given in features.items()
+            },
+            "is_default": False,
+            "livemode": False,
+            "metadata": merged({}, metadata),
+        }
+    )
+
+
+def configurations(call: Call) -> Document:
+    call.params.skip("active", "is_default")
+    return page(call, "billing_portal.configuration")
+
+
+def may_cancel(call: Call, session: Document) -> bool:
+    """As the session's configuration says; Stripe's default one lets customers do so."""
+    found = call.state.find(session["configuration"])
+    return found is None or bool(found["features"].get("subscription_cancel", {}).get("enabled"))
 
 
 def act(call: Call, session: Document, form: dict[str, str], method: Document | None) -> None:
@@ -42,6 +76,8 @@ def act(call: Call, session: Document, form: dict[str, str], method: Document | 
         return
     if wanted in ("cancel", "renew"):
         subscription = call.get("subscription", form.get("subscription", ""))
+        if not may_cancel(call, session):
+            raise InvalidRequestError("Nobody can cancel here.")
         if subscription not in subscriptions.live(call.state, customer["id"]):
             raise InvalidRequestError("This subscription is not the customer's.")
         subscriptions.end_with_period(call, subscription, ends=wanted == "cancel")
