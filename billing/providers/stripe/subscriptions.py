@@ -74,9 +74,10 @@ def mirror(organization: Organization, at: dt.datetime) -> None:
 
 def follow(stripe_id: str) -> int | None:
     """What was decided there is decided here. Returns whose it is, None where nobody's. Needs `unscoped`."""
-    owner = StripeSubscription.objects.filter(stripe_id=stripe_id).values_list("organization_id", flat=True).first()
-    if owner is None:
+    known = StripeSubscription.objects.filter(stripe_id=stripe_id).first()
+    if known is None:
         return None
+    owner = int(known.organization_id)
     with organization_scope(owner), transaction.atomic():
         row = StripeSubscription.objects.select_for_update().get(organization=owner)
         found = connected().v1.subscriptions.retrieve(stripe_id)
