@@ -25,7 +25,7 @@ def next_ask_at(profile: BillingProfile) -> dt.datetime | None:
     if profile.is_tax_decided or not can_be_asked(profile.tax_number, profile.organization.country):
         return None
     told = profile.tax_standing != TaxStanding.NOT_ASKED
-    asked_at = profile.tax_asked_at or profile.tax_checked_at
+    asked_at: dt.datetime | None = profile.tax_asked_at or profile.tax_checked_at
     if asked_at is None:
         return _AT_ONCE
     if told and not profile.tax_unanswered:
