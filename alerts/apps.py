@@ -6,3 +6,4 @@ class AlertsConfig(AppConfig):
 
     def ready(self) -> None:
         from alerts import receivers  # noqa: F401  (they register themselves)
+        from alerts.webhooks import tasks  # noqa: F401  (so do these, where Celery does not look)

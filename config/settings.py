@@ -309,6 +309,9 @@ CELERY_BEAT_SCHEDULE = {
     "recheck tax numbers": {"task": "billing.recheck_tax_numbers", "schedule": dt.timedelta(minutes=30)},
     "watch payments": {"task": "billing.stripe.watch", "schedule": dt.timedelta(minutes=5)},
     "spread facts": {"task": "alerts.spread_facts", "schedule": dt.timedelta(seconds=30)},
+    "deliver webhooks": {"task": "alerts.deliver_webhooks", "schedule": dt.timedelta(seconds=30)},
+    "watch webhooks' thresholds": {"task": "alerts.watch_webhook_thresholds", "schedule": dt.timedelta(minutes=1)},
+    "forget webhook deliveries": {"task": "alerts.forget_webhook_deliveries", "schedule": dt.timedelta(days=1)},
     "close periods": {"task": "billing.close_due_periods", "schedule": dt.timedelta(hours=1)},
     "show plans at Stripe": {"task": "billing.stripe.mirror_plans_of_all", "schedule": dt.timedelta(hours=1)},
     "report usage to Stripe": {"task": "billing.stripe.report_usage_of_all", "schedule": dt.timedelta(hours=1)},
@@ -341,6 +344,8 @@ SPECTACULAR_SETTINGS = {
 GATEWAY_ALLOW_PRIVATE_UPSTREAMS = env.bool("GATEWAY_ALLOW_PRIVATE_UPSTREAMS", default=False)
 # The same for push services that people's browsers name: only where an installation runs its own, in a closed network.
 PUSH_ALLOW_PRIVATE_SERVICES = env.bool("PUSH_ALLOW_PRIVATE_SERVICES", default=False)
+# The same for webhooks, which organizations enter.
+WEBHOOKS_ALLOW_PRIVATE = env.bool("WEBHOOKS_ALLOW_PRIVATE", default=False)
 # The Commission's register of VAT numbers: https://ec.europa.eu/taxation_customs/vies/rest-api. Empty: none is asked.
 VAT_REGISTER_URL = env.str("VAT_REGISTER_URL", default="")
 # How old what it told may get before it is asked again.

@@ -23,12 +23,12 @@ from metering.refused import KEPT_DAYS
 logger = structlog.get_logger(__name__)
 
 
-def enqueue(task: Task, *args: Any) -> None:
+def enqueue(task: Task, *args: Any, after_seconds: float = 0) -> None:
     """Hand a task to the queue once the transaction is committed. While the queue is away, beat's tasks catch up."""
 
     def send() -> None:
         try:
-            task.delay(*args)
+            task.apply_async(args, countdown=after_seconds or None)
         except OperationalError:
             logger.warning("task_not_enqueued", task=task.name)
 

@@ -64,6 +64,7 @@ GROUPS: tuple[tuple[str, tuple[Section, ...]], ...] = (
             Section(
                 "Upstreams", "metering:upstreams", "hdd-stack", (Right.MANAGE_INTEGRATIONS,), ("metering:upstream",)
             ),
+            Section("Webhooks", "alerts:webhooks", "plug", (Right.MANAGE_INTEGRATIONS,), ("alerts:webhook",)),
             Section("Prices", "metering:prices", "tags", (Right.SEE_MONEY, Right.MANAGE_PRICES), ("metering:price",)),
             Section("Import", "metering:imports", "upload", (Right.IMPORT_USAGE,), ("metering:import",)),
             Section(

@@ -232,6 +232,22 @@ ROWS: list[Row] = [
         Everybody(name, 404, method="POST", args={"device": 2**31 - 1}, anonymous=302, foreign_key=302)
         for name in ("alerts:device-remove", "alerts:device-test")
     ),
+    # ── alerts: webhooks ──
+    *(
+        Page(f"alerts:{name}", MANAGERS)
+        for name in (
+            "webhooks",
+            "webhook-create",
+            "webhook",
+            "webhook-change",
+            "webhook-rotate",
+            "webhook-delete",
+            "webhook-delivery",
+        )
+    ),
+    Page("alerts:webhook-act", MANAGERS, method="POST", ok=302),
+    Page("alerts:webhook-replay", MANAGERS, method="POST", ok=422),
+    Page("alerts:webhook-delivery-replay", MANAGERS, method="POST", ok=302),
     # ── metering: pages ──
     Page("metering:imports", MANAGERS),
     Page("metering:import", MANAGERS),
@@ -318,6 +334,25 @@ ROWS: list[Row] = [
     Endpoint("accounts-api:projects", "usage:read", foreign=200),
     Endpoint("accounts-api:project", "usage:read", args={"project": "canary-project"}),
     Endpoint("accounts-api:audit", foreign=200),
+    # ── alerts: API ──
+    Endpoint("alerts-api:webhooks", foreign=200),
+    Endpoint(
+        "alerts-api:webhooks",
+        method="POST",
+        ok=201,
+        foreign=201,
+        data={"url": "https://hooks.example.com/", "events": ["credits.low"]},
+    ),
+    Endpoint("alerts-api:webhook-events", foreign=200),
+    Endpoint("alerts-api:webhook"),
+    Endpoint("alerts-api:webhook", method="PATCH", data={"events": ["*"]}),
+    Endpoint("alerts-api:webhook", method="DELETE", ok=204),
+    Endpoint("alerts-api:webhook-test", method="POST", ok=202),
+    Endpoint("alerts-api:webhook-rotate", method="POST"),
+    Endpoint("alerts-api:webhook-replay", method="POST", ok=422),
+    Endpoint("alerts-api:webhook-deliveries"),
+    Endpoint("alerts-api:webhook-delivery"),
+    Endpoint("alerts-api:webhook-delivery-replay", method="POST", ok=202),
     # ── metering: reading ──
     Endpoint("metering-api:usage", "usage:read", foreign=200),
     Endpoint("metering-api:usage-models", "usage:read", foreign=200),

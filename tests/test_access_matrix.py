@@ -16,6 +16,7 @@ from django.utils.timezone import now
 from accounts import members
 from accounts.audit import Actor
 from accounts.models import Department, Invitation, Membership, Organization, Project, Team, TeamMembership, User
+from alerts.webhooks import outbox, records
 from billing.budgets.reach import Reach
 from billing.budgets.records import create_budget
 from billing.reconciliation.records import keep
@@ -94,6 +95,10 @@ def arguments(acme: Organization, bob: User, alice: User) -> dict[str, Any]:
             protocol="openai",
             base_url="https://models.invalid/v1",
         )
+        webhook, _ = records.create(
+            acme, {"url": f"https://hooks.invalid/{CANARY}", "events": ["*"]}, by=Actor.of_command("test")
+        )
+        delivery = outbox.send_test(webhook, by=Actor.of_command("test"))
         export = f"usage_date_utc,model,cost_usd\n2026-11-01,{CANARY}-model,1\n".encode()
         statement = keep(acme, f"{CANARY}.csv", export, Decimal(1), by=Actor.of_command("test"))
     start_subscription(acme, "enterprise", by=Actor.of_command("test"))
@@ -118,6 +123,8 @@ def arguments(acme: Organization, bob: User, alice: User) -> dict[str, Any]:
         "organization": acme.slug,
         "member": bobs.pk,
         "department": department.pk,
+        "webhook": webhook.pk,
+        "delivery": delivery.pk,
         "team": team.pk,
         "project": project.pk,
         "place": place.pk,

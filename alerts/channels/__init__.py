@@ -4,4 +4,6 @@
 sends behind the commit; beat looks after what was not sent.
 """
 
-CHANNELS: dict[str, str] = {}
+CHANNELS: dict[str, str] = {
+    "webhook": "alerts.webhooks.outbox.address",
+}

@@ -4,10 +4,13 @@ from alerts.models.chat import ChatChannel, Dialect
 from alerts.models.facts import ToldFact
 from alerts.models.notices import Dispatch, Notice, Preference, Rhythm, Timing, Way
 from alerts.models.push import PushDevice, PushKey
+from alerts.models.webhooks import DeliveryState, DisabledBy, Webhook, WebhookAttempt, WebhookDelivery
 
 __all__ = [
     "ChatChannel",
+    "DeliveryState",
     "Dialect",
+    "DisabledBy",
     "Dispatch",
     "Notice",
     "Preference",
@@ -17,4 +20,7 @@ __all__ = [
     "Timing",
     "ToldFact",
     "Way",
+    "Webhook",
+    "WebhookAttempt",
+    "WebhookDelivery",
 ]
