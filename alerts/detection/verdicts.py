@@ -60,13 +60,13 @@ def judge_hours(
     material: float | Floats = 0.0,
     first: int = 0,
     begins: Ints | None = None,
-    is_last_open: bool = False,
+    open_hours: int = 0,
 ) -> Verdicts:
     """Verdicts of the hours from `first` on, of series of one shape (series, hours), not negative.
 
     An hour with less than `minimum`, of which no more was expected either, is not judged, and a difference below
     `material` (a number, or one for each hour from `first` on) is none. `begins` are the positions of the series'
-    first use. When the last hour is still open it can be too high, but not too low.
+    first use. The last `open_hours` can be too high, but not too low: more may come.
     """
     if values.size == 0:
         return _nothing(values.shape[0], values.shape[1] - first, first)
@@ -81,7 +81,8 @@ def judge_hours(
     # What is told as expected is the reference that is nearer.
     expected = np.where(np.abs(actual - plain) <= np.abs(actual - moved), plain, moved)
     judged = has_band & ~np.isnan(expected) & ~np.isnan(actual)
-    is_beyond = (actual > high) | ((actual < low) & ~_open(actual.shape[1], is_last_open))
+    is_over = np.arange(first, values.shape[1]) < values.shape[1] - open_hours
+    is_beyond = (actual > high) | ((actual < low) & is_over)
     matters = (np.fmax(actual, expected) >= minimum) & (np.abs(actual - expected) >= material)
     return Verdicts(
         first,
@@ -92,10 +93,6 @@ def judge_hours(
         np.where(judged, found.basis[:, kept], Basis.TOO_SHORT),
         judged & is_beyond & matters,
     )
-
-
-def _open(hours: int, is_last_open: bool) -> Bools:
-    return (np.arange(hours) == hours - 1) & is_last_open
 
 
 def _band(found: Expectation, places: Sequence[int], scale: Floats, first: int) -> tuple[Floats, Bools]:

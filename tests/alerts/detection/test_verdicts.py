@@ -24,7 +24,7 @@ def places_of(hours: int, first: int = 0) -> list[int]:
     return [(first + hour) % WEEK for hour in range(hours)]
 
 
-def judged(row: Floats, *, first: int = 0, material: float = 0.0, **more: bool) -> Verdicts:
+def judged(row: Floats, *, first: int = 0, material: float = 0.0, **more: int) -> Verdicts:
     return judge_hours(row[None], places_of(len(row)), minimum=MINIMUM, material=material, first=first, **more)
 
 
@@ -163,9 +163,9 @@ def test_an_open_hour_is_never_too_low_and_may_be_too_high() -> None:
     row = working_hours(9)[: 8 * WEEK + 11]
     row[-1] = 0.0
     assert judged(row, first=len(row) - 1).is_anomalous[0, 0]
-    assert not judged(row, first=len(row) - 1, is_last_open=True).is_anomalous[0, 0]
+    assert not judged(row, first=len(row) - 1, open_hours=1).is_anomalous[0, 0]
     row[-1] = 10**7
-    assert judged(row, first=len(row) - 1, is_last_open=True).is_anomalous[0, 0]
+    assert judged(row, first=len(row) - 1, open_hours=1).is_anomalous[0, 0]
 
 
 def test_little_and_immaterial_differences_are_none() -> None:

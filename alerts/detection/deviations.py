@@ -1,0 +1,156 @@
+"""Figures out of their range, of the organization, its keys and its models: each course of hours is one."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+
+import msgspec
+import numpy as np
+
+from alerts.detection.draft import Draft
+from alerts.detection.error_rates import judge_errors
+from alerts.detection.expectation import Basis, begun, references, usual_size
+from alerts.detection.finding import Kind
+from alerts.detection.lookback import HOURS_OF_DAY, Floats, Ints
+from alerts.detection.measures import MATERIAL, MINIMUM, Measure
+from alerts.detection.usage_hours import COURSE, DIMENSIONS, ORGANIZATION, UsageHours
+from alerts.detection.verdicts import MATERIAL_SHARE, Verdicts, judge_hours
+
+# A course goes on over pauses of so many usual hours, and is still told so long after its last unusual one.
+PAUSE = 3
+VOLUMES = (Measure.COST, Measure.TOKENS, Measure.REQUESTS)
+
+
+class Rows(msgspec.Struct, frozen=True):
+    """Series of one measure: whose they are, and their hours."""
+
+    scopes: list[tuple[str, int]]
+    values: Floats
+    begins: Ints
+
+    def only(self, kept: Ints) -> Rows:
+        return Rows([self.scopes[at] for at in kept], self.values[kept], self.begins[kept])
+
+
+def find_deviations(usage: UsageHours) -> list[Draft]:
+    """What is unusual now or was until a few hours ago."""
+    found = [draft for measure in VOLUMES for draft in _volumes(usage, measure)]
+    return [*found, *_errors(usage)]
+
+
+def _rows(usage: UsageHours, measure: Measure) -> Rows:
+    whole = usage.of(measure).sum(axis=0)[None]
+    scopes, values, begins = [(ORGANIZATION, 0)], [whole], [usage.begins(ORGANIZATION, np.zeros(1, np.int64))]
+    for dimension in DIMENSIONS:
+        refs, sums = usage.by(dimension, measure)
+        scopes += [(dimension, int(ref)) for ref in refs]
+        values.append(sums)
+        begins.append(usage.begins(dimension, refs))
+    return Rows(scopes, np.concatenate(values).astype(np.float64), np.concatenate(begins))
+
+
+def _volumes(usage: UsageHours, measure: Measure) -> Iterator[Draft]:
+    every, clock = _rows(usage, measure), usage.clock
+    material = _material(every, measure)
+
+    def judged(rows: Rows, first: int) -> Verdicts:
+        return judge_hours(
+            rows.values,
+            clock.places,
+            minimum=float(MINIMUM[measure]),
+            material=material[first:],
+            first=first,
+            begins=rows.begins,
+            open_hours=clock.open_hours,
+        )
+
+    # A series that never had the minimum cannot be unusual.
+    rows = every.only(np.nonzero(every.values.max(axis=1) >= MINIMUM[measure])[0])
+    unusual = judged(rows, latest_hour(usage)).is_anomalous.any(axis=1)
+    rows, first = rows.only(np.nonzero(unusual)[0]), len(clock) - COURSE
+    yield from _courses(usage, measure, rows, judged(rows, first))
+
+
+def _material(rows: Rows, measure: Measure) -> Floats:
+    """Of each hour. What matters is measured by the organization, the first of the rows, whosever hour it is."""
+    whole, begins = rows.values[:1], rows.begins[:1]
+    usual = usual_size(whole, begun(whole, begins), 0)[0]
+    material: Floats = np.maximum(float(MATERIAL[measure]), MATERIAL_SHARE * usual)
+    return material
+
+
+def _errors(usage: UsageHours) -> Iterator[Draft]:
+    every, calls = _rows(usage, Measure.ERRORS), _rows(usage, Measure.REQUESTS)
+    latest, first = latest_hour(usage), len(usage.clock) - COURSE
+    failing = np.nonzero(every.values[:, latest:].any(axis=1))[0]
+    rows, calls = every.only(failing), calls.only(failing)
+    unusual = np.nonzero(judge_errors(calls.values, rows.values, first=latest).is_anomalous.any(axis=1))[0]
+    rows, calls = rows.only(unusual), calls.only(unusual)
+    for draft in _courses(usage, Measure.ERRORS, rows, judge_errors(calls.values, rows.values, first=first)):
+        at = rows.scopes.index((draft.scope, int(draft.ref)))
+        yield msgspec.structs.replace(draft, requests=int(calls.values[at, draft.first : draft.last + 1].sum()))
+
+
+def latest_hour(usage: UsageHours) -> int:
+    """The first of the hours in which a course may have been last seen."""
+    return len(usage.clock) - usage.clock.open_hours - PAUSE
+
+
+def _courses(usage: UsageHours, measure: Measure, rows: Rows, verdicts: Verdicts) -> Iterator[Draft]:
+    for at, (scope, ref) in enumerate(rows.scopes):
+        for sign in (1, -1):
+            hours = np.nonzero(verdicts.is_anomalous[at] & (verdicts.score[at] * sign > 0))[0].tolist()
+            course = last_course(hours)
+            if course and course[1] + verdicts.first >= latest_hour(usage):
+                yield _draft(usage, measure, (scope, ref), verdicts, at, course)
+
+
+def last_course(hours: Sequence[int]) -> tuple[int, int] | None:
+    """The first and the last of the newest unusual hours that follow each other, pauses included."""
+    if not hours:
+        return None
+    first = len(hours) - 1
+    while first and hours[first] - hours[first - 1] <= PAUSE + 1:
+        first -= 1
+    return hours[first], hours[-1]
+
+
+def _draft(
+    usage: UsageHours,
+    measure: Measure,
+    scope: tuple[str, int],
+    verdicts: Verdicts,
+    at: int,
+    course: tuple[int, int],
+) -> Draft:
+    begin, end = course
+    hours = slice(begin, end + 1)
+    first, last = begin + verdicts.first, end + verdicts.first
+    scores = verdicts.score[at, hours]
+    peak = begin + int(np.nanargmax(np.abs(scores)))
+    basis = Basis(int(verdicts.basis[at, peak]))
+    rows = usage.rows(*scope)
+    return Draft(
+        kind=Kind.UNUSUAL,
+        scope=scope[0],
+        ref=scope[1],
+        measure=measure,
+        first=first,
+        last=last,
+        actual=int(usage.of(measure)[rows, first : last + 1].sum()),
+        expected=round(float(np.nansum(verdicts.expected[at, hours]))),
+        low=math.floor(float(np.nansum(verdicts.low[at, hours]))),
+        high=math.ceil(float(np.nansum(verdicts.high[at, hours]))),
+        basis=basis.words,
+        score=round(float(verdicts.score[at, peak]), 2),
+        references=_references(usage, basis, first, last),
+    )
+
+
+def _references(usage: UsageHours, basis: Basis, first: int, last: int) -> tuple[int, ...]:
+    """The hours that the expectation rests on, of all hours of a course, without these themselves."""
+    if basis is Basis.LAST_DAYS:
+        return tuple(range(max(first - 7 * HOURS_OF_DAY, 0), first))
+    found = {at for hour in range(first, last + 1) for at in references(usage.clock.places, hour, basis)}
+    return tuple(sorted(at for at in found if at < first))
