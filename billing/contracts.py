@@ -158,5 +158,15 @@ class Contract:
                 return None
             period = self.period(period.ends_on)
 
+    def next_version(self, after: dt.date) -> tuple[dt.date, PlanVersion] | None:
+        """The first other version of the plan of a day to hold here behind it, with its first day."""
+        present = self.version_on(after)
+        if present is None:
+            return None
+        later = (one for one in self._versions[present.plan.code] if one.effective_on > present.effective_on)
+        days = ((self.first_day_of(one), one) for one in later)
+        coming = [(day, one) for day, one in days if day is not None and day > after]
+        return min(coming, key=lambda pair: pair[0], default=None)
+
     def _version(self, code: str, day: dt.date) -> PlanVersion:
         return [version for version in self._versions[code] if version.effective_on <= day][-1]

@@ -15,7 +15,8 @@ from django.db import transaction
 from accounts import audit
 from accounts.audit import Actor
 from billing.models import PlanVersion
-from billing.plans import Terms, change_plan_terms, draft_version, terms_of, version_on, versions_made
+from billing.plan_words import differences
+from billing.plans import change_plan_terms, draft_version, terms_of, version_on, versions_made
 from billing.subscribers import Touched, subscribers, touched_by
 from core.errors import ApiError
 from core.tenancy import unscoped
@@ -38,7 +39,7 @@ def preview(code: str, terms: Mapping[str, Any], *, effective_on: dt.date, by: A
     """Raises ApiError 422 as `change_plan_terms`, and for terms that are those of the day already."""
     draft = draft_version(code, terms, effective_on=effective_on, by_label=by.label[:254])
     before = version_on(code, effective_on)
-    changes = _differences(terms_of(before), terms_of(draft))
+    changes = differences(terms_of(before), terms_of(draft))
     if not changes:
         raise ApiError(422, "nothing_changes", f"That is what {before.name} is on this day already.")
     following = PlanVersion.objects.filter(plan=draft.plan, effective_on__gt=effective_on)
@@ -86,8 +87,3 @@ def retire(code: str, *, effective_on: dt.date, by: Actor) -> None:
             raise ApiError(409, "not_offered", "This plan is not on sale then.")
         for day in offered:
             change_terms(code, {"is_offered": False}, effective_on=day, seen=versions_made(plan) + 1, by=by)
-
-
-def _differences(before: Terms, after: Terms) -> dict[str, tuple[Any, Any]]:
-    values = msgspec.structs.asdict(before), msgspec.structs.asdict(after)
-    return {name: (value, values[1][name]) for name, value in values[0].items() if value != values[1][name]}

@@ -17,6 +17,7 @@ from billing.contracts import Contract
 from billing.credits import settlement
 from billing.models import CreditEntry, Overage, PlanVersion, StripeCustomer
 from billing.overage import overage_of
+from billing.plan_words import change_words
 from billing.plans import versions_on
 from billing.proration import fee_share
 from billing.providers.stripe.connection import is_connected
@@ -62,7 +63,7 @@ def index(request: OrganizationRequest) -> HttpResponse:
     }
     if contract is not None and current is not None:
         context |= _position(contract, current, today, at)
-        context["notice"] = _notice(contract, current, today)
+        context["notice"] = _notice(contract, current, today) or _terms_notice(contract, current, today)
     return render(request, "billing/plan.html", context)
 
 
@@ -163,6 +164,15 @@ def _notice(contract: Contract, current: PlanVersion, today: dt.date) -> dict[st
     else:
         fact, text = f"{version.name} begins on {day}.", f"Until then {current.name} stays as it is."
     return {"tone": "info", "fact": fact, "text": text}
+
+
+def _terms_notice(contract: Contract, current: PlanVersion, today: dt.date) -> dict[str, Any] | None:
+    """That the operator changed the plan, from when on; None when nothing of theirs becomes another."""
+    coming = contract.next_version(today)
+    text = change_words(current, coming[1]) if coming is not None else ""
+    if coming is None or not text:
+        return None
+    return {"tone": "info", "fact": f"{current.name} changes on {coming[0]:%-d %B %Y}.", "text": text}
 
 
 def _offer(version: PlanVersion, current: PlanVersion | None) -> dict[str, Any]:

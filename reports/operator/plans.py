@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 from collections import Counter
-from collections.abc import Iterable
 from typing import Any
 from urllib.parse import urlencode
 
@@ -19,9 +18,10 @@ from django.views.decorators.http import require_GET, require_http_methods
 from accounts.audit import Actor
 from accounts.forms.organization import refusals_in
 from accounts.views.pages import form_page
-from billing.models import Feature, Overage, PlanVersion
+from billing.models import PlanVersion
 from billing.plan_changes import Preview, change_terms, preview, retire
 from billing.plan_forms import NewPlanForm, NewVersionForm, RetireForm, initial_of
+from billing.plan_words import LABELS, term_words
 from billing.plans import DEFAULT_PLAN, Terms, create_plan, first_day_to_change, versions_made, versions_on
 from billing.subscribers import subscribers
 from core import figures as words
@@ -31,19 +31,6 @@ from reports.operator.access import OperatorRequest, operator_only
 
 PAGE = "operator:plans"
 MOST_TOUCHED = 50
-# A field of Terms → what people call it.
-LABELS = {
-    "name": "Name",
-    "position": "Place in the list",
-    "is_offered": "On sale",
-    "base_fee_nanos": "Fee a period",
-    "allowance_tokens": "Tokens a period",
-    "overage": "Tokens beyond",
-    "requests_per_minute": "Requests a minute",
-    "tokens_per_minute": "Tokens a minute",
-    "features": "Includes",
-    "trial_days": "Days of trial",
-}
 
 
 @require_GET
@@ -230,25 +217,6 @@ def _state(version: PlanVersion, present: PlanVersion, today: dt.date) -> str:
 
 def _includes(version: PlanVersion) -> str:
     return term_words("features", version.features)
-
-
-def term_words(name: str, value: Any) -> str:
-    """A term of a plan as people read it."""
-    if name == "base_fee_nanos":
-        return words.money(value)
-    if name == "overage":
-        return str(Overage(value).label)
-    if name == "features":
-        return _listed(Feature(one).label for one in value)
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if value is None:
-        return "unlimited"
-    return words.count(value) if isinstance(value, int) else str(value)
-
-
-def _listed(texts: Iterable[Any]) -> str:
-    return ", ".join(str(text) for text in texts) or "nothing more"
 
 
 def _told(count: int) -> str:

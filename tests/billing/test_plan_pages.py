@@ -10,6 +10,7 @@ from django.test import Client
 from accounts.models import Organization
 from billing.contracts import Contract
 from billing.credits import wallets
+from billing.plans import change_plan_terms
 from core.figures import money
 from metering.events import Usage
 from tests.billing.plans import BY, subscribed
@@ -102,3 +103,16 @@ def test_unlimited(acme: Organization, fiona_client: Client) -> None:
     page = text(fiona_client)
     assert "Unlimited" in page
     assert "with team usage" in page
+
+
+def test_what_the_operator_changes_is_told_before(acme: Organization, alice_client: Client) -> None:
+    contract = subscribed(acme, "developer", MONTHS_AGO)
+    day = contract.period(contract.period(contract.today()).ends_on).ends_on
+    changes = {"base_fee_nanos": 39 * 10**9, "allowance_tokens": None, "position": 9}
+    change_plan_terms("developer", changes, effective_on=day, by_label="olga")
+    page = text(alice_client)
+    assert f"Developer changes on {day:%-d %B %Y}." in page
+    assert "Fee a period $39.00 instead of $29.00; tokens a period unlimited instead of 5,000,000." in page
+    change_plan_terms("developer", {**changes, "base_fee_nanos": 29 * 10**9, "allowance_tokens": 5_000_000},
+                      effective_on=day, by_label="olga")  # fmt: skip
+    assert "Developer changes" not in text(alice_client), "its place in the list is nothing to them"
