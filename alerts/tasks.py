@@ -8,8 +8,10 @@ import structlog
 from celery import Task, shared_task
 
 from alerts import facts
+from alerts.channels.errors import TryLaterError
 from alerts.models import PushDevice
-from alerts.push.delivery import TryLaterError, deliver
+from alerts.notices import digest, sending
+from alerts.push.delivery import deliver
 
 logger = structlog.get_logger(__name__)
 
@@ -44,3 +46,26 @@ def spread_facts() -> None:
     """Beat: facts whose task was lost, with the queue or with the process that committed them."""
     for organization_id, fact_id in facts.waiting():
         facts.spread(organization_id, fact_id)
+
+
+@shared_task(name="alerts.send_dispatch")
+def send_dispatch(organization_id: int, dispatch_id: int) -> None:
+    sending.send_one(organization_id, dispatch_id)
+
+
+@shared_task(name="alerts.send_waiting")
+def send_waiting() -> None:
+    """Beat: messages whose task was lost, whose quiet hours are over, or that were not taken before."""
+    sending.send_waiting()
+
+
+@shared_task(name="alerts.send_digest")
+def send_digest(organization_id: int, member_id: int) -> None:
+    digest.send_digest(organization_id, member_id)
+
+
+@shared_task(name="alerts.send_digests")
+def send_digests() -> None:
+    """Beat: whose hour has come."""
+    for organization_id, member_id in digest.due_members():
+        send_digest.delay(organization_id, member_id)

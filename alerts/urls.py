@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from alerts.views import devices, webhooks
+from alerts.views import chat, devices, inbox, preferences, unsubscribe, webhooks
 
 app_name = "alerts"
 _WEBHOOKS = "o/<slug:organization>/settings/webhooks/"
@@ -12,6 +12,21 @@ urlpatterns = [
     path("accounts/notifications/subscribe/state", devices.subscription_state, name="subscription-state"),
     path("accounts/notifications/<int:device>/remove/", devices.remove, name="device-remove"),
     path("accounts/notifications/<int:device>/test/", devices.test, name="device-test"),
+    path("o/<slug:organization>/inbox/", inbox.index, name="inbox"),
+    path("o/<slug:organization>/inbox/rows", inbox.rows, name="inbox-rows"),
+    path("o/<slug:organization>/inbox/count", inbox.count, name="inbox-count"),
+    path("o/<slug:organization>/inbox/stream", inbox.stream, name="inbox-stream"),
+    path("o/<slug:organization>/inbox/mark", inbox.mark, name="inbox-mark"),
+    path("o/<slug:organization>/inbox/<int:notice>/", inbox.follow, name="inbox-follow"),
+    path("o/<slug:organization>/notifications/", preferences.choose, name="preferences"),
+    path("o/<slug:organization>/notifications/reset", preferences.reset, name="preferences-reset"),
+    path("o/<slug:organization>/notifications/hours/", preferences.when, name="hours"),
+    path("unsubscribe/<str:token>/", unsubscribe.unsubscribe, name="unsubscribe"),
+    path("o/<slug:organization>/settings/channels/", chat.index, name="channels"),
+    path("o/<slug:organization>/settings/channels/new/", chat.create, name="channel-create"),
+    path("o/<slug:organization>/settings/channels/<int:channel>/", chat.change, name="channel"),
+    path("o/<slug:organization>/settings/channels/<int:channel>/delete/", chat.delete, name="channel-delete"),
+    path("o/<slug:organization>/settings/channels/<int:channel>/act", chat.act, name="channel-act"),
     path(_WEBHOOKS, webhooks.index, name="webhooks"),
     path(f"{_WEBHOOKS}new/", webhooks.create, name="webhook-create"),
     path(f"{_WEBHOOKS}<int:webhook>/", webhooks.detail, name="webhook"),

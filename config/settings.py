@@ -282,6 +282,8 @@ if env.str("OIDC_SERVER_URL", default=""):
 
 # ── Mail ──
 vars().update(env.email_url("EMAIL_URL", default="consolemail://"))
+# A mail server that says nothing does not keep a worker for good.
+EMAIL_TIMEOUT = 20
 DEFAULT_FROM_EMAIL = SERVER_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="Tokenledger <tokenledger@localhost>")
 
 # ── Tasks ──
@@ -312,6 +314,8 @@ CELERY_BEAT_SCHEDULE = {
     "deliver webhooks": {"task": "alerts.deliver_webhooks", "schedule": dt.timedelta(seconds=30)},
     "watch webhooks' thresholds": {"task": "alerts.watch_webhook_thresholds", "schedule": dt.timedelta(minutes=1)},
     "forget webhook deliveries": {"task": "alerts.forget_webhook_deliveries", "schedule": dt.timedelta(days=1)},
+    "send messages": {"task": "alerts.send_waiting", "schedule": dt.timedelta(seconds=30)},
+    "send digests": {"task": "alerts.send_digests", "schedule": dt.timedelta(minutes=1)},
     "close periods": {"task": "billing.close_due_periods", "schedule": dt.timedelta(hours=1)},
     "show plans at Stripe": {"task": "billing.stripe.mirror_plans_of_all", "schedule": dt.timedelta(hours=1)},
     "report usage to Stripe": {"task": "billing.stripe.report_usage_of_all", "schedule": dt.timedelta(hours=1)},

@@ -1,7 +1,8 @@
-"""E-mail to people: one text, one plain HTML version of it, sent once the change it speaks of is committed."""
+"""E-mail to people: one text, and one plain HTML version of it."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from django.conf import settings
@@ -10,14 +11,21 @@ from django.db import transaction
 from django.template.loader import render_to_string
 
 
-def send(name: str, to: str, context: dict[str, Any]) -> None:
-    """Send templates/emails/<name>.txt and .html to one address. The first line of the text is the subject."""
+def send(name: str, to: str, context: Mapping[str, Any]) -> None:
+    """Send templates/emails/<name>.txt and .html to one address, once what it speaks of is committed."""
+    # A mail server that is away is logged; it does not undo what the mail would have told.
+    transaction.on_commit(compose(name, to, context).send, robust=True)
+
+
+def compose(
+    name: str, to: str, context: Mapping[str, Any], headers: Mapping[str, str] | None = None
+) -> EmailMultiAlternatives:
+    """The message, ready to be sent. The first line of the text is the subject."""
     context = {"base_url": settings.BASE_URL, "site_name": settings.SITE_NAME, **context}
     subject, _, text = render_to_string(f"emails/{name}.txt", context).partition("\n")
-    message = EmailMultiAlternatives(subject.strip(), text.strip() + "\n", to=[to])
+    message = EmailMultiAlternatives(subject.strip(), text.strip() + "\n", to=[to], headers=dict(headers or {}))
     message.attach_alternative(render_to_string(f"emails/{name}.html", context), "text/html")
-    # A mail server that is away is logged; it does not undo what the mail would have told.
-    transaction.on_commit(message.send, robust=True)
+    return message
 
 
 def absolute(path: str) -> str:

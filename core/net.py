@@ -104,6 +104,18 @@ def checked_url(url: str, *, allow_private: bool, param: str = "base_url") -> st
         raise ApiError(422, "invalid_url", str(error), param=param) from error
 
 
+def checked_endpoint(url: str, *, allow_private: bool, param: str) -> None:
+    """An address that is used just as it was given: some have a token behind a question mark, and none is rewritten.
+
+    Raises ApiError 422 on `param`, as `checked_url` does.
+    """
+    base, _, query = url.partition("?")
+    is_plain = url.isascii() and url.isprintable() and " " not in url
+    if not is_plain or "#" in url or "\\" in query:
+        raise ApiError(422, "invalid_url", "An address has no spaces, #, line breaks or backslashes.", param=param)
+    checked_url(base, allow_private=allow_private, param=param)
+
+
 def _normalized(url: str, *, allow_private: bool) -> str:
     if len(url) > MOST_CHARACTERS:
         raise ValueError(f"An address has at most {MOST_CHARACTERS} characters.")

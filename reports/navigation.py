@@ -13,6 +13,7 @@ from accounts.middleware import SESSION_KEY
 from accounts.models import Membership, Role, User
 from accounts.permissions import Right, administered_team_ids, may
 from accounts.views.home import memberships_of
+from alerts.notices import inbox
 from billing.suspending import present_suspension
 from billing.views.dunning import banner
 from core.tenancy import organization_scope
@@ -143,12 +144,23 @@ def shell(request: HttpRequest) -> dict[str, Any]:
         context["sections"] = settings
         context["in_settings"] = any(item["is_current"] for group in settings for item in group["items"])
         context["tabs"] = _items(request, current, TABS)
+        context["inbox"] = _bell(request, current)
         context["payment"] = banner(current)
         with organization_scope(current.organization_id):
             context["suspension"] = present_suspension(current.organization)
         context["allowance"] = sidebar_allowance(current, now())
         context["docs_url"] = reverse("metering-api:docs")
     return {"shell": context}
+
+
+def _bell(request: HttpRequest, member: Membership) -> dict[str, Any]:
+    """What is unread, and where its changes come from: nowhere for who stands in somebody's place."""
+    slug = member.organization.slug
+    with organization_scope(member.organization_id):
+        unread = inbox.unread_count(member)
+    names = () if getattr(request, "impersonation", None) else ("stream", "count")
+    urls = {f"{name}_url": reverse(f"alerts:inbox-{name}", args=[slug]) for name in names}
+    return {"url": reverse("alerts:inbox", args=[slug]), "count": unread, **urls}
 
 
 def destinations(request: HttpRequest, membership: Membership) -> list[tuple[str, dict[str, Any]]]:

@@ -65,6 +65,7 @@ GROUPS: tuple[tuple[str, tuple[Section, ...]], ...] = (
                 "Upstreams", "metering:upstreams", "hdd-stack", (Right.MANAGE_INTEGRATIONS,), ("metering:upstream",)
             ),
             Section("Webhooks", "alerts:webhooks", "plug", (Right.MANAGE_INTEGRATIONS,), ("alerts:webhook",)),
+            Section("Channels", "alerts:channels", "chat-left-text", (Right.MANAGE_INTEGRATIONS,), ("alerts:channel",)),
             Section("Prices", "metering:prices", "tags", (Right.SEE_MONEY, Right.MANAGE_PRICES), ("metering:price",)),
             Section("Import", "metering:imports", "upload", (Right.IMPORT_USAGE,), ("metering:import",)),
             Section(
@@ -81,7 +82,13 @@ GROUPS: tuple[tuple[str, tuple[Section, ...]], ...] = (
         "You",
         (
             Section("My account", "account_email", "person", (), ("account_email", "socialaccount_")),
-            Section("Notifications", "alerts:devices", "bell", (), ("alerts:device",)),
+            Section(
+                "Notifications",
+                "alerts:preferences",
+                "bell",
+                (Right.SEE_OWN_USAGE,),
+                ("alerts:device", "alerts:preferences", "alerts:hours"),
+            ),
             Section("Security", "mfa_index", "shield-lock", (), ("account_", "mfa_", "usersessions_")),
         ),
     ),

@@ -232,6 +232,22 @@ ROWS: list[Row] = [
         Everybody(name, 404, method="POST", args={"device": 2**31 - 1}, anonymous=302, foreign_key=302)
         for name in ("alerts:device-remove", "alerts:device-test")
     ),
+    # ── alerts: what one is told ──
+    Page("alerts:inbox"),
+    Page("alerts:inbox-rows"),
+    Page("alerts:inbox-count"),
+    Page("alerts:inbox-stream", ok=204),
+    Page("alerts:inbox-mark", method="POST", ok=302),
+    # One's own alone (tests/alerts/notices/test_inbox.py).
+    Everybody("alerts:inbox-follow", 404, method="POST", args={"notice": 2**31 - 1}, anonymous=302, foreign_key=302),
+    Page("alerts:preferences"),
+    Page("alerts:preferences-reset", method="POST", ok=302),
+    Page("alerts:hours"),
+    # Signed for one person and one kind; this is nobody's.
+    Everybody("alerts:unsubscribe", 404, args={"token": "nobody"}),
+    # ── alerts: rooms of chat programs ──
+    *(Page(f"alerts:{name}", MANAGERS) for name in ("channels", "channel-create", "channel", "channel-delete")),
+    Page("alerts:channel-act", MANAGERS, method="POST", ok=302),
     # ── alerts: webhooks ──
     *(
         Page(f"alerts:{name}", MANAGERS)

@@ -16,6 +16,7 @@ from django.utils.timezone import now
 from accounts import members
 from accounts.audit import Actor
 from accounts.models import Department, Invitation, Membership, Organization, Project, Team, TeamMembership, User
+from alerts.chat.rooms import create_room
 from alerts.webhooks import outbox, records
 from billing.budgets.reach import Reach
 from billing.budgets.records import create_budget
@@ -99,6 +100,12 @@ def arguments(acme: Organization, bob: User, alice: User) -> dict[str, Any]:
             acme, {"url": f"https://hooks.invalid/{CANARY}", "events": ["*"]}, by=Actor.of_command("test")
         )
         delivery = outbox.send_test(webhook, by=Actor.of_command("test"))
+        channel = create_room(
+            acme,
+            "https://hooks.example.com/services/x",
+            {"name": f"{CANARY} channel", "dialect": "slack", "kinds": ["credits.low"]},
+            by=Actor.of_command("test"),
+        )
         export = f"usage_date_utc,model,cost_usd\n2026-11-01,{CANARY}-model,1\n".encode()
         statement = keep(acme, f"{CANARY}.csv", export, Decimal(1), by=Actor.of_command("test"))
     start_subscription(acme, "enterprise", by=Actor.of_command("test"))
@@ -123,6 +130,7 @@ def arguments(acme: Organization, bob: User, alice: User) -> dict[str, Any]:
         "organization": acme.slug,
         "member": bobs.pk,
         "department": department.pk,
+        "channel": channel.pk,
         "webhook": webhook.pk,
         "delivery": delivery.pk,
         "team": team.pk,

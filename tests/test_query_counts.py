@@ -17,6 +17,7 @@ from django.utils.timezone import now
 from accounts.audit import Actor
 from accounts.members import invite
 from accounts.models import Department, Membership, Organization, Project, Role, Team, TeamMembership, User
+from alerts.chat.rooms import create_room
 from billing.budgets.reach import Reach
 from billing.budgets.records import create_budget
 from billing.parties.seller import add_rate
@@ -29,6 +30,7 @@ from metering.imports.records import create_import
 from metering.models import ImportProblem, ImportStatus
 from metering.pricing.overrides import rate, set_custom_model
 from reports.models import SavedView
+from tests.alerts.notices.telling import happen
 from tests.billing.invoices.selling import issue
 from tests.browser.pages import NAMES, addresses
 from tests.cast import logged_in, make_key, make_member
@@ -38,7 +40,7 @@ from tests.reports.priced import set_prices, write_priced
 
 FEW, MANY = range(3), range(3, 15)
 # A secret, and what only appears in a state that has nothing to do with how many rows there are.
-NOT_REACHED = frozenset({"accounts:invitation", "metering:import-problems", "reports:diagnosis-report"})
+NOT_REACHED = frozenset({"accounts:invitation", "alerts:unsubscribe", "metering:import-problems", "reports:diagnosis-report"})
 BY = Actor.of_command("test")
 
 
@@ -86,6 +88,9 @@ def _people_and_things(acme: Organization, number: int) -> None:
         create_budget(acme, {"scope": "team", "ref": team.pk, "amount": 10**9}, Reach.whole(), by=BY)
         export = f"usage_date_utc,model,cost_usd\n2026-11-01,model-{number},1\n"
         keep(acme, f"export-{number}.csv", export.encode(), Decimal(1), by=BY)
+        address = f"https://hooks.example.com/services/{number}"
+        create_room(acme, address, {"name": f"#room-{number}", "dialect": "slack", "kinds": ["credits.low"]}, by=BY)
+    happen(acme, "credits.low", f"told-{number}")
     add_rate("NO", f"R{number}", "MVA", Decimal(25), dt.date(2026, 1, 1), by="test")
     issue(acme, f"Plan {number}", f"INV-2026-9{number:03}")
     make_key(acme, name=f"Key {number}", project=project)
@@ -148,7 +153,8 @@ def test_no_page_asks_more_often_when_there_is_more(
     owner, operator = logged_in(alice), logged_in(olga)
     found = {name: (operator, path) for name, path in addresses(html_at(operator), "/operator/").items()}
     found |= {name: (owner, path) for name, path in addresses(html_at(owner), f"/o/{acme.slug}/overview").items()}
-    found.pop("accounts:invitation")
+    for secret in ("accounts:invitation", "alerts:unsubscribe"):
+        found.pop(secret)
     missing = sorted({*NAMES} - {*found} - NOT_REACHED)
     assert not missing, f"nothing leads to {', '.join(missing)}"
     # Asked whether anything is new, the page says less when nothing is.

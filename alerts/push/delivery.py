@@ -13,6 +13,7 @@ from django.conf import settings
 from django.utils.timezone import now
 from pywebpush import WebPusher
 
+from alerts.channels.errors import TryLaterError
 from alerts.models import PushDevice
 from alerts.push.keys import authorization
 from core.net import is_public
@@ -24,14 +25,6 @@ TTL_SECONDS = 24 * 3600
 LONGEST_WAIT_SECONDS = 3600
 _GONE = frozenset({404, 410})
 _LATER = frozenset({408, 425, 429})
-
-
-class TryLaterError(Exception):
-    """The push service cannot take it now. `wait_seconds` is its own wish, None where it has none."""
-
-    def __init__(self, reason: str, wait_seconds: int | None = None) -> None:
-        super().__init__(reason)
-        self.wait_seconds = wait_seconds
 
 
 def deliver(device: PushDevice, content: Mapping[str, str]) -> None:

@@ -16,7 +16,7 @@ from django.db.models import QuerySet
 from accounts.models import User
 from alerts.models import PushDevice
 from core.errors import ApiError
-from core.net import checked_url
+from core.net import checked_endpoint
 
 MOST_DEVICES = 20
 LONGEST_ENDPOINT = 2000
@@ -49,7 +49,7 @@ def subscribe(user: User, body: bytes, user_agent: str) -> PushDevice:
         given = _DECODER.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise ApiError(422, "invalid_subscription", f"This is no subscription of a browser: {error}.") from error
-    _check_endpoint(given.endpoint)
+    checked_endpoint(given.endpoint, allow_private=settings.PUSH_ALLOW_PRIVATE_SERVICES, param="endpoint")
     _check_keys(given.keys)
     with transaction.atomic():
         User.objects.select_for_update().get(pk=user.pk)
@@ -80,15 +80,6 @@ def devices_of(user: User) -> QuerySet[PushDevice]:
 def digest_of(device: PushDevice) -> str:
     """By it a page tells which of the devices it runs on, without the list giving endpoints away."""
     return hashlib.sha256(device.endpoint.encode()).hexdigest()
-
-
-def _check_endpoint(endpoint: str) -> None:
-    """An address as browsers get them from their push service: some have a query, and none is ever rewritten."""
-    base, _, query = endpoint.partition("?")
-    is_plain = endpoint.isascii() and endpoint.isprintable() and " " not in endpoint
-    if not is_plain or "#" in endpoint or "\\" in query:
-        raise ApiError(422, "invalid_url", "This is no address of a push service.", param="endpoint")
-    checked_url(base, allow_private=settings.PUSH_ALLOW_PRIVATE_SERVICES, param="endpoint")
 
 
 def _check_keys(keys: Keys) -> None:

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 import aiohttp
 import msgspec
 from django.conf import settings
+from yarl import URL
 
 from core.net import is_public
 from core.outbound import PublicResolver, RefusedAddressError, check_literal
@@ -60,7 +61,8 @@ async def _post(session: aiohttp.ClientSession, request: Request) -> Answer:
         check_literal(request.url, _is_allowed)
         async with asyncio.timeout(ANSWER_SECONDS) as bound:
             sent = session.post(
-                request.url,
+                # As it was entered: some have a token in it that may not be spelled another way.
+                URL(request.url, encoded=True),
                 data=request.body.encode(),
                 headers={"Accept-Encoding": "identity", **request.headers},
                 allow_redirects=False,

@@ -7,7 +7,7 @@ gets the newest frame, not each: a slow reader skips some.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import asynccontextmanager, suppress
 
 import structlog
@@ -64,9 +64,13 @@ class Feeds:
     def __init__(self) -> None:
         self.threads = DatabaseThreads(THREADS, "live")
         self._feeds: dict[Watch, Feed] = {}
-        self._by_organization: dict[int, set[Feed]] = {}
+        # Those that show an organization's usage, and those that show a person's inbox.
+        self._of_organization: dict[int, set[Feed]] = {}
+        self._of_person: dict[int, set[Feed]] = {}
         self._reading: dict[Feed, asyncio.Task[None]] = {}
-        self._listener = Listener(self._heard)
+        self._listener = Listener(
+            lambda ids: _hint(self._of_organization, ids), lambda ids: _hint(self._of_person, ids)
+        )
         self.has_ended = False
 
     @asynccontextmanager
@@ -100,7 +104,8 @@ class Feeds:
 
     def _open(self, watcher: Watcher) -> Feed:
         feed = self._feeds[watcher.watch] = Feed(watcher)
-        self._by_organization.setdefault(watcher.watch.organization_id, set()).add(feed)
+        siblings, whose = self._siblings(watcher.watch)
+        siblings.setdefault(whose, set()).add(feed)
         self._reading[feed] = asyncio.create_task(self._read(feed), name="live-feed")
         return feed
 
@@ -108,16 +113,15 @@ class Feeds:
         watch = feed.watcher.watch
         if self._feeds.get(watch) is feed:
             del self._feeds[watch]
-        feeds = self._by_organization[watch.organization_id]
-        feeds.discard(feed)
-        if not feeds:
-            del self._by_organization[watch.organization_id]
+        siblings, whose = self._siblings(watch)
+        siblings[whose].discard(feed)
+        if not siblings[whose]:
+            del siblings[whose]
         self._reading.pop(feed).cancel()
 
-    def _heard(self, organization_ids: Collection[int] | None) -> None:
-        for organization_id in self._by_organization if organization_ids is None else organization_ids:
-            for feed in self._by_organization.get(organization_id, ()):
-                feed.hinted.set()
+    def _siblings(self, watch: Watch) -> tuple[dict[int, set[Feed]], int]:
+        """Feeds that are hinted at together, and by which id."""
+        return (self._of_person, watch.person) if watch.person else (self._of_organization, watch.organization_id)
 
     async def _read(self, feed: Feed) -> None:
         """Until nobody watches any more, or what they may see has changed."""
@@ -138,3 +142,10 @@ class Feeds:
             with suppress(TimeoutError):
                 async with asyncio.timeout(PULSE_SECONDS if self._listener.is_hearing else PULSE_WITHOUT_HINTS_SECONDS):
                     await feed.hinted.wait()
+
+
+def _hint(feeds: Mapping[int, Collection[Feed]], ids: Collection[int] | None) -> None:
+    """To those of these ids, or to all."""
+    for whose in feeds if ids is None else ids:
+        for feed in feeds.get(whose, ()):
+            feed.hinted.set()

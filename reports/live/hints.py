@@ -1,6 +1,6 @@
-"""Hints that an organization's totals have changed, from every process that stores to every process that shows.
+"""Hints that an organization's totals have changed, or a person's inbox, from every process to every one that shows.
 
-One channel of Redis; a message is the ids of the organizations, and no figure: whoever hears it reads the totals
+Two channels of Redis; a message is the ids of organizations or people, and no figure: whoever hears it reads the totals
 again. Nothing is kept, so a message that is lost (Redis restarts, a process ends) delays what people see until the
 next one or the next pulse (feeds.py), and falsifies nothing.
 """
@@ -23,6 +23,7 @@ from redis.exceptions import RedisError
 logger = structlog.get_logger(__name__)
 
 CHANNEL = "tl:usage"
+INBOXES = "tl:inboxes"
 # Of a process, whatever it stores: at most four messages a second.
 PAUSE_SECONDS = 0.25
 TIMEOUT_SECONDS = 2.0
@@ -33,14 +34,15 @@ LOG_AGAIN_SECONDS = 60.0
 class Announcer:
     """Tells Redis whose totals changed, from a thread of its own: who stores does not wait for it."""
 
-    def __init__(self) -> None:
+    def __init__(self, channel: str = CHANNEL) -> None:
+        self._channel = channel
         self._changed = threading.Condition()
         self._waiting: set[int] = set()
         self._thread: threading.Thread | None = None
 
-    def announce(self, organization_ids: Collection[int]) -> None:
+    def announce(self, whose: Collection[int]) -> None:
         with self._changed:
-            self._waiting.update(organization_ids)
+            self._waiting.update(whose)
             if self._thread is None:
                 self._thread = threading.Thread(target=self._tell, name="usage-hints", daemon=True)
                 self._thread.start()
@@ -56,7 +58,7 @@ class Announcer:
                 self._changed.wait_for(lambda: self._waiting)
                 ids, self._waiting = self._waiting, set()
             try:
-                client.publish(CHANNEL, " ".join(map(str, ids)))
+                client.publish(self._channel, " ".join(map(str, ids)))
             except RedisError as error:
                 if time.monotonic() >= log_again_at:
                     log_again_at = time.monotonic() + LOG_AGAIN_SECONDS
@@ -64,7 +66,7 @@ class Announcer:
             time.sleep(PAUSE_SECONDS)
 
 
-_announcer = Announcer()
+_announcer, _inboxes = Announcer(), Announcer(INBOXES)
 
 
 def announce(organization_ids: Collection[int]) -> None:
@@ -72,10 +74,15 @@ def announce(organization_ids: Collection[int]) -> None:
     _announcer.announce(organization_ids)
 
 
+def announce_inboxes(user_ids: Collection[int]) -> None:
+    """Hint that these people have been told something, or have read it."""
+    _inboxes.announce(user_ids)
+
+
 def _begin_anew() -> None:
     # A forked process has neither the thread nor a say in the lock.
-    global _announcer
-    _announcer = Announcer()
+    global _announcer, _inboxes
+    _announcer, _inboxes = Announcer(), Announcer(INBOXES)
 
 
 os.register_at_fork(after_in_child=_begin_anew)
@@ -84,11 +91,15 @@ os.register_at_fork(after_in_child=_begin_anew)
 class Listener:
     """Hears the hints on one event loop, over one connection however many wait for them.
 
-    `heard` is called with the ids of a message, or with None when messages may have been missed.
+    `heard` and `heard_inboxes` are called with the ids of a message, or with None when messages may have been missed.
     """
 
-    def __init__(self, heard: Callable[[Collection[int] | None], None]) -> None:
-        self._heard = heard
+    def __init__(
+        self,
+        heard: Callable[[Collection[int] | None], None],
+        heard_inboxes: Callable[[Collection[int] | None], None],
+    ) -> None:
+        self._heard = {CHANNEL: heard, INBOXES: heard_inboxes}
         self._task: asyncio.Task[None] | None = None
         self.is_hearing = False
 
@@ -116,7 +127,7 @@ class Listener:
 
     async def _hear(self, client: AsyncRedis) -> None:
         async with client.pubsub() as subscription:
-            await subscription.subscribe(CHANNEL)
+            await subscription.subscribe(*self._heard)
             is_asked = False
             while True:
                 message = await subscription.get_message(timeout=PING_SECONDS)
@@ -126,7 +137,7 @@ class Listener:
                     await subscription.ping()
                 elif message["type"] == "subscribe":
                     self.is_hearing = True
-                    self._heard(None)
+                    self._heard[message["channel"].decode()](None)
                 elif message["type"] == "message":
-                    self._heard({int(word) for word in message["data"].split()})
+                    self._heard[message["channel"].decode()]({int(word) for word in message["data"].split()})
                 is_asked = message is None

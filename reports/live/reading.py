@@ -16,6 +16,7 @@ from accounts.models import Membership, Organization, Role
 from accounts.permissions import Right, may
 from accounts.requests import OrganizationRequest
 from accounts.sessions import person_of
+from alerts.notices import inbox
 from core.errors import ApiError
 from core.tenancy import organization_scope
 from metering.query.ranges import Span, named_range
@@ -27,12 +28,15 @@ from reports.quick import Quick
 TICK = dt.timedelta(minutes=15)
 # Pages that move, by their word in the address.
 PLACES: dict[str, type[LivePage]] = {"overview": Overview, "quick": Quick}
+# The bell on every page: a person's own.
+INBOX = "inbox"
 
 
 class Watch(msgspec.Struct, frozen=True):
-    """What is shown. Whoever watches the same shares one reading: nothing in it is anybody's own.
+    """What is shown. Whoever watches the same shares one reading: nothing in it is anybody's own, but an inbox.
 
-    `filters` are those that hold after the role had its say, `query` is the address they were chosen with.
+    `filters` are those that hold after the role had its say, `query` is the address they were chosen with. `person` is
+    the user whose inbox it is, else 0.
     """
 
     place: str
@@ -41,6 +45,7 @@ class Watch(msgspec.Struct, frozen=True):
     filters: tuple[tuple[str, tuple[Any, ...]], ...]
     fixed: frozenset[str]
     query: str
+    person: int = 0
 
 
 class Watcher(msgspec.Struct, frozen=True):
@@ -72,6 +77,9 @@ def admit(session_key: str, slug: str, place: str, query: str) -> Watcher:
         raise ApiError(404, "not_found", "No such organization among yours.")
     if not (may(membership.role, Right.SEE_USAGE) or may(membership.role, Right.SEE_OWN_USAGE)):
         raise ApiError(403, "forbidden", "Your role does not open this.")
+    if place == INBOX:
+        watch = Watch(INBOX, membership.organization_id, Role(membership.role), (), frozenset(), "", user.pk)
+        return Watcher(user.pk, membership, watch)
     with organization_scope(membership.organization_id):
         page = _page(membership, membership.organization, place, query)
         return Watcher(user.pk, membership, _watch_of(page, query))
@@ -80,6 +88,8 @@ def admit(session_key: str, slug: str, place: str, query: str) -> Watcher:
 def read(watcher: Watcher, known: Frame | None) -> Frame | None:
     """The figures now, or None where they are still the `known` ones. Raises ApiError 403 when they became others'."""
     watch = watcher.watch
+    if watch.place == INBOX:
+        return _read_inbox(watcher, known)
     with organization_scope(watch.organization_id):
         organization = Organization.objects.get(pk=watch.organization_id)
         page = _page(watcher.membership, organization, watch.place, watch.query)
@@ -100,8 +110,19 @@ def live_body(page: LivePage) -> dict[str, str]:
     return {"html": re.sub(r"\s*\n\s*", "\n", html), "subtitle": context["page"]["subtitle"]}
 
 
+def _read_inbox(watcher: Watcher, known: Frame | None) -> Frame | None:
+    with organization_scope(watcher.watch.organization_id):
+        standing = inbox.standing_of(watcher.membership)
+    if known is not None and known.standing == standing:
+        return None
+    return _framed(standing, msgspec.json.encode(standing))
+
+
 def _frame(page: LivePage, standing: object) -> Frame:
-    body = msgspec.json.encode(live_body(page))
+    return _framed(standing, msgspec.json.encode(live_body(page)))
+
+
+def _framed(standing: object, body: bytes) -> Frame:
     return Frame(standing, hashlib.blake2b(body, digest_size=12).hexdigest(), body)
 
 

@@ -27,12 +27,12 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from core.errors import ApiError, error_body
 from core.requests import request_id
 from reports.live.feeds import Feed, Feeds
-from reports.live.reading import PLACES, Watcher, admit
+from reports.live.reading import INBOX, PLACES, Watcher, admit
 
 logger = structlog.get_logger(__name__)
 
 # `reports:overview-stream` and its like; where they reach Django there is no stream.
-_ADDRESS = re.compile(rf"/o/([-a-zA-Z0-9_]+)/({'|'.join(PLACES)})/stream")
+_ADDRESS = re.compile(rf"/o/([-a-zA-Z0-9_]+)/({'|'.join((*PLACES, INBOX))})/stream")
 MOST_STREAMS = 1_000
 MOST_STREAMS_OF_A_PERSON = 20
 # A proxy gives up on what says nothing for a minute.

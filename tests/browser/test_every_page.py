@@ -13,8 +13,8 @@ from tests.browser.pages import ENTRANCE, NAMES
 from tests.demo import ORGANIZATION, Demo
 
 REDUCED = "reduce"
-# Without the secret of its address there is nothing to see; with one, test_invitation has it.
-SECRET = frozenset({"accounts:invitation"})
+# Without the secret of its address there is nothing to see; with one, others have it.
+SECRET = frozenset({"accounts:invitation", "alerts:unsubscribe"})
 # Swagger UI brings its own looks, and more bytes than all of ours.
 NOT_OURS = frozenset({"metering-api:docs"})
 

@@ -1,0 +1,60 @@
+"""Keys that were made, people who joined, endpoints that are gone, reports that are there."""
+
+from __future__ import annotations
+
+from accounts.models import Organization
+from alerts.letters.letter import Letter, day, enough, moment
+from alerts.payloads import KeyCreated, MemberJoined, ReportReady, WebhookDisabled
+
+
+def key_created(data: KeyCreated, organization: Organization) -> Letter:
+    return Letter(
+        subject=f"API key {data.name} of {organization.name} was made",
+        lead=f"{data.created_by} made the API key {data.name} ({data.prefix}…).",
+        path=data.page,
+        table=enough(
+            ("May", ", ".join(data.scopes)),
+            ("Project", data.project),
+            ("Acts for", data.member),
+            ("Succeeds", f"{data.replaces}…" if data.replaces else None),
+            ("Works until", moment(data.expires_at, organization.zone) if data.expires_at else None),
+        ),
+        text=("If nobody should have made it, revoke it: calls with it stop at once.",),
+        action="See the keys",
+    )
+
+
+def member_joined(data: MemberJoined, organization: Organization) -> Letter:
+    return Letter(
+        subject=f"{data.name or data.email} joined {organization.name}",
+        lead=f"{data.email} accepted the invitation to {organization.name} as {data.role}.",
+        path=data.page,
+        table=enough(("Role", data.role), ("Invited by", data.invited_by)),
+        action="See the members",
+    )
+
+
+def webhook_disabled(data: WebhookDisabled, organization: Organization) -> Letter:
+    why = "answered that it is gone" if data.reason == "gone" else "has failed for days"
+    return Letter(
+        subject=f"A webhook of {organization.name} is switched off",
+        lead=f"{data.endpoint} {why} and is told nothing any more.",
+        path=data.page,
+        table=enough(
+            ("Failing since", moment(data.failing_since, organization.zone)), ("Last problem", data.last_problem)
+        ),
+        text=("Mend it and switch it on again; what it has missed can be sent again.",),
+        action="See the webhook",
+        tone="caution",
+    )
+
+
+def report_ready(data: ReportReady, organization: Organization) -> Letter:
+    return Letter(
+        subject=f"{data.report} is ready",
+        lead=f"{data.report} of {organization.name} for {day(data.period_start)} to {day(data.period_end)} can be"
+        " downloaded.",
+        path=data.page,
+        table=enough(("Formats", ", ".join(data.formats))),
+        action="See the report",
+    )

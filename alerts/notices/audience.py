@@ -1,0 +1,65 @@
+"""A fact → the members who are told of it, and how: roles, the team's admins, those named, and what each chose."""
+
+from __future__ import annotations
+
+import msgspec
+from django.db.models import Q
+
+from accounts.models import Membership, Project, TeamMembership
+from alerts.catalogue import KINDS
+from alerts.models import ToldFact, Way
+from alerts.notices.preferences import may_see, said_about
+
+
+class Told(msgspec.Struct, frozen=True):
+    member: Membership
+    ways: frozenset[Way]
+
+
+def audience(fact: ToldFact) -> list[Told]:
+    """Never strangers, people who have left or cannot log in, or people who may not see what it is about.
+
+    The organization's facts go to the roles of their kind, a team's to its admins too, what is about a member to that
+    member, and every fact to those it names. Members may want less, or more of what they may see. Needs the
+    organization's scope.
+    """
+    kind = KINDS[fact.kind]
+    said = said_about(fact.kind)
+    concerned = _concerned(fact) if kind.tells_team_admins else frozenset()
+    willing = {member for (member, _), is_on in said.items() if is_on}
+    candidates = (
+        Membership.objects.filter(ended_at=None, user__is_active=True)
+        .filter(Q(role__in=kind.roles) | Q(user_id__in=fact.people) | Q(pk__in=concerned | willing))
+        .select_related("user")
+        .order_by("pk")
+    )
+    found = []
+    for member in candidates:
+        is_theirs = member.pk in concerned or member.user_id in fact.people
+        if not (is_theirs or may_see(member.role, fact.kind)):
+            continue
+        default = is_theirs or member.role in kind.roles
+        ways = frozenset(way for way in Way if said.get((member.pk, way), default))
+        if ways:
+            found.append(Told(member, ways))
+    return found
+
+
+def team_ids_of(scope: str, ref: int) -> frozenset[int]:
+    """The teams something is about: a team itself, a project's, those of a member."""
+    if scope == "team":
+        return frozenset([ref])
+    if scope == "project":
+        teams = Project.objects.filter(pk=ref).exclude(team=None).values_list("team_id", flat=True)
+        return frozenset(teams)
+    if scope == "member":
+        return frozenset(TeamMembership.objects.filter(membership_id=ref).values_list("team_id", flat=True))
+    return frozenset()
+
+
+def _concerned(fact: ToldFact) -> frozenset[int]:
+    """Members whose team it is about, as its admins, or who it is about themselves."""
+    teams = team_ids_of(fact.scope, fact.ref)
+    admins = TeamMembership.objects.filter(team_id__in=teams, is_admin=True) if teams else TeamMembership.objects.none()
+    themselves = [fact.ref] if fact.scope == "member" else []
+    return frozenset([*admins.values_list("membership_id", flat=True), *themselves])
