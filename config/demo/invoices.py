@@ -6,12 +6,14 @@ import datetime as dt
 from decimal import Decimal
 from typing import Any
 
+from django.urls import reverse
 from django.utils.timezone import now as current_time
 
 from accounts.models import Organization
 from accounts.organizations import update_organization
 from billing.contracts import Contract
 from billing.credits import wallets
+from billing.dunning import facts as dunning
 from billing.invoices.closing import GRACE, close_period, open_periods
 from billing.invoices.crediting import take_back
 from billing.invoices.payments import record_payment
@@ -19,6 +21,7 @@ from billing.models import BillingProfile, EnteredTaxRate, Invoice, Seller, TaxS
 from billing.periods import Period
 from config.demo.neighbors import NEIGHBORS
 from config.demo.organization import BY, NAME, SECOND_NAME
+from core import emails
 from core.money import NANOS_PER_USD
 from core.periods import day_start, local_day
 from core.tenancy import organization_scope, unscoped
@@ -77,6 +80,7 @@ def state() -> None:
         organizations = list(Organization.objects.filter(name__in=names))
     due = [one for organization in organizations for one in _due(organization, as_of)]
     first = True
+    unpaid: tuple[Invoice, dt.datetime] | None = None
     for number, (at, _, organization, period) in enumerate(sorted(due, key=lambda one: one[:2])):
         invoice = close_period(organization, period, by=BY, at=at, as_of=as_of).invoice
         if invoice is None:
@@ -86,7 +90,23 @@ def state() -> None:
             first = False
         else:
             _pay(invoice, invoice.issued_on + dt.timedelta(days=PAID_AFTER[number % len(PAID_AFTER)]), as_of)
+        if organization.name == SECOND_NAME:
+            unpaid = (invoice, at)
     _thank(next(one for one in organizations if one.name == NAME), as_of)
+    if unpaid is not None:
+        _refuse(*unpaid, as_of)
+
+
+def _refuse(invoice: Invoice, issued_at: dt.datetime, at: dt.datetime) -> None:
+    """The latest of the second organization could not be paid two days ago, or as soon as it was issued."""
+    dunning.refused(
+        invoice,
+        1,
+        code="insufficient_funds",
+        message="Your card has insufficient funds.",
+        pay_url=emails.absolute(reverse("billing:invoice", args=[invoice.organization.slug, invoice.number])),
+        at=max(issued_at, at - dt.timedelta(days=2)),
+    )
 
 
 def _thank(organization: Organization, at: dt.datetime) -> None:
