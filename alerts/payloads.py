@@ -16,8 +16,10 @@ from msgspec import Meta
 Amount = Annotated[str, Meta(pattern=r"^-?\d+(\.\d+)?$", description="A decimal number as text.")]
 Tokens = Annotated[int, Meta(ge=0)]
 Percent = Annotated[float, Meta(ge=0)]
-ScopeName = Literal["organization", "department", "team", "project", "member", "api_key"]
-Unit = Literal["usd", "tokens", "requests", "percent", "ms", "count"]
+ScopeName = Literal[
+    "organization", "department", "team", "project", "member", "api_key", "model", "feature", "integration"
+]
+Unit = Literal["usd", "tokens", "requests", "percent", "ms", "hours", "count"]
 
 
 class Data(msgspec.Struct, kw_only=True, frozen=True):

@@ -7,9 +7,12 @@ from typing import Any
 from django.dispatch import receiver
 
 from alerts import facts
+from alerts.evaluation import tasks  # noqa: F401  (workers find its tasks here)
+from alerts.evaluation.touching import touch
 from alerts.tasks import spread_fact
 from core.facts import Fact
 from core.signals import fact_happened
+from metering.signals import usage_recorded
 from metering.tasks import enqueue
 
 
@@ -18,3 +21,8 @@ def keep_the_fact(fact: Fact, **_: Any) -> None:
     kept = facts.keep(fact)
     if kept is not None:
         enqueue(spread_fact, kept.organization_id, kept.pk)
+
+
+@receiver(usage_recorded)
+def judge_new_usage(organization_ids: set[int], **_: Any) -> None:
+    touch(organization_ids)

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from alerts.views import chat, devices, inbox, preferences, unsubscribe, webhooks
+from alerts.views import alerts, chat, devices, inbox, preferences, rules, unsubscribe, webhooks
 
 app_name = "alerts"
 _WEBHOOKS = "o/<slug:organization>/settings/webhooks/"
@@ -41,4 +41,17 @@ urlpatterns = [
         webhooks.delivery_replay,
         name="webhook-delivery-replay",
     ),
+    path("o/<slug:organization>/alerts/", alerts.index, name="alerts"),
+    path("o/<slug:organization>/alerts/<int:alert>/", alerts.detail, name="alert"),
+    path("o/<slug:organization>/alerts/<int:alert>/acknowledge", alerts.acknowledge, name="alert-acknowledge"),
+    path("o/<slug:organization>/alerts/<int:alert>/snooze", alerts.snooze, name="alert-snooze"),
+    path("o/<slug:organization>/alerts/<int:alert>/resolve", alerts.resolve, name="alert-resolve"),
+    path("o/<slug:organization>/alerts/rules/", rules.index, name="rules"),
+    path("o/<slug:organization>/alerts/rules/new/", rules.create, name="rule-create"),
+    path("o/<slug:organization>/alerts/rules/preview", rules.show_preview, name="rule-preview"),
+    path("o/<slug:organization>/alerts/rules/presets/<slug:name>", rules.add_preset, name="rule-preset"),
+    path("o/<slug:organization>/alerts/rules/<int:rule>/", rules.detail, name="rule"),
+    path("o/<slug:organization>/alerts/rules/<int:rule>/change/", rules.change, name="rule-change"),
+    path("o/<slug:organization>/alerts/rules/<int:rule>/switch", rules.switch, name="rule-switch"),
+    path("o/<slug:organization>/alerts/rules/<int:rule>/remove/", rules.archive, name="rule-archive"),
 ]

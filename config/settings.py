@@ -314,6 +314,7 @@ CELERY_BEAT_SCHEDULE = {
     "deliver webhooks": {"task": "alerts.deliver_webhooks", "schedule": dt.timedelta(seconds=30)},
     "watch webhooks' thresholds": {"task": "alerts.watch_webhook_thresholds", "schedule": dt.timedelta(minutes=1)},
     "forget webhook deliveries": {"task": "alerts.forget_webhook_deliveries", "schedule": dt.timedelta(days=1)},
+    "evaluate due rules": {"task": "alerts.evaluate_due", "schedule": dt.timedelta(seconds=30)},
     "send messages": {"task": "alerts.send_waiting", "schedule": dt.timedelta(seconds=30)},
     "send digests": {"task": "alerts.send_digests", "schedule": dt.timedelta(minutes=1)},
     "close periods": {"task": "billing.close_due_periods", "schedule": dt.timedelta(hours=1)},

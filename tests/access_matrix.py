@@ -264,6 +264,33 @@ ROWS: list[Row] = [
     Page("alerts:webhook-act", MANAGERS, method="POST", ok=302),
     Page("alerts:webhook-replay", MANAGERS, method="POST", ok=422),
     Page("alerts:webhook-delivery-replay", MANAGERS, method="POST", ok=302),
+    # ── alerts: rules and what they found, here of a team: a member of another does not see it ──
+    Page("alerts:alerts"),
+    Everybody("alerts:alert", anonymous=302, stranger=404, member=404, foreign_key=302),
+    *(
+        Everybody(
+            name,
+            302,
+            method="POST",
+            stranger=404,
+            viewer=403,
+            member=404,
+            finance=403,
+        )
+        for name in ("alerts:alert-acknowledge", "alerts:alert-resolve", "alerts:rule-switch")
+    ),
+    # For how long is said in the form; without that there is nothing.
+    Everybody("alerts:alert-snooze", 404, method="POST", anonymous=302, foreign_key=302),
+    Page("alerts:rules"),
+    Page("alerts:rule-create", SEERS),
+    # Which rule is said behind the question mark.
+    Page("alerts:rule-preview", SEERS, ok=404),
+    Page("alerts:rule-preset", MANAGERS, method="POST", ok=302, args={"name": "daily_limit"}),
+    Everybody("alerts:rule", anonymous=302, stranger=404, member=404, foreign_key=302),
+    *(
+        Everybody(name, anonymous=302, stranger=404, viewer=403, member=404, finance=403, foreign_key=302)
+        for name in ("alerts:rule-change", "alerts:rule-archive")
+    ),
     # ── metering: pages ──
     Page("metering:imports", MANAGERS),
     Page("metering:import", MANAGERS),
@@ -429,6 +456,17 @@ ROWS: list[Row] = [
     Everybody("stripe:credits-return", 404, anonymous=302, viewer=403, member=403, foreign_key=302),
     Everybody("stripe:webhook", 404, method="POST"),
     # ── billing: API ──
+    Endpoint("alerts-api:alerts", "usage:read", foreign=200),
+    Endpoint("alerts-api:alert", "usage:read"),
+    Endpoint("alerts-api:alert-acknowledge", method="POST"),
+    Endpoint("alerts-api:alert-snooze", method="POST", data={"minutes": 5}),
+    Endpoint("alerts-api:alert-resolve", method="POST"),
+    Endpoint("alerts-api:alert-rules", "usage:read", foreign=200),
+    Endpoint("alerts-api:alert-rules", method="POST", ok=201, foreign=201, data={"condition": "daily_limit"}),
+    Endpoint("alerts-api:alert-rule-preview", method="POST", foreign=200, data={"condition": "daily_limit"}),
+    Endpoint("alerts-api:alert-rule", "usage:read"),
+    Endpoint("alerts-api:alert-rule", method="PATCH", data={"threshold": 5}),
+    Endpoint("alerts-api:alert-rule", method="DELETE", ok=204),
     Endpoint("billing-api:plans", "billing:read", foreign=200),
     Endpoint("billing-api:subscription", "billing:read"),
     Endpoint("billing-api:credits", "billing:read", foreign=200),

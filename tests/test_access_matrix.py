@@ -27,6 +27,8 @@ from metering.gateway.upstreams import create_upstream
 from metering.imports.records import create_import
 from reports.models import Diagnosis, SavedView, Symptom
 from tests.access_matrix import OWN_ACCOUNT, ROWS, Endpoint, Row
+from tests.alerts.rules.usage import open_alert
+from tests.alerts.rules.usage import rule as make_rule
 from tests.billing.invoices.selling import issue
 from tests.cast import Key, logged_in, make_key
 from tests.metering.query.usage import make_event, write
@@ -112,6 +114,9 @@ def arguments(acme: Organization, bob: User, alice: User) -> dict[str, Any]:
     invoice = issue(acme, f"{CANARY} plan")
     values = {"name": f"{CANARY} budget", "scope": "team", "ref": team.pk, "amount": 10**9}
     budget = create_budget(acme, values, Reach.whole(), by=Actor.of_command("test"))
+    rule = make_rule(acme, "daily_limit", now(), name=f"{CANARY} rule", scope="team", ref=team.pk)
+    with organization_scope(acme.id):
+        alert = open_alert(rule)
     write(
         acme.id,
         [
@@ -142,6 +147,8 @@ def arguments(acme: Organization, bob: User, alice: User) -> dict[str, Any]:
         "record": upload.pk,
         "upstream": upstream.pk,
         "budget": budget.pk,
+        "rule": rule.pk,
+        "alert": alert.pk,
         "view": view.pk,
         "diagnosis": diagnosis.pk,
         "number": invoice.number,

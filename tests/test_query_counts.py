@@ -31,6 +31,8 @@ from metering.models import ImportProblem, ImportStatus
 from metering.pricing.overrides import rate, set_custom_model
 from reports.models import SavedView
 from tests.alerts.notices.telling import happen
+from tests.alerts.rules.usage import open_alert
+from tests.alerts.rules.usage import rule as make_rule
 from tests.billing.invoices.selling import issue
 from tests.browser.pages import NAMES, addresses
 from tests.cast import logged_in, make_key, make_member
@@ -86,6 +88,8 @@ def _people_and_things(acme: Organization, number: int) -> None:
             acme, by=BY, name=f"Upstream {number}", protocol="openai", base_url=f"https://models{number}.invalid/v1"
         )
         create_budget(acme, {"scope": "team", "ref": team.pk, "amount": 10**9}, Reach.whole(), by=BY)
+        rule = make_rule(acme, "per_model", now(), scope="team", ref=team.pk)
+        open_alert(rule, number + 1)
         export = f"usage_date_utc,model,cost_usd\n2026-11-01,model-{number},1\n"
         keep(acme, f"export-{number}.csv", export.encode(), Decimal(1), by=BY)
         address = f"https://hooks.example.com/services/{number}"

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from alerts.endpoints import webhook_deliveries, webhooks
+from alerts.endpoints import alerts, rules, webhook_deliveries, webhooks
 
 app_name = "alerts-api"
 urlpatterns = [
@@ -23,4 +23,12 @@ urlpatterns = [
         webhook_deliveries.DeliveryReplayView.as_view(),
         name="webhook-delivery-replay",
     ),
+    path("alerts", alerts.AlertsView.as_view(), name="alerts"),
+    path("alerts/<int:alert>", alerts.AlertView.as_view(), name="alert"),
+    path("alerts/<int:alert>/acknowledge", alerts.AcknowledgeView.as_view(), name="alert-acknowledge"),
+    path("alerts/<int:alert>/snooze", alerts.SnoozeView.as_view(), name="alert-snooze"),
+    path("alerts/<int:alert>/resolve", alerts.ResolveView.as_view(), name="alert-resolve"),
+    path("alert-rules", rules.RulesView.as_view(), name="alert-rules"),
+    path("alert-rules/preview", rules.RulePreviewView.as_view(), name="alert-rule-preview"),
+    path("alert-rules/<int:rule>", rules.RuleView.as_view(), name="alert-rule"),
 ]

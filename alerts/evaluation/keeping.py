@@ -1,0 +1,137 @@
+"""Steps of a course become rows: the alert, what became of it, and the facts that tell it."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping, Sequence
+
+from accounts.models import Organization
+from alerts.conditions.reading import Reading
+from alerts.evaluation.course import Spell, Step, Turn
+from alerts.evaluation.explaining import explain
+from alerts.evaluation.telling import tell
+from alerts.models import ActKind, Alert, AlertAct, AlertRule, AlertState, Resolution
+from alerts.rules.naming import name_subject
+
+_CHANGING = (
+    "peak_starts_at", "peak_ends_at", "actual", "bound", "expected", "explanation", "state", "snoozed_until",
+    "held_until", "resolved_at", "resolution", "told", "told_at", "is_told",
+)  # fmt: skip
+
+
+def keep(
+    organization: Organization, rule: AlertRule, steps: Sequence[Step], known: Mapping[int, Alert], at: dt.datetime
+) -> list[Alert]:
+    """Returns the alerts that are new; `known` ones are changed and saved. Needs the scope and the rule's lock."""
+    alerts = dict(known)
+    new: list[Alert] = []
+    changed: set[int] = set()
+    for step in steps:
+        if step.turn is Turn.OPENED:
+            alert = _open(organization, rule, step.spell, at)
+            alerts[alert.pk] = alert
+            new.append(alert)
+        else:
+            alert = alerts[_number(step.spell)]
+        changed.add(alert.pk)
+        _take(alert, step.spell)
+        if step.turn is Turn.REOPENED:
+            alert.state, alert.resolved_at, alert.resolution = AlertState.OPEN, None, ""
+            note(alert, ActKind.REOPENED, at)
+        elif step.turn is Turn.RESOLVED:
+            resolve(alert, Resolution.OVER, step.spell.resolved_at or at)
+            alert.explanation = explain(organization, rule, alert, at)
+            if alert in new:
+                alert.is_told = False
+            tell(organization, rule, alert, "resolved", at)
+    for pk in sorted(changed):
+        alerts[pk].save(update_fields=_CHANGING)
+    return new
+
+
+def tell_again(organization: Organization, rule: AlertRule, alerts: Sequence[Alert], at: dt.datetime) -> None:
+    """What still holds when its snooze is over, and what the rule wants told again while nobody has taken note."""
+    for alert in alerts:
+        due = told_next(rule, alert)
+        if due is None or due > at:
+            continue
+        if alert.state == AlertState.SNOOZED:
+            alert.state, alert.snoozed_until = AlertState.OPEN, None
+            note(alert, ActKind.WOKEN, at)
+        else:
+            note(alert, ActKind.TOLD_AGAIN, at)
+        tell(organization, rule, alert, "firing", at)
+        alert.save(update_fields=_CHANGING)
+
+
+def told_next(rule: AlertRule, alert: Alert) -> dt.datetime | None:
+    """When it is to be told again, if it goes on; None: never."""
+    if alert.state == AlertState.SNOOZED:
+        return alert.snoozed_until
+    if alert.state != AlertState.OPEN or rule.renotify_minutes is None or alert.told_at is None:
+        return None
+    return alert.told_at + dt.timedelta(minutes=rule.renotify_minutes)
+
+
+def resolve(alert: Alert, resolution: Resolution, at: dt.datetime, by_label: str = "") -> None:
+    """Not saved here."""
+    alert.state, alert.resolution = AlertState.RESOLVED, resolution
+    alert.resolved_at, alert.snoozed_until = at, None
+    note(alert, ActKind.RESOLVED, at, by_label, resolution.label)
+
+
+def note(alert: Alert, kind: ActKind, at: dt.datetime, by_label: str = "", words: str = "") -> None:
+    AlertAct.objects.create(
+        organization_id=alert.organization_id, alert=alert, kind=kind, at=at, by_label=by_label[:254], note=words[:200]
+    )
+
+
+def reading_of(alert: Alert) -> Reading:
+    return Reading(
+        alert.peak_starts_at,
+        alert.peak_ends_at,
+        alert.held_until,
+        alert.actual,
+        alert.bound,
+        alert.expected,
+        about=alert.about,
+    )
+
+
+def _open(organization: Organization, rule: AlertRule, spell: Spell, at: dt.datetime) -> Alert:
+    label = name_subject(organization, rule).label
+    alert = Alert(
+        organization=organization,
+        rule=rule,
+        condition=rule.condition,
+        scope=rule.scope,
+        ref=rule.ref,
+        value=rule.value,
+        label=(label or "Deleted")[:254],
+        about=spell.reading.about[:220],
+        window=rule.window,
+        period_starts_at=spell.start,
+        period_ends_at=spell.end,
+        threshold=spell.threshold,
+        opened_at=at,
+    )
+    _take(alert, spell)
+    alert.explanation = explain(organization, rule, alert, at)
+    alert.save()
+    note(alert, ActKind.OPENED, at)
+    tell(organization, rule, alert, "firing", at)
+    spell.alert = alert.pk
+    return alert
+
+
+def _take(alert: Alert, spell: Spell) -> None:
+    reading = spell.reading
+    alert.peak_starts_at, alert.peak_ends_at = reading.start, reading.end
+    alert.actual, alert.bound, alert.expected = reading.value or 0, reading.bound, reading.expected
+    alert.held_until = spell.held_until
+
+
+def _number(spell: Spell) -> int:
+    if spell.alert is None:
+        raise ValueError("an alert that goes on is stored")
+    return spell.alert

@@ -1,0 +1,1 @@
+"""Rules: who may make which, what they are called, and what they would have found."""
