@@ -13,11 +13,12 @@ import msgspec
 
 
 class Said(msgspec.Struct):
-    """One answer. `drip` sends so many bytes of the body a moment, for ever."""
+    """One answer. `missing` bytes of the body are promised and never come; what `drips` has no end."""
 
     status: int = 200
     headers: dict[str, str] = {}
     body: bytes = b"ok"
+    missing: int = 0
     drips: bool = False
     waits: float = 0
 
@@ -51,7 +52,7 @@ class Receiver:
                 for name, value in said.headers.items():
                     self.send_header(name, value)
                 if not said.drips:
-                    self.send_header("Content-Length", str(len(said.body)))
+                    self.send_header("Content-Length", str(len(said.body) + said.missing))
                 self.end_headers()
                 try:
                     self.wfile.write(said.body)
