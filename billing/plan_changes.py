@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from typing import Any
 
 import msgspec
-from django.db import transaction
 
 from accounts import audit
 from accounts.audit import Actor
@@ -55,7 +54,7 @@ def change_terms(
 
     `seen` is the number of the version that was looked at: raises ApiError 409 where another one was made meanwhile.
     """
-    with unscoped("a plan's change is written down for everybody it concerns"), transaction.atomic():
+    with unscoped("a plan's change is written down for everybody it concerns"):
         looked_at = preview(code, terms, effective_on=effective_on, by=by)
         version = change_plan_terms(code, terms, effective_on=effective_on, by_label=by.label[:254])
         if version.number != seen:
@@ -77,7 +76,7 @@ def retire(code: str, *, effective_on: dt.date, by: Actor) -> None:
 
     Raises ApiError 422 as `change_plan_terms`, 409 where it is not offered anyway.
     """
-    with unscoped("a plan is taken from sale"), transaction.atomic():
+    with unscoped("a plan is taken from sale"):
         plan = version_on(code, effective_on).plan
         days = PlanVersion.objects.filter(plan=plan, effective_on__gt=effective_on).values_list(
             "effective_on", flat=True

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import io
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,10 +14,12 @@ from django.test import Client, RequestFactory
 from accounts import audit
 from accounts.audit import Actor
 from accounts.audit_log import harmless
+from accounts.forms.keys import AUDITED
 from accounts.models import AuditEntry, Organization, Role, User
 from core.tenancy import organization_scope
 
 PAGE = "/o/acme/settings/audit/"
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def write(organization: Organization, action: str, label: str = "", actor: str = "alice@acme.test") -> AuditEntry:
@@ -118,3 +122,17 @@ def test_nothing_secret_is_written_down(acme: Organization, adam_client: Client)
     text = str(export(adam_client))
     assert secret not in text
     assert "digest" not in text
+
+
+def test_everything_that_happens_to_money_can_be_filtered(acme: Organization, adam_client: Client) -> None:
+    written = "".join(path.read_text() for path in (ROOT / "billing").rglob("*.py"))
+    actions = set(re.findall(r'audit\.(?:record|change|record_of_all)\(\s*\w+,\s*f?"([a-z_]+\.[a-z_]*)', written))
+    assert {"budget.create", "invoice.void", "plan.change", "subscription.", "suspension.begin"} <= actions
+    offered = [value for _, group in AUDITED[1:] for value, _ in group]
+    assert not [one for one in actions if not any(one.startswith(f"{value}.") for value in offered)]
+    write(acme, "invoice.payment", "INV-1")
+    write(acme, "invoice.void", "INV-2")
+    for chosen, seen in (("invoice", ["INV-1", "INV-2"]), ("invoice.payment", ["INV-1"]), ("budget", [])):
+        page = adam_client.get(f"{PAGE}?action={chosen}").content.decode()
+        assert f'<option value="{chosen}" selected>' in page
+        assert [label for label in ("INV-1", "INV-2") if f">{label}<" in page] == seen
