@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from alerts.views import alerts, chat, devices, inbox, preferences, rules, unsubscribe, webhooks
+from alerts.views import alerts, chat, devices, inbox, mailbox, preferences, rules, unsubscribe, webhooks
 
 app_name = "alerts"
 _WEBHOOKS = "o/<slug:organization>/settings/webhooks/"
@@ -22,6 +22,9 @@ urlpatterns = [
     path("o/<slug:organization>/notifications/reset", preferences.reset, name="preferences-reset"),
     path("o/<slug:organization>/notifications/hours/", preferences.when, name="hours"),
     path("unsubscribe/<str:token>/", unsubscribe.unsubscribe, name="unsubscribe"),
+    path("mailbox/", mailbox.index, name="mailbox"),
+    path("mailbox/<str:mail>/", mailbox.detail, name="mail"),
+    path("mailbox/<str:mail>/body", mailbox.body, name="mail-body"),
     path("o/<slug:organization>/settings/channels/", chat.index, name="channels"),
     path("o/<slug:organization>/settings/channels/new/", chat.create, name="channel-create"),
     path("o/<slug:organization>/settings/channels/<int:channel>/", chat.change, name="channel"),

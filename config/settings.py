@@ -16,6 +16,8 @@ from config.env import BASE_DIR, env
 
 # ── Security ──
 DEBUG = env.bool("DEBUG", default=False)
+# Set by `manage.py demo`: everybody who is logged in may read what was sent to anybody.
+IS_DEMO = env.bool("TOKENLEDGER_DEMO", default=False)
 SECRET_KEY = env.str("SECRET_KEY", default="")
 if not SECRET_KEY:
     if not DEBUG:
@@ -281,7 +283,12 @@ if env.str("OIDC_SERVER_URL", default=""):
     }
 
 # ── Mail ──
-vars().update(env.email_url("EMAIL_URL", default="consolemail://"))
+# Kept for looking at instead of sent (core/mailbox.py), with mailbox://.
+if env.str("EMAIL_URL", default="").startswith("mailbox:"):
+    EMAIL_BACKEND = "core.mailbox.Backend"
+else:
+    vars().update(env.email_url("EMAIL_URL", default="consolemail://"))
+MAILBOX_DIR = DATA_DIR / "mail"
 # A mail server that says nothing does not keep a worker for good.
 EMAIL_TIMEOUT = 20
 DEFAULT_FROM_EMAIL = SERVER_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="Tokenledger <tokenledger@localhost>")

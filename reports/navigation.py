@@ -14,6 +14,7 @@ from accounts.models import Membership, Role, User
 from accounts.permissions import Right, administered_team_ids, may
 from accounts.views.home import memberships_of
 from alerts.notices import inbox
+from alerts.views.mailbox import is_open_to
 from billing.suspending import present_suspension
 from billing.views.dunning import banner
 from core.tenancy import organization_scope
@@ -127,6 +128,7 @@ def shell(request: HttpRequest) -> dict[str, Any]:
         "nav": [],
         "tabs": [],
         "beside": area_link(user),
+        "mailbox_url": reverse("alerts:mailbox") if is_open_to(user) else None,
         "impersonation": impersonation_banner(request),
     }
     if user.is_operator and is_operators(request.path):

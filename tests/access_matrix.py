@@ -245,6 +245,11 @@ ROWS: list[Row] = [
     Page("alerts:hours"),
     # Signed for one person and one kind; this is nobody's.
     Everybody("alerts:unsubscribe", 404, args={"token": "nobody"}),
+    # E-mail that was kept: there is none outside of the demo (tests/alerts/test_mailbox.py).
+    *(
+        Everybody(f"alerts:{name}", 404, args={"mail": "none"}, anonymous=302, foreign_key=302)
+        for name in ("mailbox", "mail", "mail-body")
+    ),
     # ── alerts: rooms of chat programs ──
     *(Page(f"alerts:{name}", MANAGERS) for name in ("channels", "channel-create", "channel", "channel-delete")),
     Page("alerts:channel-act", MANAGERS, method="POST", ok=302),

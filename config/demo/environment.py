@@ -23,6 +23,7 @@ def prepare(arguments: Sequence[str], environ: MutableMapping[str, str] = os.env
     directory = data_dir(environ)
     environ["TOKENLEDGER_DATA_DIR"] = str(directory)
     _allow_own_model(environ)
+    _keep_mail(environ)
     if not environ.get("SECRET_KEY"):
         kept = directory / _KEPT
         try:
@@ -40,11 +41,18 @@ def join(environ: MutableMapping[str, str] = os.environ) -> None:
         return
     _read(kept, environ)
     _allow_own_model(environ)
+    _keep_mail(environ)
 
 
 def _allow_own_model(environ: MutableMapping[str, str]) -> None:
     """The demo's model runs on this machine, where upstreams lead by the operator's word only."""
     environ.setdefault("GATEWAY_ALLOW_PRIVATE_UPSTREAMS", "1")
+
+
+def _keep_mail(environ: MutableMapping[str, str]) -> None:
+    """Its people have no mailboxes: what is written to them is kept, and shown on a page."""
+    environ.setdefault("EMAIL_URL", "mailbox://")
+    environ["TOKENLEDGER_DEMO"] = "1"
 
 
 def _make_secret(kept: Path) -> None:

@@ -30,7 +30,7 @@ def start_over(directory: Path) -> None:
     """Remove what a demo keeps. Raises DemoError while one runs there."""
     if not embedded.is_idle(directory):
         raise DemoError(f"A demo still runs on {directory}. Stop it first.")
-    for name in ("postgres", "redis", "media", "static", "stripe"):
+    for name in ("postgres", "redis", "media", "static", "stripe", "mail"):
         path = directory / name
         if path.exists():
             embedded.remove(path)

@@ -1,0 +1,40 @@
+"""What the demo's people have been told so far, and a room they could be told in."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+from django.db.models import F, OuterRef, Subquery
+from django.utils.timezone import now as current_time
+
+from accounts.models import Organization
+from alerts import facts
+from alerts.chat.rooms import create_room
+from alerts.models import Dialect, Dispatch, Notice, ToldFact
+from config.demo.organization import BY
+from core.tenancy import organization_scope, unscoped
+
+# What is older than this was read when it came.
+UNREAD_DAYS = 3
+# Made up, so it is paused: who tries the demo enters their own.
+ADDRESS = "https://hooks.slack.com/services/T0000/B0000/northbound"
+ROOM_KINDS = ["budget.threshold", "usage.anomaly", "calls.suspended"]
+
+
+def create(organization: Organization) -> None:
+    values = {"name": "#ml-costs", "dialect": Dialect.SLACK, "kinds": ROOM_KINDS, "is_active": False}
+    with organization_scope(organization.pk):
+        create_room(organization, ADDRESS, values, by=BY)
+
+
+def settle() -> None:
+    """Months of facts as if each had been told in its time: in inboxes, read; no e-mail about them is sent today."""
+    while waiting := facts.waiting():
+        for organization_id, fact_id in waiting:
+            facts.spread(organization_id, fact_id)
+    with unscoped("the demo's past lies in all of its organizations"):
+        Dispatch.objects.all().delete()
+        told = ToldFact.objects.filter(pk=OuterRef("fact_id"))
+        Notice.objects.update(created_at=Subquery(told.values("happened_at")))
+        old = Notice.objects.filter(created_at__lt=current_time() - dt.timedelta(days=UNREAD_DAYS))
+        old.update(read_at=F("created_at") + dt.timedelta(hours=5))
