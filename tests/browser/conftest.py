@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from functools import cache
 from urllib.parse import quote
 
 import httpx
@@ -12,7 +14,7 @@ import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
 from pytest_django.live_server_helper import LiveServer
 
-from tests.browser.every_page import Traffic
+from tests.browser.every_page import WIDTHS, Traffic, sticks_out_at
 from tests.browser.pages import NAMES, addresses
 from tests.cast import PASSWORD
 from tests.demo import OPERATOR, ORGANIZATION, Demo, directory_of_a_demo, html_at
@@ -29,6 +31,8 @@ QUIET = (
 )
 
 
+# First, because xdist reads the groups in the same hook.
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if "tests/browser/" in item.nodeid:
@@ -85,6 +89,10 @@ class Visitor:
     def is_wider_than_its_window(self) -> bool:
         return bool(self.page.evaluate("document.documentElement.scrollWidth > window.innerWidth"))
 
+    def too_narrow_widths(self) -> list[int]:
+        """The widths of window at which the page scrolls sideways."""
+        return [width for width in WIDTHS if sticks_out_at(self.page, width)]
+
 
 @pytest.fixture
 def visitor(chromium: Browser, live_server: LiveServer, transactional_db: None) -> Iterator[Visitor]:
@@ -134,13 +142,45 @@ def people(demo: Demo) -> Iterator[dict[str, httpx.Client]]:
         browser.close()
 
 
+@dataclass(frozen=True)
+class Walk:
+    """Where links lead somebody: pages' names with an address of each, which are whole pages, what was refused."""
+
+    reached: dict[str, str] = field(default_factory=dict)
+    pages: set[str] = field(default_factory=set)
+    refused: list[str] = field(default_factory=list)
+
+
 @pytest.fixture(scope="session")
-def places(people: dict[str, httpx.Client]) -> dict[str, tuple[str, str]]:
+def walk(people: dict[str, httpx.Client]) -> Callable[[str], Walk]:
+    @cache
+    def walk(person: str) -> Walk:
+        browser, walked = people[person], Walk()
+
+        def hear(answer: httpx.Response) -> None:
+            if answer.status_code >= 400:
+                walked.refused.append(f"{answer.status_code} {answer.url}")
+
+        def read(path: str) -> str:
+            html = html_at(browser, path)
+            if "</html>" in html:
+                walked.pages.add(path)
+            return html
+
+        browser.event_hooks = {"response": [hear]}
+        walked.reached.update(addresses(read, start_of(person)))
+        browser.event_hooks = {"response": []}
+        return walked
+
+    return walk
+
+
+@pytest.fixture(scope="session")
+def places(walk: Callable[[str], Walk]) -> dict[str, tuple[str, str]]:
     """Every page's name, with the first of the demo's people who can reach it, and its address."""
     found: dict[str, tuple[str, str]] = {}
     for person in PEOPLE:
-        reached = addresses(lambda path, browser=people[person]: html_at(browser, path), start_of(person))
-        found = {name: (person, path) for name, path in reached.items()} | found
+        found = {name: (person, path) for name, path in walk(person).reached.items()} | found
         if set(NAMES) <= set(found):
             break
     return found

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-import httpx
 from playwright.sync_api import Page, Request, Response
 
 AXE = (Path(__file__).parent / "axe" / "axe.min.js").read_text()
@@ -16,6 +15,8 @@ MOST_BYTES = 350_000
 # No part of the page is still on its way.
 SETTLED = "document.readyState === 'complete' && !document.querySelector('.htmx-request')"
 FITS = "document.documentElement.scrollWidth <= window.innerWidth"
+# A phone, a tablet, a laptop, a large screen.
+WIDTHS = (360, 768, 1440, 1600)
 PATIENCE_SECONDS = 10.0
 _COMPRESSED = ("text/", "application/json", "application/javascript", "image/svg")
 _sizes: dict[str, int] = {}
@@ -73,11 +74,6 @@ def _gzipped(answer: Response) -> int:
     return len(gzip.compress(answer.body(), 6) if is_text else answer.body())
 
 
-def is_page(answer: httpx.Response) -> bool:
-    """Not a file, a part of a page, or a redirect."""
-    return answer.headers.get("content-type", "").startswith("text/html") and "</html>" in answer.text
-
-
 def settle(page: Page) -> None:
     assert becomes(page, SETTLED), f"{page.url} waits for something"
 
@@ -108,8 +104,9 @@ def findings(page: Page, *rules: str) -> list[str]:
     ]
 
 
-def sticks_out(page: Page) -> list[str]:
-    """What is wider than the window, as its classes; empty when the page does not scroll sideways."""
+def sticks_out_at(page: Page, width: int) -> list[str]:
+    """What is wider than a window of this width, as its classes; empty when the page does not scroll sideways."""
+    page.set_viewport_size({"width": width, "height": 800})
     # Charts follow a new size a moment later.
     if becomes(page, FITS, seconds=2):
         return []

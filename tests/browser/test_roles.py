@@ -2,33 +2,25 @@
 
 from __future__ import annotations
 
-import httpx
+from collections.abc import Callable
+
 import pytest
 
-from tests.browser.conftest import PEOPLE, Window, start_of
+from tests.browser.conftest import PEOPLE, Walk, Window, start_of
 from tests.browser.every_page import settle
-from tests.browser.pages import addresses, name_of
-from tests.demo import html_at
+from tests.browser.pages import name_of
 
 
 @pytest.mark.parametrize("person", PEOPLE, ids=PEOPLE.get)
-def test_every_link_opens(person: str, people: dict[str, httpx.Client]) -> None:
+def test_every_link_opens(person: str, walk: Callable[[str], Walk]) -> None:
     """No page shows somebody a way to what they may not do."""
-    refused = []
-
-    def hear(answer: httpx.Response) -> None:
-        if answer.status_code >= 400:
-            refused.append(f"{answer.status_code} {answer.url}")
-
-    browser = people[person]
-    browser.event_hooks = {"response": [hear]}
-    found = addresses(lambda path: html_at(browser, path), start_of(person))
-    browser.event_hooks = {"response": []}
-    assert refused == []
-    assert name_of(start_of(person)) in found
+    walked = walk(person)
+    assert walked.refused == []
+    assert name_of(start_of(person)) in walked.reached
 
 
-@pytest.mark.parametrize("person", PEOPLE, ids=PEOPLE.get)
+# The first two are those whom test_every_page.py looks at pages as.
+@pytest.mark.parametrize("person", list(PEOPLE)[2:], ids=PEOPLE.get)
 def test_every_place_of_the_menu_is_silent(person: str, windows: dict[str, Window]) -> None:
     window = windows[person]
     page, traffic = window.page, window.traffic
