@@ -14,6 +14,7 @@ NANOS_PER_USD = 10**9
 FEMTOS_PER_NANO = 10**6
 FEMTOS_PER_USD = 10**15
 
+_NANOS_PER_CENT = NANOS_PER_USD // 100
 _WIDE = Context(prec=60, rounding=ROUND_HALF_EVEN)
 
 
@@ -36,13 +37,13 @@ def minor_units_from_nanos(nanos: int, decimals: int = 2) -> int:
     return divide_half_even(nanos, 10 ** (9 - decimals))
 
 
-def whole_minor_units(nanos: int, decimals: int = 2) -> int:
-    """How many whole minor units are in an amount: what is given in advance pays no more than there is of it."""
-    return nanos // 10 ** (9 - decimals)
+def whole_minor_units(nanos: int) -> int:
+    """How many whole cents are in an amount: what was given in advance pays no more than there is of it."""
+    return nanos // _NANOS_PER_CENT
 
 
-def nanos_from_minor_units(amount: int, decimals: int = 2) -> int:
-    return amount * 10 ** (9 - decimals)
+def nanos_from_minor_units(cents: int) -> int:
+    return cents * _NANOS_PER_CENT
 
 
 def apportion(amount: int, weights: Sequence[int]) -> list[int]:

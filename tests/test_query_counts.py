@@ -20,10 +20,13 @@ from accounts.models import Department, Membership, Organization, Project, Role,
 from alerts.chat.rooms import create_room
 from billing.budgets.reach import Reach
 from billing.budgets.records import create_budget
+from billing.credits.wallets import adjust, grant
 from billing.parties.seller import add_rate
+from billing.plans import SEEDS, create_plan
 from billing.reconciliation.records import keep
 from billing.subscriptions import start_subscription
-from core.tenancy import organization_scope
+from billing.suspending import let_calls_in, suspend_calls
+from core.tenancy import organization_scope, unscoped
 from metering.events import Usage
 from metering.gateway.upstreams import create_upstream
 from metering.imports.records import create_import
@@ -101,12 +104,25 @@ def _people_and_things(acme: Organization, number: int) -> None:
         address = f"https://hooks.example.com/services/{number}"
         create_room(acme, address, {"name": f"#room-{number}", "dialect": "slack", "kinds": ["credits.low"]}, by=BY)
     happen(acme, "credits.low", f"told-{number}")
+    # The second takes from the first.
+    grant(acme, 5 * 10**9, f"gift {number}", by=BY, note=f"Gift {number}")
+    adjust(acme, -(10**9), f"correction {number}", by=BY, note="Counted twice")
+    _plans_and_their_subscribers(acme, number)
     add_rate("NO", f"R{number}", "MVA", Decimal(25), dt.date(2026, 1, 1), by="test")
     issue(acme, f"Plan {number}", f"INV-2026-9{number:03}")
     make_key(acme, name=f"Key {number}", project=project)
     set_custom_model(
         BY, acme.pk, model=f"model-{number}", rates=[rate("input", Decimal(2))], valid_from=now() - dt.timedelta(days=9)
     )
+
+
+def _plans_and_their_subscribers(acme: Organization, number: int) -> None:
+    create_plan(f"plan-{number}", SEEDS["startup"], by_label="test")
+    with unscoped("other tenants of the installation"):
+        other = Organization.objects.create(name=f"Neighbor {number}", slug=f"neighbor-{number}", timezone="Asia/Tokyo")
+    start_subscription(other, f"plan-{number}", by=BY)
+    suspend_calls(acme, f"Reason {number}", by=BY)
+    let_calls_in(acme, by=BY)
 
 
 def _calls(number: int) -> list:

@@ -101,7 +101,7 @@ def return_payment(top_up: TopUp, nanos: int, source: str, *, by: Actor, at: dt.
     with organization_scope(top_up.organization_id):
         organization = Organization.objects.get(pk=top_up.organization_id)
         wallet = ledger.lock(organization.pk)
-        known = CreditEntry.objects.filter(source=source).first()
+        known: CreditEntry | None = CreditEntry.objects.filter(source=source).first()
         if known is not None:
             return known
         settlement.settle(organization, at)

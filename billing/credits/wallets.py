@@ -210,8 +210,7 @@ def _watch_top_up(organization: Organization, wallet: Wallet, available: int, at
     if TopUp.objects.filter(status=TopUpStatus.DUE).exists():
         return
     latest = TopUp.objects.filter(ordered_by_label="").order_by("-pk").first()
-    is_paid = latest is None or latest.status == TopUpStatus.PAID
-    if not is_paid and not _was_more_since(latest, wallet):
+    if latest is not None and latest.status != TopUpStatus.PAID and not _was_more_since(latest, wallet):
         return
     due = TopUp.objects.create(organization=organization, amount_nanos=wallet.top_up_nanos, due_at=at)
     transaction.on_commit(lambda: top_up_due.send(TopUp, organization_id=organization.pk, top_up_id=due.pk))

@@ -178,7 +178,7 @@ def _standing(document: BilledDocument) -> str:
     if document.due <= 0 and document.payments:
         last = document.payments[-1]
         return f"{_paid(last)}. Nothing is due."
-    return ""
+    return "" if document.due else "Nothing is due."
 
 
 def _paid(payment: Payment) -> str:

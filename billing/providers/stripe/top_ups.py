@@ -31,7 +31,8 @@ def pay(top_up: TopUp, at: dt.datetime) -> None:
     organization = top_up.organization
     with organization_scope(organization.pk):
         customer = StripeCustomer.objects.exclude(method_id="").first()
-    if customer is None or top_up.status != TopUpStatus.DUE or not top_up.charges_card:
+        is_due = TopUp.objects.filter(pk=top_up.pk, status=TopUpStatus.DUE, charges_card=True).exists()
+    if customer is None or not is_due:
         return
     cents = _cents(top_up)
     try:
@@ -133,7 +134,8 @@ def _take_back(top_up: TopUp, cents: int, source: str, at: dt.datetime) -> None:
 
 
 def _named_by(thing: stripe.PaymentIntent | stripe.checkout.Session) -> TopUp | None:
-    number = thing.metadata["top_up"] if "top_up" in (thing.metadata or {}) else ""
+    metadata = thing.metadata
+    number = metadata["top_up"] if metadata is not None and "top_up" in metadata else ""
     customer = thing.customer if isinstance(thing.customer, str) else ""
     owner = StripeCustomer.objects.filter(stripe_id=customer).first()
     if not number.isdigit() or owner is None:

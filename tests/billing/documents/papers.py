@@ -74,6 +74,14 @@ def invoice(tax: Tax = STANDARD, note: str = "", **change: Any) -> BilledDocumen
     return BilledDocument(**(given | change))
 
 
+def free() -> BilledDocument:
+    """Promotional credits take all of it off."""
+    made = lines(STANDARD)
+    off = -sum(line.amount for line in made)
+    made.append(Line("Credits", "Promotional credits", off, STANDARD, price_words="taken off before tax"))
+    return invoice(lines=tuple(made), taxes=(TaxLine(amounts(STANDARD, 0), "VAT 19%"),))
+
+
 def _label(tax: Tax) -> str:
     return {TaxCategory.STANDARD: f"VAT {tax.percent}%", TaxCategory.REVERSE_CHARGE: "Reverse charge"}.get(
         tax.category, "No tax"

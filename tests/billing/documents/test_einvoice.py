@@ -26,6 +26,7 @@ DOCUMENTS: dict[str, BilledDocument] = {
     "outside the scope": papers.invoice(Tax(TaxCategory.OUTSIDE_SCOPE, ZERO), OUTSIDE, buyer=AMERICAN),
     "exempt": papers.invoice(Tax(TaxCategory.EXEMPT, ZERO), "Certificate 17"),
     "two rates": papers.with_rates((papers.STANDARD, Tax(TaxCategory.STANDARD, Decimal(7)))),
+    "nothing to pay": papers.free(),
     "no reference": papers.invoice(buyer_reference="", due_on=None),
 }
 

@@ -60,6 +60,7 @@ def test_it_is_made_for_archives() -> None:
 @pytest.mark.parametrize(
     ("document", "words"),
     [
+        (papers.free(), ["Promotional credits", "taken off before tax", "Nothing is due."]),
         (papers.credit_note(papers.invoice()), ["Credit note CN-2026-0003", "Takes back", "Total credited"]),
         (
             papers.invoice(Tax(TaxCategory.REVERSE_CHARGE, Decimal(0)), REVERSE_CHARGE),
