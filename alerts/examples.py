@@ -38,7 +38,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
         "summary": "Cost from 14:00 to 15:00 was $18.25; $2.20 to $6.90 is usual.",
     },
     "usage.daily_summary": {
-        "page": "/o/northbound/?from=2026-11-20&to=2026-11-20",
+        "page": "/o/northbound/overview?range=custom&from=2026-11-20&to=2026-11-20",
         "day": "2026-11-20",
         "timezone": "Europe/Berlin",
         "requests": 4212,

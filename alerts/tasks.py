@@ -6,12 +6,14 @@ import random
 
 import structlog
 from celery import Task, shared_task
+from django.utils.timezone import now
 
-from alerts import facts
+from alerts import facts, summaries
 from alerts.channels.errors import TryLaterError
 from alerts.models import PushDevice
 from alerts.notices import digest, sending
 from alerts.push.delivery import deliver
+from core.tenancy import unscoped
 
 logger = structlog.get_logger(__name__)
 
@@ -46,6 +48,20 @@ def spread_facts() -> None:
     """Beat: facts whose task was lost, with the queue or with the process that committed them."""
     for organization_id, fact_id in facts.waiting():
         facts.spread(organization_id, fact_id)
+
+
+@shared_task(name="alerts.summarize_day")
+def summarize_day(organization_id: int) -> None:
+    summaries.summarize(organization_id, now())
+
+
+@shared_task(name="alerts.summarize_days")
+def summarize_days() -> None:
+    """Beat: the day that ended, in each organization's zone, where somebody is told of it."""
+    with unscoped("beat looks for who wants to be told of their day"):
+        wanted = summaries.wanted_by()
+    for organization_id in wanted:
+        summarize_day.delay(organization_id)
 
 
 @shared_task(name="alerts.send_dispatch")

@@ -318,6 +318,7 @@ CELERY_BEAT_SCHEDULE = {
     "recheck tax numbers": {"task": "billing.recheck_tax_numbers", "schedule": dt.timedelta(minutes=30)},
     "watch payments": {"task": "billing.stripe.watch", "schedule": dt.timedelta(minutes=5)},
     "spread facts": {"task": "alerts.spread_facts", "schedule": dt.timedelta(seconds=30)},
+    "summarize days": {"task": "alerts.summarize_days", "schedule": dt.timedelta(minutes=15)},
     "deliver webhooks": {"task": "alerts.deliver_webhooks", "schedule": dt.timedelta(seconds=30)},
     "watch webhooks' thresholds": {"task": "alerts.watch_webhook_thresholds", "schedule": dt.timedelta(minutes=1)},
     "forget webhook deliveries": {"task": "alerts.forget_webhook_deliveries", "schedule": dt.timedelta(days=1)},
