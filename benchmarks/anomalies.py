@@ -42,14 +42,14 @@ class Gates(NamedTuple):
 
 
 # Rows (series, hours) and their places in the week → alarms.
-Rule = Callable[[Floats, Sequence[int], Gates], Bools]
+Rule = Callable[[Floats, tuple[int, ...], Gates], Bools]
 
 
-def ours(values: Floats, places: Sequence[int], gates: Gates) -> Bools:
+def ours(values: Floats, places: tuple[int, ...], gates: Gates) -> Bools:
     return judge_hours(values, places, minimum=gates.minimum, material=gates.material).is_anomalous
 
 
-def three_sigma(values: Floats, _places: Sequence[int], gates: Gates) -> Bools:
+def three_sigma(values: Floats, _places: tuple[int, ...], gates: Gates) -> Bools:
     """More than three standard deviations from the mean of the four weeks before."""
     alarms = np.zeros(values.shape, dtype=bool)
     for at in range(24, values.shape[1]):
@@ -61,7 +61,7 @@ def three_sigma(values: Floats, _places: Sequence[int], gates: Gates) -> Bools:
     return alarms
 
 
-def fixed_threshold(values: Floats, _places: Sequence[int], gates: Gates) -> Bools:
+def fixed_threshold(values: Floats, _places: tuple[int, ...], gates: Gates) -> Bools:
     """More than twice the average of the first two days."""
     usual = values[:, :WARM_UP].mean(axis=1, keepdims=True)
     return (values > 2 * usual) & (values >= gates.minimum) & (values - usual >= gates.material)
@@ -126,7 +126,7 @@ def print_clients(folder: Path) -> None:
         print(f"\nServeGen: skipped, {folder} is not there.")
         return
     clients = read_clients(folder)
-    places = [hour % 168 for hour in range(HOURS)]
+    places = tuple(hour % 168 for hour in range(HOURS))
     changes = list(_changes(clients))
     weeks = (HOURS - WARM_UP) / 168
     print(f"\nServeGen: {len(clients)} clients, {weeks:.1f} weeks after the first two days\n")
@@ -168,7 +168,7 @@ def _changes(clients: Floats) -> Iterator[tuple[str, Floats, list[tuple[int, int
         yield (SILENT if kind == SILENT else f"+{kind} usual hours"), changed, at
 
 
-def _found(rule: Rule, places: Sequence[int], clients: Floats, changed: Floats, at: Sequence[tuple[int, int]]) -> str:
+def _found(rule: Rule, places: tuple[int, ...], clients: Floats, changed: Floats, at: Sequence[tuple[int, int]]) -> str:
     """An alarm that would have come anyway is no find."""
     alarms = rule(changed, places, _gates(changed)) & ~rule(clients, places, _gates(clients))
     delays = []

@@ -37,7 +37,7 @@ class Window(NamedTuple):
 class Series(NamedTuple):
     name: str
     values: Floats
-    places: list[int]
+    places: tuple[int, ...]
     probation: int
     windows: list[Window]
 
@@ -121,7 +121,7 @@ def _series(name: str, path: Path, labels: list[tuple[dt.datetime, dt.datetime]]
     probation = _probation(steps, first)
     scale = float(np.mean(values[:probation])) or 1.0
     windows = [Window((start - first) // HOUR, min((end - first) // HOUR, len(times) - 1)) for start, end in labels]
-    places = [at.weekday() * 24 + at.hour for at in times]
+    places = tuple(at.weekday() * 24 + at.hour for at in times)
     return Series(name, np.array(values) * 100 / scale, places, probation, windows)
 
 

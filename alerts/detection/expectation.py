@@ -7,7 +7,6 @@ than LOOKBACK of them. docs/algorithms/anomalies.md has the method, its sources 
 from __future__ import annotations
 
 import enum
-from collections.abc import Sequence
 
 import msgspec
 import numpy as np
@@ -92,7 +91,7 @@ def usual_size(values: Floats, has_begun: Bools, first: int) -> Floats:
 
 
 def expect(
-    values: Floats, places: Sequence[int], minimum: float, first: int, begins: Ints | None = None
+    values: Floats, places: tuple[int, ...], minimum: float, first: int, begins: Ints | None = None
 ) -> Expectation:
     """Expectations of the hours from `first` on, of series of one shape (series, hours).
 
@@ -113,7 +112,7 @@ def expect(
     return Expectation(first, known, usual[:, kept], plain[:, kept], moved, basis[:, kept])
 
 
-def references(places: Sequence[int], position: int, basis: Basis) -> list[int]:
+def references(places: tuple[int, ...], position: int, basis: Basis) -> list[int]:
     """The positions an hour's expectation rests on."""
     upto = places[: position + 1]
     if basis is Basis.HOUR_OF_WEEK:
@@ -125,7 +124,7 @@ def references(places: Sequence[int], position: int, basis: Basis) -> list[int]:
     return [int(at) for at in found[0] if at >= 0]
 
 
-def _plain(known: Floats, places: Sequence[int], first: int) -> tuple[Floats, Ints]:
+def _plain(known: Floats, places: tuple[int, ...], first: int) -> tuple[Floats, Ints]:
     """The median of the best reference that has enough hours, and which that is."""
     by_week = median(values_at(known, same_places(places, HOURS_OF_WEEK, WEEKS, first)), FEWEST_WEEKS)
     by_day = median(values_at(known, same_places(places, HOURS_OF_DAY, DAYS, first)), FEWEST_DAYS)

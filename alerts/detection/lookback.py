@@ -7,7 +7,7 @@ counting back.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import functools
 
 import numpy as np
 import numpy.typing as npt
@@ -20,8 +20,12 @@ HOURS_OF_WEEK = 168
 HOURS_OF_DAY = 24
 
 
-def same_places(places: Sequence[int], period: int, count: int, first: int) -> Ints:
-    """For each hour from `first` on, the newest `count` earlier ones at its place: (hours, count)."""
+@functools.lru_cache(maxsize=128)
+def same_places(places: tuple[int, ...], period: int, count: int, first: int) -> Ints:
+    """For each hour from `first` on, the newest `count` earlier ones at its place: (hours, count).
+
+    Kept, because organizations of one zone ask for the same.
+    """
     earlier: dict[int, list[int]] = {}
     found = np.full((len(places) - first, count), -1, dtype=np.int64)
     for at, place in enumerate(places):
@@ -30,6 +34,7 @@ def same_places(places: Sequence[int], period: int, count: int, first: int) -> I
             newest = seen[-count:]
             found[at - first, : len(newest)] = newest
         seen.append(at)
+    found.flags.writeable = False
     return found
 
 

@@ -6,8 +6,6 @@ level is told when it comes, is learned within a day, and going back to the old 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import msgspec
 import numpy as np
 
@@ -54,7 +52,7 @@ class Verdicts(msgspec.Struct, frozen=True):
 
 def judge_hours(
     values: Floats,
-    places: Sequence[int],
+    places: tuple[int, ...],
     *,
     minimum: float,
     material: float | Floats = 0.0,
@@ -95,7 +93,7 @@ def judge_hours(
     )
 
 
-def _band(found: Expectation, places: Sequence[int], scale: Floats, first: int) -> tuple[Floats, Bools]:
+def _band(found: Expectation, places: tuple[int, ...], scale: Floats, first: int) -> tuple[Floats, Bools]:
     """Half the width of the range on the logarithmic scale, and whether there were enough deviations to tell."""
     recent = _deviations(found, last_hours(len(places), POOL, first), scale, first, FEWEST_DEVIATIONS)
     alike = same_places(places, HOURS_OF_DAY, SAME_HOURS, first)

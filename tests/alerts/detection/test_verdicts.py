@@ -20,8 +20,8 @@ WEEK = 168
 MINIMUM = 100.0
 
 
-def places_of(hours: int, first: int = 0) -> list[int]:
-    return [(first + hour) % WEEK for hour in range(hours)]
+def places_of(hours: int, first: int = 0) -> tuple[int, ...]:
+    return tuple((first + hour) % WEEK for hour in range(hours))
 
 
 def judged(row: Floats, *, first: int = 0, material: float = 0.0, **more: int) -> Verdicts:
@@ -186,7 +186,7 @@ def test_changing_the_clocks_alarms_nobody(zone: str) -> None:
     hours = [begin for begin, _ in buckets(start, end, "hour", where)]
     assert all(begin < end for begin, end in pairwise(hours))
     local = [hour.astimezone(where) for hour in hours]
-    places = [at.weekday() * 24 + at.hour for at in local]
+    places = tuple(at.weekday() * 24 + at.hour for at in local)
     row = np.array([50_000.0 if at.weekday() < 5 and 8 <= at.hour < 18 else 2_000.0 for at in local])
     found = judge_hours(row[None], places, minimum=MINIMUM, first=8 * WEEK)
     assert not found.is_anomalous.any()
