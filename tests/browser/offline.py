@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Literal
 
@@ -61,8 +61,15 @@ class Phone(Visitor):
 
     def keeps(self, *paths: str) -> bool:
         """Whether these, and no others, are what the worker comes to have; it works behind the page."""
+        return self._comes_to_have(lambda kept: kept == sorted(paths))
+
+    def keeps_also(self, *paths: str) -> bool:
+        """The same, whatever else it has."""
+        return self._comes_to_have(lambda kept: set(paths) <= set(kept))
+
+    def _comes_to_have(self, is_enough: Callable[[list[str]], bool]) -> bool:
         until = time.monotonic() + PATIENCE / 1000
-        while self.kept() != sorted(paths):
+        while not is_enough(self.kept()):
             if time.monotonic() > until:
                 return False
             self.page.wait_for_timeout(50)

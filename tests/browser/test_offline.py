@@ -37,7 +37,7 @@ def open_quick(phone: Phone, email: str) -> None:
     phone.log_in(email, "/o/acme/quick")
     phone.ready()
     expect(phone.page.locator("h1")).to_have_text("Quick overview")
-    phone.page.wait_for_function("caches.keys().then((names) => names.some((name) => name.startsWith('tl-pages-')))")
+    assert phone.keeps_also("/o/acme/quick")
 
 
 def test_last_figures_are_readable_and_say_their_age(phone: Phone, alice: User, usage: None) -> None:
@@ -47,6 +47,7 @@ def test_last_figures_are_readable_and_say_their_age(phone: Phone, alice: User, 
     expect(page.locator(".tl-hero-figure")).to_have_text("3,342")
     page.goto(f"{phone.base_url}/o/acme/quick")
     expect(page.locator("[data-offline]")).to_be_hidden()
+    assert phone.keeps_also("/o/acme/quick", "/o/acme/overview")
     phone.lose_connection()
     for path in ("quick", "overview"):
         page.goto(f"{phone.base_url}/o/acme/{path}")
