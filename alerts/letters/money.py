@@ -85,7 +85,7 @@ def payment_failed(data: PaymentFailed, organization: Organization) -> Letter:
             ("Tried again", retry or "Not by itself"),
             ("Calls are suspended", moment(data.suspends_at, zone)),
         ),
-        text=(f"Calls through the gateway are suspended if it is not paid by then. {_RECORDED}",),
+        text=(f"From then on the gateway refuses calls while it is not paid. {_RECORDED}",),
         action="Pay now",
         elsewhere=data.pay_url,
         tone="caution",
@@ -112,7 +112,7 @@ def payment_disputed(data: PaymentDisputed, organization: Organization) -> Lette
     until = moment(data.answer_until, organization.zone) if data.answer_until else None
     return Letter(
         subject=f"A payment of {organization.name} is disputed: {amount}",
-        lead=f"The card's owner asked their bank for {amount} back, which paid {of} of {organization.name}.",
+        lead=f"The bank of whoever paid {amount} for {of} of {organization.name} by card disputes the payment.",
         path=data.page,
         table=enough(
             ("Amount", amount),
@@ -120,6 +120,10 @@ def payment_disputed(data: PaymentDisputed, organization: Organization) -> Lette
             ("Reason", data.reason.replace("_", " ")),
             ("State", data.status.replace("_", " ")),
             ("To be answered until", until),
+        ),
+        text=(
+            "If that is a mistake, ask the bank to withdraw it. If the dispute is lost, the money goes back and what it"
+            " paid is due again. Calls go on meanwhile.",
         ),
         action="See what it is about",
         tone="caution",

@@ -1,9 +1,8 @@
-"""What happens to an invoice whose payment was refused: each a fact, once, with its letter to owners and finance."""
+"""What happens to an invoice whose payment was refused: each a fact, once, that people and programs are told of."""
 
 from __future__ import annotations
 
 import datetime as dt
-from typing import Any
 
 from django.db import transaction
 
@@ -14,7 +13,6 @@ from billing.dunning.telling import tell_recovered, tell_refused, tell_suspended
 from billing.invoices.closing import lock
 from billing.invoices.payments import Standing, paid_amount, standing_of
 from billing.models import DunningFact, DunningKind, Invoice
-from core import emails
 from core.periods import local_day
 from core.tenancy import organization_scope
 
@@ -30,7 +28,6 @@ def refused(invoice: Invoice, attempt: int, *, code: str, message: str, pay_url:
         if course is None:
             raise ValueError(f"{invoice.number} has a refusal and no course")
         tell_refused(invoice, course, _due(invoice), code=code, message=message, pay_url=pay_url, at=at)
-        _tell(invoice, "payment_refused", message=message, course=course, pay_url=pay_url)
 
 
 def suspend(invoice: Invoice, *, pay_url: str, at: dt.datetime) -> None:
@@ -44,7 +41,6 @@ def suspend(invoice: Invoice, *, pay_url: str, at: dt.datetime) -> None:
         _add(invoice, DunningKind.SUSPENDED, course.attempts, at)
         push_suspension(organization.pk, at)
         tell_suspended(invoice, course, _due(invoice), pay_url=pay_url, at=at)
-        _tell(invoice, "calls_suspended", course=course, pay_url=pay_url)
 
 
 def recover(invoice: Invoice, *, at: dt.datetime) -> None:
@@ -58,7 +54,6 @@ def recover(invoice: Invoice, *, at: dt.datetime) -> None:
         _add(invoice, DunningKind.RECOVERED, attempts_of(invoice), at)
         push_suspension(organization.pk, at)
         tell_recovered(invoice, course, at)
-        _tell(invoice, "payment_recovered", course=course)
 
 
 def people_who_pay(organization: Organization) -> list[str]:
@@ -92,13 +87,3 @@ def _is_owed(invoice: Invoice, at: dt.datetime) -> bool:
 
 def _due(invoice: Invoice) -> int:
     return int(invoice.gross - paid_amount(invoice))
-
-
-def _tell(invoice: Invoice, letter: str, **context: Any) -> None:
-    context |= {
-        "organization": invoice.organization,
-        "invoice": invoice,
-        "amount": f"{(_due(invoice) or invoice.gross) / 100:,.2f} {invoice.currency}",
-    }
-    for address in people_who_pay(invoice.organization):
-        emails.send(letter, address, context)

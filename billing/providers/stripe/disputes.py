@@ -10,7 +10,6 @@ from django.urls import reverse
 from django.utils.timezone import now
 
 from accounts.models import Organization, User
-from billing.dunning.facts import people_who_pay
 from billing.invoices.telling import money
 from billing.models import Invoice, StripeCustomer, StripeDispute
 from billing.providers.stripe import recording, top_ups
@@ -61,7 +60,7 @@ def _owner(customer: object) -> int | None:
 
 
 def _tell(dispute: StripeDispute, invoice: Invoice | None, found: stripe.Dispute) -> None:
-    """A fact; letters to owners and finance, who may ask their bank to drop it, and to operators, who answer it."""
+    """A fact, for those who may ask their bank to drop it; a letter to operators, who answer it."""
     organization = Organization.objects.get(pk=dispute.organization_id)
     due_by = found.evidence_details.due_by if found.evidence_details else None
     page = (
@@ -92,10 +91,7 @@ def _tell(dispute: StripeDispute, invoice: Invoice | None, found: stripe.Dispute
         "reason": dispute.reason.replace("_", " "),
         "payment": dispute.payment_id,
         "answer_by": dt.datetime.fromtimestamp(due_by, dt.UTC) if due_by else None,
-        "page_url": emails.absolute(page),
         "operator_url": emails.absolute(reverse("operator:organization", args=[organization.slug])),
     }
-    for address in people_who_pay(organization):
-        emails.send("payment_disputed", address, context)
     for address in User.objects.filter(is_operator=True, is_active=True).order_by("pk").values_list("email", flat=True):
         emails.send("payment_disputed_operator", address, context)

@@ -14,6 +14,8 @@ from django.core.management import CommandError, call_command
 from django.test import Client
 
 from accounts.models import Organization, User
+from alerts.notices.sending import send_waiting
+from alerts.tasks import spread_facts
 from billing.dunning.course import course_of
 from billing.models import (
     DunningFact,
@@ -215,11 +217,13 @@ def test_a_dispute_is_told_once_and_shown(
                 post(payload)
             process_all()
             api.v1.disputes.update(dispute.id, {"evidence": {"uncategorized_text": "a letter"}})
+    spread_facts()
+    send_waiting()
     letters = sorted((mail.to[0], mail.subject) for mail in mailoutbox if "dispute" in mail.subject)
     amount = f"{invoice.gross / 100:,.2f} USD"
     assert letters == [
-        ("alice@acme.test", "A payment of Acme is disputed"),
-        ("fiona@acme.test", "A payment of Acme is disputed"),
+        ("alice@acme.test", f"A payment of Acme is disputed: ${invoice.gross / 100:,.2f}"),
+        ("fiona@acme.test", f"A payment of Acme is disputed: ${invoice.gross / 100:,.2f}"),
         (olga.email, f"Acme disputes a payment of {amount}"),
     ]
     to_operator = next(mail for mail in mailoutbox if mail.to == [olga.email])
