@@ -29,10 +29,13 @@ def next_ask_at(profile: BillingProfile) -> dt.datetime | None:
     if asked_at is None:
         return _AT_ONCE
     if told and not profile.tax_unanswered:
-        return asked_at + dt.timedelta(days=settings.VAT_RECHECK_DAYS)
-    # Past a few doublings it is the longest anyway.
-    doublings = min(max(profile.tax_unanswered, 1) - 1, 10)
-    return asked_at + min(FIRST_WAIT * 2**doublings, LONGEST_WAIT)
+        wait = dt.timedelta(days=settings.VAT_RECHECK_DAYS)
+    else:
+        # Past a few doublings it is the longest anyway.
+        doublings = min(max(profile.tax_unanswered, 1) - 1, 10)
+        wait = min(FIRST_WAIT * 2**doublings, LONGEST_WAIT)
+    asks_at: dt.datetime = asked_at + wait
+    return asks_at
 
 
 def to_ask(at: dt.datetime) -> list[int]:
