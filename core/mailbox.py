@@ -8,9 +8,7 @@ import secrets
 import time
 from collections.abc import Sequence
 from email import message_from_bytes, policy
-from email.message import EmailMessage as Parsed
 from pathlib import Path
-from typing import cast
 
 import msgspec
 from django.conf import settings
@@ -87,7 +85,7 @@ def _read(path: Path) -> Mail | None:
         raw = path.read_bytes()
     except FileNotFoundError:
         return None
-    parsed = cast("Parsed", message_from_bytes(raw, policy=policy.default))
+    parsed = message_from_bytes(raw, policy=policy.default)
     text, html = parsed.get_body(("plain",)), parsed.get_body(("html",))
     return Mail(
         id=path.stem,

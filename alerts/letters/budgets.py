@@ -9,7 +9,7 @@ from alerts.letters.letter import Letter, Tone, day, enough, percent, usd
 from alerts.payloads import BudgetThreshold
 from core import figures
 
-_TONES: dict[str, Tone] = {"warning": "warning", "caution": "caution", "critical": "critical"}
+_TONES: dict[str, Tone] = {"warning": "warning", "caution": "caution", "critical": "critical", "used up": "critical"}
 # From here on it is said at any hour.
 URGENT_PERCENT = 95
 

@@ -28,7 +28,7 @@ class TimingForm(forms.Form):
     rhythm = forms.ChoiceField(label="E-mail", choices=Rhythm.choices, widget=forms.RadioSelect)
     digest_at = _Clock(label="Digests go out at")
     digest_weekday = forms.TypedChoiceField(
-        label="Weekly ones on", choices=list(enumerate(_WEEKDAYS)), coerce=int, required=False, empty_value=0
+        label="Weekly ones on", choices=list(enumerate(_WEEKDAYS)), coerce=int, required=False, empty_value="0"
     )
 
     def __init__(self, data: Any, timing: Timing, organization: Organization) -> None:

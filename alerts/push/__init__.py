@@ -1,5 +1,5 @@
-"""Push messages to browsers: `send(user, Message(…))` is all that others need."""
+"""Push messages to browsers: what is said, to which devices, and how it is handed to their push services."""
 
-from alerts.push.messages import Message, send
+from alerts.push.messages import Message
 
-__all__ = ["Message", "send"]
+__all__ = ["Message"]

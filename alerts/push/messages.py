@@ -1,12 +1,8 @@
-"""What is said, and to whom: one task a device, so that one that fails is tried again alone."""
+"""What is said in a push message."""
 
 from __future__ import annotations
 
 import msgspec
-
-from accounts.models import User
-from alerts.push.devices import devices_of
-from metering.tasks import enqueue
 
 # A push service takes 4 KB, encrypted and padded.
 LONGEST_TITLE = 120
@@ -35,17 +31,6 @@ class Message(msgspec.Struct, frozen=True):
             "url": self.url if len(self.url) <= LONGEST_URL else "/",
             "tag": self.tag[:64],
         }
-
-
-def send(user: User, message: Message) -> int:
-    """Tell a person in every browser they allowed it in, once the transaction is committed. Returns in how many."""
-    # Not above: the tasks, which Celery finds there, need this package.
-    from alerts.tasks import push
-
-    ids = list(devices_of(user).values_list("pk", flat=True))
-    for device_id in ids:
-        enqueue(push, device_id, message.content)
-    return len(ids)
 
 
 def _cut(text: str, most: int) -> str:

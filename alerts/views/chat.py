@@ -101,4 +101,5 @@ def act(request: OrganizationRequest, channel: int) -> HttpResponse:
 
 
 def _room(channel: int) -> ChatChannel:
-    return get_object_or_404(ChatChannel.objects.select_related("organization"), pk=channel)
+    room: ChatChannel = get_object_or_404(ChatChannel.objects.select_related("organization"), pk=channel)
+    return room

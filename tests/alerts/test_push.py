@@ -14,7 +14,7 @@ from pytest_django.fixtures import Settings
 
 from accounts.models import User
 from alerts.models import PushDevice, PushKey
-from alerts.push import Message, send
+from alerts.push import Message
 from alerts.push.keys import public_key
 from alerts.tasks import MOST_RETRIES, push
 from tests.alerts.push_service import PushService, claims_of, push_service
@@ -57,25 +57,6 @@ def test_a_message_arrives_encrypted_and_signed(alice_client: Client, alice: Use
     assert claims["sub"].startswith("mailto:")
     assert time.time() < claims["exp"] < time.time() + 24 * 3600
     assert device_of(alice).last_sent_at is not None
-
-
-def test_everybody_is_told_in_their_own_devices(
-    alice_client: Client,
-    alice: User,
-    bob_client: Client,
-    bob: User,
-    service: PushService,
-    monkeypatch: pytest.MonkeyPatch,
-    django_capture_on_commit_callbacks: Any,
-) -> None:
-    for name in ("phone", "desk"):
-        subscribed(alice_client, service.subscription(name))
-    subscribed(bob_client, service.subscription("bobs"))
-    enqueued: list[tuple[Any, ...]] = []
-    monkeypatch.setattr(push, "delay", lambda *args: enqueued.append(args))
-    with django_capture_on_commit_callbacks(execute=True):
-        assert send(alice, MESSAGE) == 2
-    assert {device for device, _ in enqueued} == set(PushDevice.objects.filter(user=alice).values_list("pk", flat=True))
 
 
 def test_long_words_are_cut_to_what_a_push_service_takes(

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from django.core.management import CommandError, call_command
 from django.test import Client
 from django.utils.timezone import now
 from pytest_django.fixtures import Settings
@@ -176,6 +177,23 @@ def test_a_name_that_leads_inside_is_not_connected_to(
     send_waiting()
     assert receiver.received == []
     assert again(one).problem == "Its name leads to no address of the public Internet."
+
+
+def test_another_secret_key(acme: Organization, receiver: ChatReceiver, settings: Settings) -> None:
+    one = room(acme, receiver)
+    former, settings.SECRET_KEY = settings.SECRET_KEY, "another"
+    settings.SECRET_KEY_FALLBACKS = [former]
+    call_command("renew_chat_addresses")
+    settings.SECRET_KEY_FALLBACKS = []
+    happen(acme)
+    send_waiting()
+    assert len(receiver.received) == 1
+    settings.SECRET_KEY = "a third"
+    with pytest.raises(CommandError, match="#costs of Acme"):
+        call_command("renew_chat_addresses")
+    happen(acme, key="2")
+    send_waiting()
+    assert "stored with another SECRET_KEY" in again(one).problem
 
 
 # ── Pages ──
