@@ -13,7 +13,8 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-Amount = Annotated[str, Meta(pattern=r"^-?\d+(\.\d+)?$", description="A decimal number as text.")]
+Amount = Annotated[str, Meta(pattern=r"^-?\d+(\.\d+)?$")]
+Moment = Annotated[dt.datetime, Meta(tz=True)]
 Tokens = Annotated[int, Meta(ge=0)]
 Percent = Annotated[float, Meta(ge=0)]
 ScopeName = Literal[
@@ -44,8 +45,8 @@ class UsageThreshold(Data, kw_only=True, frozen=True):
     unit: Unit
     value: Amount | None
     threshold: Amount
-    window_start: dt.datetime
-    window_end: dt.datetime
+    window_start: Moment
+    window_end: Moment
     summary: Annotated[str, Meta(description="One sentence for people.")]
 
 
@@ -62,8 +63,8 @@ class UsageAnomaly(Data, kw_only=True, frozen=True):
     unit: Unit
     direction: Literal["above", "below"]
     severity: Literal["info", "warning", "critical"]
-    window_start: dt.datetime
-    window_end: dt.datetime
+    window_start: Moment
+    window_end: Moment
     actual: Amount
     expected: Amount
     expected_low: Amount | None
@@ -105,8 +106,8 @@ class RateLimitFrequent(Data, kw_only=True, frozen=True):
     """Calls are refused often for being too many."""
 
     about: Scope
-    window_start: dt.datetime
-    window_end: dt.datetime
+    window_start: Moment
+    window_end: Moment
     refused: int
     requests: Annotated[int | None, Meta(description="All calls of that time, refused ones included.")]
     refused_percent: Percent | None
@@ -203,8 +204,8 @@ class PaymentFailed(Data, kw_only=True, frozen=True):
     attempt: int
     code: Annotated[str, Meta(description="The provider's code; empty where it gave none.")]
     reason: str
-    next_retry_at: dt.datetime | None
-    suspends_at: dt.datetime
+    next_retry_at: Moment | None
+    suspends_at: Moment
     pay_url: Annotated[str, Meta(description="Where it can be paid by hand; empty where there is no such page.")]
 
 
@@ -225,7 +226,7 @@ class PaymentDisputed(Data, kw_only=True, frozen=True):
     amount: Amount
     reason: str
     status: str
-    answer_until: dt.datetime | None
+    answer_until: Moment | None
 
 
 class CallsSuspended(Data, kw_only=True, frozen=True):
@@ -257,7 +258,7 @@ class KeyCreated(Data, kw_only=True, frozen=True):
     project: Annotated[str | None, Meta(description="Its slug.")]
     member: Annotated[str | None, Meta(description="The e-mail of whom it acts for.")]
     created_by: str
-    expires_at: dt.datetime | None
+    expires_at: Moment | None
     replaces: Annotated[str | None, Meta(description="The prefix of the key it succeeds.")]
 
 
@@ -276,7 +277,7 @@ class WebhookDisabled(Data, kw_only=True, frozen=True):
     webhook: int
     endpoint: Annotated[str, Meta(description="Its address.")]
     reason: Literal["failing", "gone"]
-    failing_since: dt.datetime
+    failing_since: Moment
     last_problem: str
 
 

@@ -134,6 +134,7 @@ AUDITED = [
             ("price_alias", "Names of models"),
             ("prices", "Repricing"),
             ("upstream", "Upstreams"),
+            ("webhook", "Webhooks"),
             ("usage", "Imports"),
         ],
     ),

@@ -8,6 +8,7 @@ import threading
 from typing import Any
 
 import pytest
+from django.core.management import CommandError, call_command
 from django.db import connection
 from django.db.models import F
 from standardwebhooks import Webhook as Verifier
@@ -16,7 +17,7 @@ from accounts.models import AuditEntry, Organization
 from alerts import facts
 from alerts.examples import EXAMPLES
 from alerts.models import DeliveryState, ToldFact, Webhook, WebhookAttempt, WebhookDelivery
-from alerts.webhooks import concluding, outbox, records
+from alerts.webhooks import concluding, outbox, records, signing
 from alerts.webhooks.claiming import claim, with_due
 from alerts.webhooks.delivery import deliver
 from alerts.webhooks.posting import Answer
@@ -352,3 +353,20 @@ def test_what_is_old_is_forgotten(acme: Organization, new_webhook: NewWebhook) -
     with unscoped("test"):
         outbox.forget_old()
     assert len(deliveries(acme)) == 1
+
+
+def test_secrets_are_encrypted_anew(
+    acme: Organization, new_webhook: NewWebhook, settings: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    webhook, secret = new_webhook()
+    with organization_scope(acme.pk):
+        records.rotate(webhook, by=BY)
+    settings.SECRET_KEY_FALLBACKS = [settings.SECRET_KEY]
+    settings.SECRET_KEY = "the next one"
+    call_command("renew_webhook_secrets")
+    assert capsys.readouterr().out == "1 encrypted anew.\n"
+    settings.SECRET_KEY_FALLBACKS = []
+    assert signing.secrets_of(again(webhook), dt.datetime.now(dt.UTC))[1] == secret
+    settings.SECRET_KEY = "one that opens none"
+    with pytest.raises(CommandError, match=r"127\.0\.0\.1"):
+        call_command("renew_webhook_secrets")
