@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import heapq
 import math
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
 import msgspec
@@ -20,6 +22,8 @@ from alerts.detection.verdicts import MATERIAL_SHARE, Verdicts, judge_hours
 # A course goes on over pauses of so many usual hours, and is still told so long after its last unusual one.
 PAUSE = 3
 VOLUMES = (Measure.COST, Measure.TOKENS, Measure.REQUESTS)
+# Of one measure and one kind of scope, those that differ most: what everybody does at once is the organization's.
+MOST = 20
 
 
 class Rows(msgspec.Struct, frozen=True):
@@ -35,8 +39,15 @@ class Rows(msgspec.Struct, frozen=True):
 
 def find_deviations(usage: UsageHours) -> list[Draft]:
     """What is unusual now or was until a few hours ago."""
-    found = [draft for measure in VOLUMES for draft in _volumes(usage, measure)]
-    return [*found, *_errors(usage)]
+    found = [*(draft for measure in VOLUMES for draft in _volumes(usage, measure)), *_errors(usage)]
+    of_kind: dict[tuple[Measure, str], list[Draft]] = defaultdict(list)
+    for draft in found:
+        of_kind[draft.measure, draft.scope].append(draft)
+    return [draft for drafts in of_kind.values() for draft in heapq.nlargest(MOST, drafts, key=_difference)]
+
+
+def _difference(draft: Draft) -> int:
+    return abs(draft.actual - draft.expected)
 
 
 def _rows(usage: UsageHours, measure: Measure) -> Rows:

@@ -14,7 +14,7 @@ import msgspec
 from alerts.detection.draft import Draft
 from alerts.detection.usage_hours import DIMENSIONS, ORGANIZATION, UsageHours
 from core.apportion import apportion
-from metering.query.hourly import COLUMNS, read_spans
+from metering.query.hourly import COLUMNS, Figures4, read_spans
 
 MEMBER = "member"
 MOST_PARTS = 6
@@ -39,14 +39,37 @@ class RefBreakdown(msgspec.Struct, frozen=True):
     remainder: int
 
 
-def explain(organization_id: int, usage: UsageHours, draft: Draft) -> tuple[RefBreakdown, ...]:
-    """Needs the organization's scope."""
-    if draft.switch is not None:
-        return (RefBreakdown("model", (RefPart(draft.switch.target, draft.actual, draft.expected),), 0),)
-    told = [
-        breakdown(name, *_from_hours(usage, draft, name), draft.expected) for name in DIMENSIONS if name != draft.scope
-    ]
-    return (*told, breakdown(MEMBER, *_from_events(organization_id, usage, draft), draft.expected))
+class Explainer:
+    """Explains the drafts of one moment; what several of them rest on is read once. Needs the organization's scope."""
+
+    def __init__(self, organization_id: int, usage: UsageHours) -> None:
+        self._organization_id = organization_id
+        self._usage = usage
+        self._read: dict[tuple[str, int | str, tuple[int, ...]], dict[int, Figures4]] = {}
+
+    def explain(self, draft: Draft) -> tuple[RefBreakdown, ...]:
+        if draft.switch is not None:
+            return (RefBreakdown("model", (RefPart(draft.switch.target, draft.actual, draft.expected),), 0),)
+        names = [name for name in DIMENSIONS if name != draft.scope]
+        told = [breakdown(name, *_from_hours(self._usage, draft, name), draft.expected) for name in names]
+        return (*told, breakdown(MEMBER, *self._from_events(draft), draft.expected))
+
+    def _from_events(self, draft: Draft) -> tuple[dict[int, int], dict[int, int]]:
+        """By member, of the draft's hours and of those that its expectation rests on."""
+        place = COLUMNS.index(draft.measure)
+        of_hours = self._members(draft, tuple(range(draft.first, draft.last + 1)))
+        before = self._members(draft, draft.references)
+        return {ref: row[place] for ref, row in of_hours.items()}, {ref: row[place] for ref, row in before.items()}
+
+    def _members(self, draft: Draft, positions: tuple[int, ...]) -> dict[int, Figures4]:
+        if not positions:
+            return {}
+        asked = (draft.scope, draft.ref, positions)
+        if asked not in self._read:
+            refs = {} if draft.scope == ORGANIZATION else {draft.scope: int(draft.ref)}
+            spans = spans_of(self._usage, positions)
+            self._read[asked] = read_spans(self._organization_id, spans, MEMBER, refs)
+        return self._read[asked]
 
 
 def breakdown(dimension: str, actual: Mapping[int, int], before: Mapping[int, int], expected: int) -> RefBreakdown:
@@ -84,17 +107,6 @@ def _rows_of(usage: UsageHours, draft: Draft) -> list[int]:
         raise TypeError("hours know no texts")
     found: list[int] = usage.rows(draft.scope, draft.ref).nonzero()[0].tolist()
     return found
-
-
-def _from_events(organization_id: int, usage: UsageHours, draft: Draft) -> tuple[dict[int, int], dict[int, int]]:
-    refs = {} if draft.scope == ORGANIZATION else {draft.scope: int(draft.ref)}
-    place = COLUMNS.index(draft.measure)
-    sums = []
-    for positions in (list(range(draft.first, draft.last + 1)), list(draft.references)):
-        spans = spans_of(usage, positions)
-        found = read_spans(organization_id, spans, MEMBER, refs) if spans else {}
-        sums.append({ref: figures[place] for ref, figures in found.items() if figures[place]})
-    return sums[0], sums[1]
 
 
 def spans_of(usage: UsageHours, positions: Sequence[int]) -> list[tuple[dt.datetime, dt.datetime]]:

@@ -80,3 +80,9 @@ class Finding(msgspec.Struct, frozen=True):
         """The same for as long as it goes on, and for whoever asks again."""
         start = self.period_start.strftime("%Y-%m-%dT%H:%MZ")
         return f"{self.kind}:{self.scope}:{self.ref}:{self.measure}:{start}"
+
+    @property
+    def matter(self) -> str:
+        """Whose what it is. While it goes on, another measure may come to say most of it: that is the same matter."""
+        of = "errors" if self.measure is Measure.ERRORS else "usage"
+        return f"{self.kind}:{self.scope}:{self.ref}:{of}"

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from accounts.models import Organization
 from alerts.detection.deviations import find_deviations
 from alerts.detection.draft import Draft
-from alerts.detection.explaining import RefBreakdown, RefPart, explain
+from alerts.detection.explaining import Explainer, RefBreakdown, RefPart
 from alerts.detection.finding import Breakdown, Finding, Part
 from alerts.detection.first_uses import find_first_uses
 from alerts.detection.folding import fold
@@ -43,7 +43,8 @@ def judge(organization: Organization, now: dt.datetime) -> list[Finding]:
         ]
         if not drafts:
             return []
-        explained = [(draft, explain(organization.pk, usage, draft)) for draft in drafts]
+        explainer = Explainer(organization.pk, usage)
+        explained = [(draft, explainer.explain(draft)) for draft in drafts]
         names = _names(organization, explained)
     return fold([_finding(organization, usage, draft, parts, names) for draft, parts in explained])
 
