@@ -76,6 +76,8 @@ EXAMPLES: dict[str, dict[str, Any]] = {
         "actual_tokens": None,
         "used_percent": 91.0,
         "passed_percent": 71.3,
+        "projected_percent": 127.6,
+        "runs_out_on": "2026-11-24",
         "period_starts_on": "2026-11-01",
         "period_ends_on": "2026-12-01",
         "is_hard": False,

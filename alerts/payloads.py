@@ -135,6 +135,8 @@ class BudgetThreshold(Data, kw_only=True, frozen=True):
     actual_tokens: Tokens | None
     used_percent: Percent
     passed_percent: Annotated[Percent, Meta(description="How much of the period has passed.")]
+    projected_percent: Annotated[Percent | None, Meta(description="Used by its end, going on at this pace.")] = None
+    runs_out_on: Annotated[dt.date | None, Meta(description="The day it is used up at this pace, if so.")] = None
     period_starts_on: dt.date
     period_ends_on: Annotated[dt.date, Meta(description="The first day behind it.")]
     is_hard: Annotated[bool, Meta(description="Whether calls beyond the budget are refused.")]

@@ -64,7 +64,7 @@ COSTS = Place("Costs", "reports:costs", "receipt", SEERS, is_filtered=True)
 TEAMS = Place("Teams", "reports:teams", "people", (Right.SEE_USAGE,), is_filtered=True, for_team_admins=True)
 CONNECT = Place("Connect", "reports:connect", "plug", SEERS)
 BILLING = Place("Billing", "billing:plan", "credit-card", (Right.SEE_MONEY,))
-BUDGETS = Place("Budgets", "billing:budgets", "bullseye", SEERS)
+BUDGETS = Place("Budgets and alerts", "billing:budgets", "bullseye", SEERS, beside="alerts:alerts")
 INTEGRATIONS = Place(
     "Integrations", "reports:integrations", "puzzle", SEERS, is_filtered=True, beside="reports:connect"
 )
@@ -87,6 +87,13 @@ BELOW: tuple[tuple[str, tuple[Place, ...]], ...] = (
             Place("Patterns", "reports:patterns", "calendar3", SEERS, is_filtered=True),
             Place("Features and tools", "reports:features", "puzzle", SEERS, is_filtered=True),
             Place("Voice", "reports:voice", "mic", SEERS, is_filtered=True),
+        ),
+    ),
+    (
+        "Budgets and alerts",
+        (
+            Place("Alerts", "alerts:alerts", "bell", SEERS),
+            Place("Alert rules", "alerts:rules", "sliders", SEERS),
         ),
     ),
     ("Integrations", (CONNECT,)),

@@ -25,6 +25,7 @@ CONDITIONS: dict[str, str] = {
     "credits_low": "alerts.conditions.credits_low.CreditsLow",
     "unpriced_share": "alerts.conditions.unpriced_share.UnpricedShare",
     "no_data": "alerts.conditions.no_data.NoData",
+    "anomaly": "alerts.conditions.anomaly.Anomaly",
 }
 
 

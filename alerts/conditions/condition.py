@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 from alerts.conditions.reading import (
     Allowances,
     Credits,
+    Findings,
     Latencies,
     Need,
     Reading,
@@ -20,6 +21,7 @@ from alerts.conditions.reading import (
     Verdict,
 )
 from alerts.conditions.units import Unit
+from alerts.detection.finding import Finding
 from alerts.models import AlertRule, RuleScope, Window
 from billing.contracts import Contract
 from metering.query.metrics import Figures
@@ -43,6 +45,8 @@ class Material(Protocol):
     def refusals(self, need: Refusals) -> dict[dt.datetime, int]: ...
 
     def contract(self, need: Allowances) -> Contract | None: ...
+
+    def findings(self, need: Findings) -> list[Finding]: ...
 
     def credits(self, need: Credits) -> list[tuple[dt.datetime, int]]:
         """Nano-dollars that could be spent from each instant on; the last one is of now."""
@@ -80,6 +84,10 @@ class Condition:
     is_per_window: ClassVar[bool] = False
     calm: ClassVar[int] = 1
     cooldown: ClassVar[dt.timedelta] = dt.timedelta(hours=1)
+    # Whether windows of the past can be judged as they were then.
+    has_history: ClassVar[bool] = True
+    # So long after an evaluation there is none again.
+    pause: ClassVar[dt.timedelta] = dt.timedelta(0)
     # What an alert's parts are sums of; None: it has no parts.
     part: ClassVar[str | None] = "total_tokens"
 
@@ -105,6 +113,10 @@ class Condition:
         if not is_decided:
             return Verdict.OPEN
         return Verdict.HOLDS if holds else Verdict.CALM
+
+    def absence(self, at: dt.datetime) -> list[tuple[Reading, Verdict]]:  # noqa: ARG002
+        """What is judged of something that is open and was not read; nothing, unless a condition says so."""
+        return []
 
     def further(self, one: int, other: int) -> int:
         """Which of two values is more beyond the bound."""

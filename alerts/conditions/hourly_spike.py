@@ -36,7 +36,7 @@ class HourlySpike(Condition):
     threshold = 200_00
     least_threshold = 100_01
     most_threshold = 10_000_00
-    minimum = 10_000
+    minimum = 100_000
     minimum_unit = Unit.TOKENS
 
     def needs(self, rule: AlertRule, span: Span, zone: ZoneInfo) -> list[Need]:

@@ -9,7 +9,8 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from alerts.models import AlertRule, RuleScope, Window
+from alerts.detection.finding import Finding
+from alerts.models import Alert, AlertRule, RuleScope, Window
 from alerts.models.rules import TEXT_SCOPES
 from core.periods import Interval, bucket_start, next_bucket
 
@@ -21,10 +22,10 @@ class Subject(msgspec.Struct, frozen=True):
     value: int | str = 0
 
     @classmethod
-    def of(cls, rule: AlertRule) -> Subject:
-        if rule.scope == RuleScope.ORGANIZATION:
+    def of(cls, one: AlertRule | Alert) -> Subject:
+        if one.scope == RuleScope.ORGANIZATION:
             return cls()
-        return cls(str(rule.scope), rule.value if rule.scope in TEXT_SCOPES else rule.ref)
+        return cls(str(one.scope), one.value if one.scope in TEXT_SCOPES else one.ref)
 
 
 class Span(msgspec.Struct, frozen=True):
@@ -75,7 +76,11 @@ class Credits(msgspec.Struct, frozen=True):
     span: Span
 
 
-Need = Usage | UsualHours | Latencies | Refusals | Allowances | Credits
+class Findings(msgspec.Struct, frozen=True):
+    """What is unusual at this moment."""
+
+
+Need = Findings | Usage | UsualHours | Latencies | Refusals | Allowances | Credits
 
 
 class Reading(msgspec.Struct, frozen=True):
@@ -93,6 +98,8 @@ class Reading(msgspec.Struct, frozen=True):
     expected: int | None = None
     sample: int = 0
     about: str = ""
+    # What the detection found, where it did.
+    finding: Finding | None = None
 
     @property
     def is_whole(self) -> bool:

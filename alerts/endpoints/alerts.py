@@ -17,7 +17,7 @@ from accounts.endpoints.keys import LISTING
 from accounts.models import Scope
 from alerts import acting
 from alerts.conditions import CONDITIONS, condition
-from alerts.evaluation.wording import sentence
+from alerts.evaluation.wording import sentence, unit_of
 from alerts.models import Alert, AlertState, RuleScope
 from alerts.rules.naming import name_of
 from alerts.rules.reach import Reach
@@ -240,7 +240,7 @@ class ResolveView(OrganizationAPIView):
 
 def write_alert(alert: Alert, zone: Any) -> dict[str, Any]:
     judged_by = condition(alert.condition)
-    unit = judged_by.measured
+    unit = unit_of(alert)
     return {
         "id": alert.pk,
         "rule": {"id": alert.rule_id, "name": name_of(alert.rule)},

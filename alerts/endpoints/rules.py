@@ -35,7 +35,7 @@ RULE = {
     "window": "hour",
     "unit": "percent",
     "threshold": 200.0,
-    "minimum": 10_000,
+    "minimum": 100_000,
     "renotify_minutes": None,
     "is_enabled": True,
     "created_at": "2026-09-01T08:00:00Z",
@@ -175,6 +175,9 @@ class RulePreviewView(RulesView):
         ],
     )
     def post(self, request: Request) -> Response:
+        name = request.data.get("condition") if isinstance(request.data, dict) else None
+        if name in CONDITIONS and not condition(name).has_history:
+            raise ApiError(422, "no_preview", "What is unusual is judged as it comes.", param="condition")
         draft = records.draft_rule(self.organization, self._values(request), _REACH)
         found = preview(self.organization, draft, now())
         return Response(

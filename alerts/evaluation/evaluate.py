@@ -10,6 +10,8 @@ import datetime as dt
 from collections import defaultdict
 from collections.abc import Sequence
 
+from django.db.models import QuerySet
+
 from accounts.models import Organization
 from alerts.conditions import condition
 from alerts.conditions.reading import Span, interval_of
@@ -32,9 +34,7 @@ _KNOWN = dt.timedelta(days=4)
 def evaluate(organization: Organization, at: dt.datetime) -> None:
     """Opens, carries on, ends and tells alerts. Safe to repeat, and to run twice at once."""
     with organization_scope(organization.pk):
-        rules = list(
-            AlertRule.objects.select_for_update(no_key=True).filter(archived_at=None, is_enabled=True).order_by("pk")
-        )
+        rules = [rule for rule in _locked_rules() if not _rests(rule, at)]
         if not rules:
             return
         alerts = _alerts(rules, at)
@@ -45,14 +45,26 @@ def evaluate(organization: Organization, at: dt.datetime) -> None:
             by_about: dict[str, list[Alert]] = defaultdict(list)
             for alert in known:
                 by_about[alert.about].append(alert)
+            judged_by = condition(rule.condition)
             for about in [*judged[place], *(about for about in by_about if about not in judged[place])]:
                 past = [_spell(alert) for alert in by_about[about] if alert.threshold == rule.threshold]
-                steps = follow(condition(rule.condition), rule.threshold, judged[place].get(about, ()), past, at=at)
+                found = judged[place].get(about) or judged_by.absence(at)
+                steps = follow(judged_by, rule.threshold, found, past, at=at)
                 known += keeping.keep(organization, rule, steps, {alert.pk: alert for alert in by_about[about]}, at)
             keeping.tell_again(organization, rule, known, at)
             rule.judged_until = max(rule.judged_until, at)
             rule.due_at = _due(organization, rule, known, at)
         AlertRule.objects.bulk_update(rules, ["judged_until", "due_at"])
+
+
+def _locked_rules() -> QuerySet[AlertRule]:
+    return AlertRule.objects.select_for_update(no_key=True).filter(archived_at=None, is_enabled=True).order_by("pk")
+
+
+def _rests(rule: AlertRule, at: dt.datetime) -> bool:
+    """Whether it was evaluated so lately that it need not be again."""
+    is_new = rule.judged_until <= rule.watches_from
+    return not is_new and at < rule.judged_until + condition(rule.condition).pause
 
 
 def _alerts(rules: Sequence[AlertRule], at: dt.datetime) -> dict[int, list[Alert]]:

@@ -11,8 +11,10 @@ import msgspec
 
 from accounts.models import Organization
 from alerts.conditions import condition
+from alerts.conditions.anomaly import UNITS
 from alerts.conditions.hourly_spike import Usual, before
 from alerts.conditions.reading import Subject
+from alerts.detection.finding import Finding
 from alerts.models import Alert, AlertRule, RuleScope
 from core.apportion import apportion
 from metering.query import refusals
@@ -55,6 +57,27 @@ def explain(organization: Organization, rule: AlertRule, alert: Alert, at: dt.da
         parts = _parts(organization, rule, alert, name, end)
         found.append((name, _shortened(_with_expected(parts, usual[name], alert) if usual else parts)))
     return _written(found)
+
+
+def explain_finding(finding: Finding) -> dict[str, Any]:
+    """As JSON: what the detection says of it. `remainder` was expected of no part."""
+    return {
+        "text": finding.text,
+        "basis": finding.basis,
+        "unit": UNITS[finding.measure].value,
+        "measure": finding.measure.value,
+        "low": finding.low,
+        "high": finding.high,
+        "score": finding.score,
+        "by": [
+            {
+                "dimension": one.dimension,
+                "parts": [msgspec.to_builtins(part) for part in one.parts],
+                "remainder": one.remainder,
+            }
+            for one in finding.parts
+        ],
+    }
 
 
 def _query(

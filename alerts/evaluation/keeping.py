@@ -7,15 +7,17 @@ from collections.abc import Mapping, Sequence
 
 from accounts.models import Organization
 from alerts.conditions.reading import Reading
+from alerts.detection.finding import Finding
 from alerts.evaluation.course import Spell, Step, Turn
-from alerts.evaluation.explaining import explain
+from alerts.evaluation.explaining import explain, explain_finding
 from alerts.evaluation.telling import tell
-from alerts.models import ActKind, Alert, AlertAct, AlertRule, AlertState, Resolution
+from alerts.models import ActKind, Alert, AlertAct, AlertRule, AlertState, Resolution, RuleScope
+from alerts.models.rules import TEXT_SCOPES
 from alerts.rules.naming import name_subject
 
 _CHANGING = (
-    "peak_starts_at", "peak_ends_at", "actual", "bound", "expected", "explanation", "state", "snoozed_until",
-    "held_until", "resolved_at", "resolution", "told", "told_at", "is_told",
+    "period_ends_at", "peak_starts_at", "peak_ends_at", "actual", "bound", "expected", "explanation", "state",
+    "snoozed_until", "held_until", "resolved_at", "resolution", "told", "told_at", "is_told",
 )  # fmt: skip
 
 
@@ -40,10 +42,14 @@ def keep(
             note(alert, ActKind.REOPENED, at)
         elif step.turn is Turn.RESOLVED:
             resolve(alert, Resolution.OVER, step.spell.resolved_at or at)
-            alert.explanation = explain(organization, rule, alert, at)
+            if step.spell.reading.finding is None and not alert.explanation.get("text"):
+                alert.explanation = explain(organization, rule, alert, at)
             if alert in new:
                 alert.is_told = False
             tell(organization, rule, alert, "resolved", at)
+            # Saved before the next one opens: there is one open at a time.
+            alert.save(update_fields=_CHANGING)
+            changed.discard(alert.pk)
     for pk in sorted(changed):
         alerts[pk].save(update_fields=_CHANGING)
     return new
@@ -116,7 +122,11 @@ def _open(organization: Organization, rule: AlertRule, spell: Spell, at: dt.date
         opened_at=at,
     )
     _take(alert, spell)
-    alert.explanation = explain(organization, rule, alert, at)
+    finding = spell.reading.finding
+    if finding is None:
+        alert.explanation = explain(organization, rule, alert, at)
+    else:
+        _be_about(alert, finding)
     alert.save()
     note(alert, ActKind.OPENED, at)
     tell(organization, rule, alert, "firing", at)
@@ -124,8 +134,21 @@ def _open(organization: Organization, rule: AlertRule, spell: Spell, at: dt.date
     return alert
 
 
+def _be_about(alert: Alert, finding: Finding) -> None:
+    """The detection says whose usage it is; what no rule can be of is the organization's."""
+    is_text = finding.scope in TEXT_SCOPES
+    if finding.scope in RuleScope.values:
+        alert.scope = finding.scope
+        alert.ref = 0 if is_text else int(finding.ref)
+        alert.value = str(finding.ref)[:200] if is_text else ""
+    alert.label = finding.label[:254]
+
+
 def _take(alert: Alert, spell: Spell) -> None:
     reading = spell.reading
+    if reading.finding is not None:
+        alert.explanation = explain_finding(reading.finding)
+        alert.period_ends_at = max(alert.period_ends_at, reading.end)
     alert.peak_starts_at, alert.peak_ends_at = reading.start, reading.end
     alert.actual, alert.bound, alert.expected = reading.value or 0, reading.bound, reading.expected
     alert.held_until = spell.held_until

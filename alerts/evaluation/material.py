@@ -15,7 +15,20 @@ import msgspec
 from django.core.cache import cache
 
 from accounts.models import Organization
-from alerts.conditions.reading import Allowances, Credits, Latencies, Need, Refusals, Span, Subject, Usage, UsualHours
+from alerts.conditions.reading import (
+    Allowances,
+    Credits,
+    Findings,
+    Latencies,
+    Need,
+    Refusals,
+    Span,
+    Subject,
+    Usage,
+    UsualHours,
+)
+from alerts.detection.finding import Finding
+from alerts.detection.judging import judge as detect
 from alerts.models.rules import TEXT_SCOPES
 from billing.contracts import Contract
 from billing.credits import settlement
@@ -48,6 +61,7 @@ class Material:
         self._latencies: dict[tuple[Interval, str], dict[_Value, dict[dt.datetime, tuple[int | None, int]]]] = {}
         self._refusals: list[refusals.Refused] = []
         self._contract: Contract | None = None
+        self._findings: list[Finding] = []
         self._credits: list[tuple[dt.datetime, int]] = []
 
     def load(self, needs: Iterable[Need]) -> None:
@@ -77,6 +91,8 @@ class Material:
             self._refusals = refusals.too_fast(span.start, span.end)
         if any(isinstance(need, Allowances) for need in asked):
             self._contract = Contract.load(self.organization)
+        if any(isinstance(need, Findings) for need in asked):
+            self._findings = detect(self.organization, self.at)
         balances = [need for need in asked if isinstance(need, Credits)]
         if balances:
             self._credits = self._read_credits(_whole(balances))
@@ -101,6 +117,9 @@ class Material:
 
     def contract(self, _: Allowances) -> Contract | None:
         return self._contract
+
+    def findings(self, _: Findings) -> list[Finding]:
+        return self._findings
 
     def credits(self, need: Credits) -> list[tuple[dt.datetime, int]]:
         return [one for one in self._credits if need.span.start <= one[0] <= need.span.end]

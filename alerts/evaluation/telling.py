@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from decimal import Decimal
 from typing import Any, Literal
 
 import msgspec
@@ -12,7 +13,8 @@ from accounts.models import Organization
 from alerts import payloads
 from alerts.conditions import condition
 from alerts.conditions.units import hundredths
-from alerts.evaluation.wording import sentence
+from alerts.evaluation.explaining import MOST_PARTS
+from alerts.evaluation.wording import sentence, unit_of
 from alerts.models import Alert, AlertRule, RuleScope
 from alerts.models.rules import TEXT_SCOPES
 from alerts.rules.naming import name_of, name_subject
@@ -113,4 +115,40 @@ def _credits(organization: Organization, _rule: AlertRule, alert: Alert, _: Stat
     )
 
 
-_DATA: dict[str, Any] = {"rate_limit.frequent": _refused, "credits.low": _credits}
+# How far out of the range it is, of which the edge is 1.
+_CRITICAL, _WARNING = 3.0, 1.5
+_METRICS = {"tokens": "total_tokens", "cost": "cost_usd", "requests": "requests", "errors": "errors"}
+
+
+def _anomaly(organization: Organization, _rule: AlertRule, alert: Alert, _: State) -> payloads.UsageAnomaly:
+    said, unit = alert.explanation, unit_of(alert)
+    score = abs(said.get("score") or 0)
+    scope: Any = str(alert.scope)
+    drivers = [
+        payloads.Driver(
+            dimension=by["dimension"],
+            label=part["label"],
+            change=unit.amount(part["actual"] - (part["expected"] or 0)) or "0",
+        )
+        for by in said.get("by", [])
+        for part in by["parts"]
+    ]
+    return payloads.UsageAnomaly(
+        page=_page(organization, alert),
+        about=payloads.Scope(scope=scope, of=alert.value or (str(alert.ref) if alert.ref else None), label=alert.label),
+        metric=_METRICS[said["measure"]],
+        unit=unit.value,
+        direction="above" if alert.actual >= (alert.expected or 0) else "below",
+        severity="critical" if score >= _CRITICAL else "warning" if score >= _WARNING else "info",
+        window_start=alert.period_starts_at,
+        window_end=alert.period_ends_at,
+        actual=unit.amount(alert.actual) or "0",
+        expected=unit.amount(alert.expected) or "0",
+        expected_low=unit.amount(said.get("low")),
+        expected_high=unit.amount(said.get("high")),
+        drivers=sorted(drivers, key=lambda one: -abs(Decimal(one.change)))[:MOST_PARTS],
+        summary=said["text"],
+    )
+
+
+_DATA: dict[str, Any] = {"rate_limit.frequent": _refused, "credits.low": _credits, "usage.anomaly": _anomaly}

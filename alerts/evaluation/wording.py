@@ -7,23 +7,30 @@ from fractions import Fraction
 from zoneinfo import ZoneInfo
 
 from alerts.conditions import condition
+from alerts.conditions.units import Unit
 from alerts.models import Alert, Window
 from core import figures as words
 
 
 def sentence(alert: Alert, zone: ZoneInfo) -> str:
-    judged_by = condition(alert.condition)
+    judged_by, measured = condition(alert.condition), unit_of(alert)
     return judged_by.sentence.format(
+        text=alert.explanation.get("text", ""),
         label=alert.label,
         about=alert.about or "calls without a model",
-        actual=judged_by.measured.text(alert.actual),
-        bound=judged_by.measured.text(alert.bound),
-        expected=judged_by.measured.text(alert.expected or 0),
+        actual=measured.text(alert.actual),
+        bound=measured.text(alert.bound),
+        expected=measured.text(alert.expected or 0),
         share=share_text(alert),
         when=when(alert, zone),
         when_in=when_in(alert, zone),
         sample="calls",
     )
+
+
+def unit_of(alert: Alert) -> Unit:
+    """Of its figures: a finding's own, else the condition's."""
+    return Unit(alert.explanation.get("unit", condition(alert.condition).measured))
 
 
 def share(alert: Alert) -> Fraction | None:

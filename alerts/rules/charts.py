@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import msgspec
 
+from accounts.models import Organization
 from alerts.conditions import condition
 from alerts.conditions.condition import Condition
-from alerts.conditions.reading import Reading
+from alerts.conditions.reading import Reading, Span, Subject, widened, windows
 from alerts.conditions.units import Unit
+from alerts.evaluation.wording import unit_of
 from alerts.models import Alert, AlertRule, Window
 from alerts.rules.naming import terms
 from alerts.rules.preview import Preview
 from core.money import NANOS_PER_USD
 from core.periods import local_day
+from metering.query.metrics import Figures
+from metering.query.run import run
+from metering.query.spec import UsageQuery
 
 _UNITS = {
     Unit.TOKENS: "tokens",
@@ -98,6 +103,40 @@ def alert_chart(alert: Alert, rule: AlertRule, readings: Iterable[Reading], zone
     return _chart("alert", _measure(judged_by), judged_by, rule, points, "The alert")
 
 
+_OF_FINDINGS: dict[str, Callable[[Figures], int]] = {
+    "tokens": lambda figures: figures.total_tokens,
+    "cost": lambda figures: figures.known_cost_nanos,
+    "requests": lambda figures: figures.requests,
+    "errors": lambda figures: figures.errors,
+}
+
+
+def finding_chart(organization: Organization, alert: Alert, at: dt.datetime) -> dict[str, Any]:
+    """The hours around what was unusual, of whom it was of."""
+    zone, value_of = organization.zone, _OF_FINDINGS[alert.explanation["measure"]]
+    subject = Subject.of(alert)
+    span = Span(alert.period_starts_at - _BEFORE_FINDING, min(at, alert.period_ends_at + _BEHIND_FINDING))
+    need = widened(span, "hour", zone)
+    filters = {subject.dimension: (subject.value,)} if subject.dimension else {}
+    rows = run(UsageQuery(organization.pk, need.start, need.end, zone, "hour", filters=filters)).rows
+    values = {row.start: value_of(row.figures) for row in rows}
+    points = []
+    for start, _ in windows("hour", span, zone):
+        local = start.astimezone(zone)
+        points.append(
+            Point(
+                f"{local:%H:%M}",
+                f"{local:%a} {local.day} {local:%b}, {local:%H:%M}",
+                values.get(start, 0),
+                None,
+                None,
+                alert.period_starts_at <= start < alert.period_ends_at,
+            )
+        )
+    return _drawn("alert", alert.explanation["measure"].capitalize(), unit_of(alert), points, "Unusual", "")
+
+
+_BEFORE_FINDING, _BEHIND_FINDING = dt.timedelta(hours=72), dt.timedelta(hours=12)
 _LONG = (Window.MONTH, Window.BILLING, Window.MOMENT)
 
 
@@ -131,8 +170,10 @@ def _measure(judged_by: Condition) -> str:
 def _chart(
     name: str, title: str, judged_by: Condition, rule: AlertRule, points: Sequence[Point], fired: str
 ) -> dict[str, Any]:
-    unit = judged_by.measured
+    return _drawn(name, title, judged_by.measured, points, fired, terms(rule))
 
+
+def _drawn(name: str, title: str, unit: Unit, points: Sequence[Point], fired: str, bound_words: str) -> dict[str, Any]:
     def drawn(value: int | None) -> float | int | None:
         if value is None:
             return None
@@ -155,11 +196,11 @@ def _chart(
     is_relative = any(point.expected for point in points)
     bounds = {point.bound for point in points if point.bound is not None}
     if is_relative or len(bounds) > 1:
-        series.append(line(terms(rule), "previous", [point.bound or None for point in points]))
+        series.append(line(bound_words, "previous", [point.bound or None for point in points]))
     if any(point.fires for point in points):
         series.append(line(fired, "anomaly", [point.value if point.fires else None for point in points]))
     level = drawn(next(iter(bounds))) if len(bounds) == 1 and not is_relative else None
-    columns = [title, *(["Usual"] if is_relative else []), "Threshold", fired]
+    columns = [title, *(["Usual"] if is_relative else []), *(["Threshold"] if bounds else []), fired]
     return {
         "id": f"{name}-chart",
         "title": title,
@@ -170,7 +211,7 @@ def _chart(
             "labels": [point.label for point in points],
             "titles": [point.title for point in points],
             "series": series,
-            "marks": [] if level is None else [{"y": level, "label": terms(rule), "role": "limit"}],
+            "marks": [] if level is None else [{"y": level, "label": bound_words, "role": "limit"}],
         },
         "table": {
             "columns": ["When", *columns],
@@ -180,7 +221,7 @@ def _chart(
                     "cells": [
                         text(point.value) or "—",
                         *([text(point.expected) or "—"] if is_relative else []),
-                        text(point.bound) or "—",
+                        *([text(point.bound) or "—"] if bounds else []),
                         "yes" if point.fires else "",
                     ],
                 }

@@ -48,6 +48,8 @@ class RuleForm(forms.Form):
         self.fields["threshold"].label = f"Threshold, {UNIT_WORDS[chosen.unit.value]}"
         if len(chosen.windows) == 1:
             self.fields["window"].widget = forms.HiddenInput()
+        if chosen.most_threshold == 0:
+            self.fields["threshold"].widget = forms.HiddenInput()
         if chosen.minimum is None:
             del self.fields["minimum"]
         else:

@@ -7,16 +7,18 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import urlencode
 
-import msgspec
 from django.urls import reverse
 
 from accounts.models import Organization
 from alerts.conditions import condition
-from alerts.evaluation.wording import sentence
+from alerts.conditions.units import Unit
+from alerts.evaluation.wording import sentence, unit_of
 from alerts.models import Alert, AlertRule, AlertState, RuleScope
 from alerts.models.rules import TEXT_SCOPES
+from alerts.rules.forms import UNIT_WORDS
 from alerts.rules.naming import Named, name_of, renotify_words, subject_key, terms
 from alerts.rules.reach import Reach
+from core import figures as words
 
 SCOPE_ICONS = {
     "organization": "building",
@@ -36,20 +38,6 @@ LOOKS = {
     AlertState.SNOOZED: ("neutral", "clock"),
     AlertState.RESOLVED: ("ok", "check-lg"),
 }
-
-
-class Tab(msgspec.Struct, frozen=True):
-    label: str
-    url: str
-    is_current: bool
-
-
-def tabs(slug: str, current: str) -> list[Tab]:
-    """What the place Budgets and alerts holds."""
-    return [
-        Tab(label, reverse(name, args=[slug]), name == current)
-        for label, name in (("Budgets", "billing:budgets"), ("Alerts", "alerts:alerts"), ("Rules", "alerts:rules"))
-    ]
 
 
 def alert_row(alert: Alert, organization: Organization, reach: Reach) -> dict[str, Any]:
@@ -111,8 +99,7 @@ def explorer_url(organization: Organization, alert: Alert, of: str | None, **mor
 
 def part_rows(alert: Alert, organization: Organization, of: str | None) -> list[dict[str, Any]]:
     """Explanations by dimension: parts with their words, shares and the way to their usage."""
-    unit = condition(alert.condition)
-    value_unit = unit.measured if unit.part != "errors" and unit.part != "unpriced_tokens" else None
+    unit = _PART_UNITS.get(condition(alert.condition).part or "", unit_of(alert))
     found = []
     for one in alert.explanation.get("by", []):
         parts: Sequence[dict[str, Any]] = one["parts"]
@@ -120,16 +107,20 @@ def part_rows(alert: Alert, organization: Organization, of: str | None) -> list[
         found.append(
             {
                 "dimension": one["dimension"],
-                "label": _DIMENSIONS.get(one["dimension"], one["dimension"]),
+                "label": _DIMENSIONS.get(one["dimension"], one["dimension"].capitalize()),
+                "words": "API key" if one["dimension"] == "api_key" else one["dimension"].replace("_", " "),
+                "unit": UNIT_WORDS[unit.value],
                 "has_expected": any(part["expected"] is not None for part in parts),
-                "total": _text(value_unit, sum(part["actual"] for part in parts)),
-                "total_change": _change(value_unit, parts),
+                "total": _plain(unit, sum(part["actual"] for part in parts)),
+                "total_expected": _plain(unit, sum(part["expected"] or 0 for part in parts)),
+                "total_change": _change(unit, parts),
+                "remainder": _signed(unit, one["remainder"]) if one.get("remainder") else None,
                 "parts": [
                     {
                         "label": part["label"],
-                        "actual": _text(value_unit, part["actual"]),
-                        "expected": "—" if part["expected"] is None else _text(value_unit, part["expected"]),
-                        "change": _change(value_unit, [part]),
+                        "actual": _plain(unit, part["actual"]),
+                        "expected": "—" if part["expected"] is None else _plain(unit, part["expected"]),
+                        "change": _change(unit, [part]),
                         "share": abs(_weight(part)) / largest,
                         "url": None
                         if part["is_rest"]
@@ -142,6 +133,7 @@ def part_rows(alert: Alert, organization: Organization, of: str | None) -> list[
     return found
 
 
+_PART_UNITS = {"errors": Unit.REQUESTS, "unpriced_tokens": Unit.TOKENS}
 _DIMENSIONS = {"model": "Model", "api_key": "API key", "member": "Member", "feature": "Feature"}
 
 
@@ -149,13 +141,17 @@ def _weight(part: Mapping[str, Any]) -> int:
     return int(part["actual"]) - int(part["expected"] or 0)
 
 
-def _text(unit: Any, value: int) -> str:
-    return f"{value:,}" if unit is None else unit.text(value)
-
-
-def _change(unit: Any, parts: Sequence[Mapping[str, Any]]) -> str:
+def _change(unit: Unit, parts: Sequence[Mapping[str, Any]]) -> str:
     if any(part["expected"] is None for part in parts):
         return ""
-    change = sum(_weight(part) for part in parts)
+    return _signed(unit, sum(_weight(part) for part in parts))
+
+
+def _plain(unit: Unit, value: int) -> str:
+    """In a column that says what it counts."""
+    return unit.text(value) if unit is Unit.USD else words.count(value)
+
+
+def _signed(unit: Unit, change: int) -> str:
     sign = "+" if change > 0 else "−" if change < 0 else ""
-    return f"{sign}{_text(unit, abs(change))}"
+    return f"{sign}{_plain(unit, abs(change))}"

@@ -68,8 +68,12 @@ def terms(rule: AlertRule) -> str:
         return f"{bound} of the average of the same hours"
     if rule.condition == "allowance_share":
         return f"{bound} of the plan’s allowance"
+    if rule.condition == "anomaly":
+        return "out of what is usual at this hour"
     if rule.condition == "no_data":
         return f"{bound} without a call"
+    if rule.condition == "rate_limited":
+        bound = f"> {judged_by.unit.text(rule.threshold)} refused"
     each = _EACH[Window(rule.window)]
     return f"{bound} in {each}" if judged_by.unit.value == "percent" else f"{bound} {each}".rstrip()
 

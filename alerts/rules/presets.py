@@ -15,6 +15,7 @@ PRESETS: dict[str, dict[str, Any]] = {
     "per_model": {"condition": "per_model", "threshold": 500_000},
     "allowance_share": {"condition": "allowance_share", "threshold": 80_00},
     "rate_limited": {"condition": "rate_limited", "threshold": 100, "window": "hour"},
+    "anomaly": {"condition": "anomaly", "threshold": 0},
     "credits_low": {"condition": "credits_low", "threshold": 10 * NANOS_PER_USD},
 }
 

@@ -22,10 +22,10 @@ from alerts.conditions import CONDITIONS, all_conditions, condition
 from alerts.conditions.reading import Span, interval_of
 from alerts.evaluation.explaining import explain
 from alerts.evaluation.judging import judge
-from alerts.evaluation.wording import sentence, share_text
+from alerts.evaluation.wording import sentence, share_text, unit_of
 from alerts.models import Alert, AlertState, RuleScope, Window
-from alerts.rules.charts import alert_chart
-from alerts.rules.listing import alert_row, explorer_url, part_rows, tabs
+from alerts.rules.charts import alert_chart, finding_chart
+from alerts.rules.listing import alert_row, explorer_url, part_rows
 from alerts.rules.naming import name_of, name_subject, terms
 from alerts.rules.reach import Reach
 from core.errors import ApiError
@@ -56,7 +56,7 @@ def index(request: OrganizationRequest) -> HttpResponse:
         raise Http404 from error
     titles = {one.name: one.title for one in all_conditions()}
     context = {
-        "page": {"title": "Alerts", "tabs": tabs(request.organization.slug, "alerts:alerts")},
+        "page": {"title": "Alerts"},
         "rows": [alert_row(alert, request.organization, reach) for alert in page.rows],
         "states": [_option(chosen, "state", key, label) for key, label in _STATES.items()],
         "state_label": _STATES[chosen["state"]],
@@ -80,9 +80,11 @@ def detail(request: OrganizationRequest, alert: int) -> HttpResponse:
     organization, at = request.organization, now()
     if found.state != AlertState.RESOLVED:
         # As it is at this moment; what was told stays as it was told.
-        found.explanation = explain(organization, found.rule, found, at)
+        found.explanation = (
+            found.explanation if found.condition == "anomaly" else explain(organization, found.rule, found, at)
+        )
     named = name_subject(organization, found.rule)
-    measured = condition(found.condition).measured
+    measured = unit_of(found)
     context = {
         "page": {"title": name_of(found.rule)},
         "row": alert_row(found, organization, reach),
@@ -96,6 +98,8 @@ def detail(request: OrganizationRequest, alert: int) -> HttpResponse:
         "about": condition(found.condition).about,
         "explanation": part_rows(found, organization, named.of),
         "explorer_url": explorer_url(organization, found, named.of) if _has_usage(found) else None,
+        "basis": found.explanation.get("basis", ""),
+        "range": _range(found),
         "chart": _chart(request, found, at),
         "acts": list(found.acts.all()),
         "tomorrow": acting.tomorrow_morning(organization, at),
@@ -156,12 +160,20 @@ def _alert(request: OrganizationRequest, alert_id: int) -> tuple[Alert, Reach]:
         raise Http404 from error
 
 
+def _range(alert: Alert) -> str | None:
+    """What would have been usual of a finding."""
+    low, high = alert.explanation.get("low"), alert.explanation.get("high")
+    return None if low is None or high is None else f"{unit_of(alert).text(low)} to {unit_of(alert).text(high)}"
+
+
 def _has_usage(alert: Alert) -> bool:
     return alert.peak_ends_at > alert.peak_starts_at and alert.condition != "rate_limited"
 
 
 def _chart(request: OrganizationRequest, alert: Alert, at: dt.datetime) -> dict[str, Any]:
     """What the rule measures around the alert, read as the evaluator reads it."""
+    if alert.condition == "anomaly":
+        return finding_chart(request.organization, alert, at)
     rule = alert.rule
     # As it was when it fired: the rule may be another one by now.
     rule.condition, rule.window, rule.threshold = alert.condition, alert.window, alert.threshold

@@ -21,7 +21,7 @@ from alerts.models import Alert, AlertRule, AlertState
 from alerts.rules import records
 from alerts.rules.charts import preview_chart
 from alerts.rules.forms import RuleForm, defaults_of
-from alerts.rules.listing import alert_row, rule_row, subject_of, tabs
+from alerts.rules.listing import alert_row, rule_row, subject_of
 from alerts.rules.naming import minimum_words, name_of, name_subjects, terms
 from alerts.rules.presets import PRESETS, missing
 from alerts.rules.preview import DAYS, preview
@@ -30,6 +30,7 @@ from core.errors import ApiError
 
 PAGE = "alerts:rules"
 LATEST = 10
+NO_HISTORY = "What is unusual is judged as it comes, by what was known then; the past is not judged again."
 sees_rules = require(Right.SEE_USAGE, Right.SEE_OWN_USAGE)
 
 
@@ -52,7 +53,7 @@ def index(request: OrganizationRequest) -> HttpResponse:
             rule_row(rule, subject_of(rule, named), of_rule["last"], of_rule["open"], reach, request.organization.slug)
         )
     context = {
-        "page": {"title": "Alert rules", "tabs": tabs(request.organization.slug, PAGE)},
+        "page": {"title": "Alert rules"},
         "rows": rows,
         "presets": _presets(rules) if reach.sets_all else [],
         "may_create": reach.sets_some,
@@ -119,7 +120,7 @@ def show_preview(request: OrganizationRequest) -> HttpResponse:
 def detail(request: OrganizationRequest, rule: int) -> HttpResponse:
     row, reach = _rule(request, rule)
     organization = request.organization
-    found = preview(organization, row, now())
+    found = preview(organization, row, now()) if condition(row.condition).has_history else None
     named = subject_of(row, name_subjects(organization, [row]))
     latest = list(Alert.objects.filter(rule=row).select_related("rule").order_by("-opened_at", "-id")[:LATEST])
     context = {
@@ -128,9 +129,9 @@ def detail(request: OrganizationRequest, rule: int) -> HttpResponse:
         "terms": terms(row),
         "minimum": minimum_words(row),
         "about": condition(row.condition).about,
-        "count": len(found.firings),
+        "count": None if found is None else len(found.firings),
         "days": DAYS,
-        "chart": preview_chart(found, organization.zone),
+        "chart": None if found is None else preview_chart(found, organization.zone),
         "alerts": [alert_row(alert, organization, reach) for alert in latest],
         "fired": Alert.objects.filter(rule=row).count(),
     }
@@ -204,6 +205,8 @@ def _preview(request: OrganizationRequest, form: RuleForm, reach: Reach) -> dict
         return {"refusal": error.message}
     except PermissionDenied:
         return {"refusal": "Choose whose usage it watches."}
+    if not condition(rule.condition).has_history:
+        return {"refusal": NO_HISTORY}
     found = preview(organization, rule, now())
     return {"count": len(found.firings), "days": DAYS, "chart": preview_chart(found, organization.zone)}
 

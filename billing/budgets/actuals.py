@@ -6,6 +6,7 @@ The figures are the query's, as on every page. Money counts what has a price; ho
 from __future__ import annotations
 
 import datetime as dt
+import math
 from collections.abc import Sequence
 from fractions import Fraction
 from zoneinfo import ZoneInfo
@@ -55,6 +56,20 @@ class Actual(msgspec.Struct, frozen=True):
     @property
     def used_part(self) -> Fraction:
         return Fraction(self.used, self.budget.amount)
+
+    @property
+    def pace(self) -> Fraction | None:
+        """What would be used of the amount by the period's end, going on as so far; None before it has begun."""
+        return self.used_part / self.passed if self.passed else None
+
+    @property
+    def runs_out_on(self) -> dt.date | None:
+        """The day the amount is used up at that pace; None where it lasts for the period. One that is over is past."""
+        pace = self.pace
+        if pace is None or pace <= 1:
+            return None
+        # At `pace` times the amount over the whole period, all of it is reached after 1 / pace of it.
+        return self.span.starts_on + dt.timedelta(days=math.ceil(self.span.days / pace) - 1)
 
     @property
     def status(self) -> str | None:

@@ -21,6 +21,8 @@ from metering.models import LimitUnit
 from metering.query.labels import name_refs
 from metering.query.metrics import rounded
 
+WHOLE = 100
+
 
 def watch_budgets(organization: Organization, at: dt.datetime) -> list[BudgetCrossing]:
     """Note what was reached since somebody looked, and tell it. Returns what is new."""
@@ -37,7 +39,7 @@ def watch_budgets(organization: Organization, at: dt.datetime) -> list[BudgetCro
 
 
 def _note(actual: Actual, at: dt.datetime) -> list[BudgetCrossing]:
-    reached = [one for one in actual.budget.thresholds if actual.used_part * 100 >= one["percent"]]
+    reached = [one for one in _thresholds(actual) if actual.used_part * 100 >= one["percent"]]
     if not reached:
         return []
     known = set(
@@ -64,6 +66,14 @@ def _note(actual: Actual, at: dt.datetime) -> list[BudgetCrossing]:
     return noted
 
 
+def _thresholds(actual: Actual) -> list[dict[str, Any]]:
+    """Those of the budget, and the whole of it: that it is used up is told whatever was chosen."""
+    own: list[dict[str, Any]] = actual.budget.thresholds
+    if any(one["percent"] == WHOLE for one in own):
+        return own
+    return sorted([*own, {"percent": WHOLE, "name": "used up"}], key=lambda one: one["percent"])
+
+
 def _tell(organization: Organization, actual: Actual, crossing: BudgetCrossing, drivers: list[dict[str, Any]]) -> None:
     budget = actual.budget
     tell(
@@ -86,6 +96,8 @@ def _tell(organization: Organization, actual: Actual, crossing: BudgetCrossing, 
                 **_amounts(actual),
                 "used_percent": rounded(actual.used_part * 100, 1),
                 "passed_percent": rounded(actual.passed * 100, 1),
+                "projected_percent": None if actual.pace is None else rounded(actual.pace * 100, 1),
+                "runs_out_on": None if actual.runs_out_on is None else actual.runs_out_on.isoformat(),
                 "period_starts_on": actual.span.starts_on.isoformat(),
                 "period_ends_on": actual.span.ends_on.isoformat(),
                 "is_hard": budget.is_hard,

@@ -10,7 +10,7 @@ from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 from django.db import transaction
 
-from config.demo import belongings, budgets, imports, invoices, neighbors, notices, organization, upstreams
+from config.demo import alerts, belongings, budgets, imports, invoices, neighbors, notices, organization, upstreams
 from config.management.commands.demo import OPERATOR, PASSWORD
 from metering.pricing.sync import sync_prices
 
@@ -55,6 +55,7 @@ class Command(BaseCommand):
             written += neighbors.write_history(lambda part: self._progress(0.9 + part * 0.1))
             belongings.ask(found)
             invoices.state()
+            alerts.create(found)
             notices.settle()
             self.stdout.write(f"\rWrote {written:,} events in {time.monotonic() - started:.0f} s.          ")
             history_done.touch()

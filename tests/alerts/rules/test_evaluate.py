@@ -36,6 +36,14 @@ def test_a_daily_limit_fires_once_a_day_and_is_over_with_it(acme: Organization) 
     assert [part["actual"] for part in alerts_of(acme)[0].explanation["by"][0]["parts"]] == [1_501]
 
 
+def test_days_that_were_not_looked_at_meanwhile_are_caught_up_with(acme: Organization) -> None:
+    rule(acme, "daily_limit", "2026-09-01 09:00", threshold=10)
+    use_all(acme, [(berlin(f"2026-09-0{day} 12:00"), 11) for day in (1, 2, 3)])
+    assert [one.state for one in evaluate_at(acme, "2026-09-03 13:00")] == ["resolved", "resolved", "open"]
+    # What was over when it was found is told once.
+    assert told_of(acme) == [("usage.threshold", "firing")] * 3
+
+
 def test_days_before_the_rule_are_not_its_business(acme: Organization) -> None:
     use(acme, berlin("2026-08-31 10:00"), 5_000)
     rule(acme, "daily_limit", "2026-09-01 09:00", threshold=1_000)

@@ -292,9 +292,23 @@ def test_each_threshold_once_a_period(acme: Organization, told_facts: list[Fact]
         96.0,
         None,
     )
+    used(acme, "2026-11-07", 40)
+    watch_budgets(acme, NOW)
+    assert crossings(acme)[3:] == [(100, "used up", "2026-11-01")]
     used(acme, "2026-12-02", 800)
     watch_budgets(acme, on("2026-12-05"))
-    assert crossings(acme)[3:] == [(75, "warning", "2026-12-01")]
+    assert crossings(acme)[4:] == [(75, "warning", "2026-12-01")]
+
+
+def test_the_fact_says_when_it_runs_out_at_this_pace(acme: Organization, told_facts: list[Fact]) -> None:
+    budget(acme, unit="tokens", amount=1_000, period="custom", starts_on=dt.date(2026, 11, 1),
+           ends_on=dt.date(2026, 12, 1), thresholds=[{"percent": 60, "name": "early"}])  # fmt: skip
+    used(acme, "2026-11-05", 600)
+    # Twelve of thirty days.
+    watch_budgets(acme, dt.datetime(2026, 11, 13, tzinfo=acme.zone))
+    [fact] = told_facts
+    assert (fact.data["passed_percent"], fact.data["projected_percent"]) == (40.0, 150.0)
+    assert fact.data["runs_out_on"] == "2026-11-20"
 
 
 def test_who_is_told_of_a_team_s_budget(acme: Organization, search: Team, bob: User, told_facts: list[Fact]) -> None:

@@ -1,0 +1,65 @@
+"""Usage that is not what is usual (alerts/detection), and facts about who uses what: an alert for each finding."""
+
+from __future__ import annotations
+
+import datetime as dt
+from zoneinfo import ZoneInfo
+
+from alerts.conditions.condition import Condition, Material
+from alerts.conditions.reading import Findings, Need, Reading, Span, Verdict
+from alerts.conditions.units import Unit
+from alerts.detection.measures import Measure
+from alerts.models import AlertRule, RuleScope, Window
+
+UNITS = {
+    Measure.TOKENS: Unit.TOKENS,
+    Measure.COST: Unit.USD,
+    Measure.REQUESTS: Unit.REQUESTS,
+    Measure.ERRORS: Unit.REQUESTS,
+}
+
+
+class Anomaly(Condition):
+    name = "anomaly"
+    title = "Unusual usage"
+    about = "What is far from usual for the hour and the day of the week: by organization, key, model and others."
+    sentence = "{text}"
+    kind = "usage.anomaly"
+    metric = "usual_range"
+    windows = (Window.HOUR,)
+    # Whose usage it is, the detection says.
+    scopes = (RuleScope.ORGANIZATION,)
+    unit = Unit.COUNT
+    threshold = 0
+    most_threshold = 0
+    part = None
+    has_history = False
+    # Weeks of hours are read for it.
+    pause = dt.timedelta(minutes=5)
+
+    def needs(self, _rule: AlertRule, _span: Span, _zone: ZoneInfo) -> list[Need]:
+        return [Findings()]
+
+    def read(self, _rule: AlertRule, span: Span, material: Material) -> list[Reading]:
+        """Those that say something a wider finding, or another measure's, does not say already."""
+        return [
+            Reading(
+                found.period_start,
+                found.period_end,
+                span.end,
+                found.actual,
+                found.expected,
+                found.expected,
+                about=f"{found.kind}:{found.scope}:{found.ref}:{found.measure}",
+                finding=found,
+            )
+            for found in material.findings(Findings())
+            if found.within is None
+        ]
+
+    def judge(self, _rule: AlertRule, _reading: Reading) -> Verdict:
+        return Verdict.HOLDS
+
+    def absence(self, at: dt.datetime) -> list[tuple[Reading, Verdict]]:
+        """What is not found any more is over."""
+        return [(Reading(at, at, at, None, 0), Verdict.CALM)]
