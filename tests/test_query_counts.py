@@ -18,6 +18,9 @@ from accounts.audit import Actor
 from accounts.members import invite
 from accounts.models import Department, Membership, Organization, Project, Role, Team, TeamMembership, User
 from alerts.chat.rooms import create_room
+from alerts.models import Webhook
+from alerts.webhooks import records as webhooks
+from alerts.webhooks.outbox import send_test
 from billing.budgets.reach import Reach
 from billing.budgets.records import create_budget
 from billing.credits.wallets import adjust, grant
@@ -101,6 +104,10 @@ def _people_and_things(acme: Organization, number: int) -> None:
         open_alert(rule, number + 1)
         export = f"usage_date_utc,model,cost_usd\n2026-11-01,model-{number},1\n"
         keep(acme, f"export-{number}.csv", export.encode(), Decimal(1), by=BY)
+        webhooks.create(acme, {"url": f"https://hooks.example.com/{number}", "events": ["*"]}, by=BY)
+        # One with many messages, too.
+        for told in Webhook.objects.order_by("pk"):
+            send_test(told, by=BY)
         address = f"https://hooks.example.com/services/{number}"
         create_room(acme, address, {"name": f"#room-{number}", "dialect": "slack", "kinds": ["credits.low"]}, by=BY)
     happen(acme, "credits.low", f"told-{number}")
