@@ -45,8 +45,9 @@ def join(environ: MutableMapping[str, str] = os.environ) -> None:
 
 
 def _allow_own_model(environ: MutableMapping[str, str]) -> None:
-    """The demo's model runs on this machine, where upstreams lead by the operator's word only."""
+    """The demo's model runs on this machine, where upstreams and webhooks lead by the operator's word only."""
     environ.setdefault("GATEWAY_ALLOW_PRIVATE_UPSTREAMS", "1")
+    environ.setdefault("WEBHOOKS_ALLOW_PRIVATE", "1")
 
 
 def _keep_mail(environ: MutableMapping[str, str]) -> None:

@@ -7,7 +7,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from config.demo.model import anthropic, openai
+from config.demo.model import anthropic, hooks, openai
 from config.demo.model.asked import RefusedError
 
 # Tells the demo's upstreams from those that people set up.
@@ -35,6 +35,7 @@ application = Starlette(
         Route(f"{ROOT}/v1/responses", openai.responses, methods=["POST"]),
         Route(f"{ROOT}/v1/embeddings", openai.embeddings, methods=["POST"]),
         Route(f"{ROOT}/v1/messages", anthropic.messages, methods=["POST"]),
+        Route(hooks.PATH, hooks.take, methods=["POST"]),
         Route(f"{ROOT}/v1/messages/count_tokens", anthropic.count_tokens, methods=["POST"]),
     ],
     exception_handlers={RefusedError: _refused},

@@ -10,7 +10,18 @@ from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 from django.db import transaction
 
-from config.demo import alerts, belongings, budgets, imports, invoices, neighbors, notices, organization, upstreams
+from config.demo import (
+    alerts,
+    belongings,
+    budgets,
+    imports,
+    invoices,
+    neighbors,
+    notices,
+    organization,
+    upstreams,
+    webhooks,
+)
 from config.management.commands.demo import OPERATOR, PASSWORD
 from metering.pricing.sync import sync_prices
 
@@ -48,6 +59,7 @@ class Command(BaseCommand):
             )
         else:
             upstreams.follow(found, options["model_port"])
+            webhooks.follow(found, options["model_port"])
         if not history_done.exists():
             # Event ids are the same every time, so an interrupted first start is simply done again.
             started = time.monotonic()
@@ -57,6 +69,7 @@ class Command(BaseCommand):
             invoices.state()
             alerts.create(found)
             notices.settle()
+            webhooks.create(found, options["model_port"])
             self.stdout.write(f"\rWrote {written:,} events in {time.monotonic() - started:.0f} s.          ")
             history_done.touch()
 
