@@ -16,10 +16,11 @@ URGENT_PERCENT = 95
 
 def threshold(data: BudgetThreshold, organization: Organization) -> Letter:
     whose = data.budget.name or _whose(data, organization)
-    of = f"{_amount(data.actual_usd, data.actual_tokens)} of {_amount(data.amount_usd, data.amount_tokens)}"
+    used = usd(data.actual_usd) if data.actual_tokens is None else figures.tokens(data.actual_tokens)
+    of = f"{used} of {_amount(data.amount_usd, data.amount_tokens)}"
     last = data.period_ends_on - dt.timedelta(days=1)
     return Letter(
-        subject=f"{whose} has used {percent(data.used_percent)} of its budget: {of}",
+        subject=f"{whose} has {_reached(data)} its budget: {of}",
         lead=f"{of} is used, and {percent(data.passed_percent)} of the time from {day(data.period_starts_on)} to"
         f" {day(last)} has passed.",
         path=data.page,
@@ -46,6 +47,10 @@ def _whose(data: BudgetThreshold, organization: Organization) -> str:
     if data.about.scope == "organization":
         return organization.name
     return data.about.label or f"A {data.about.scope.replace('_', ' ')}"
+
+
+def _reached(data: BudgetThreshold) -> str:
+    return "used up" if data.threshold_percent == 100 else f"reached {data.threshold_percent}% of"
 
 
 def _amount(dollars: str | None, tokens: int | None) -> str:

@@ -25,20 +25,22 @@ def audience(fact: ToldFact) -> list[Told]:
     """
     kind = KINDS[fact.kind]
     said = said_about(fact.kind)
-    concerned = _concerned(fact) if kind.tells_team_admins else frozenset()
+    admins = _admins(fact) if kind.tells_team_admins else frozenset()
+    themselves = fact.ref if kind.tells_team_admins and fact.scope == "member" else None
     willing = {member for (member, _), is_on in said.items() if is_on}
     candidates = (
         Membership.objects.filter(ended_at=None, user__is_active=True)
-        .filter(Q(role__in=kind.roles) | Q(user_id__in=fact.people) | Q(pk__in=concerned | willing))
+        .filter(Q(role__in=kind.roles) | Q(user_id__in=fact.people) | Q(pk__in={*admins, *willing, themselves}))
         .select_related("user")
         .order_by("pk")
     )
     found = []
     for member in candidates:
-        is_theirs = member.pk in concerned or member.user_id in fact.people
-        if not (is_theirs or may_see(member.role, fact.kind)):
+        sees_all, is_named = may_see(member.role, fact.kind), member.pk in admins or member.user_id in fact.people
+        # Who sees everybody's is told of their own as of others'.
+        default = is_named or member.role in kind.roles or (member.pk == themselves and not sees_all)
+        if not (default or sees_all or member.pk == themselves):
             continue
-        default = is_theirs or member.role in kind.roles
         ways = frozenset(way for way in Way if said.get((member.pk, way), default))
         if ways:
             found.append(Told(member, ways))
@@ -57,9 +59,8 @@ def team_ids_of(scope: str, ref: int) -> frozenset[int]:
     return frozenset()
 
 
-def _concerned(fact: ToldFact) -> frozenset[int]:
-    """Members whose team it is about, as its admins, or who it is about themselves."""
+def _admins(fact: ToldFact) -> frozenset[int]:
+    """Members who administer a team it is about."""
     teams = team_ids_of(fact.scope, fact.ref)
-    admins = TeamMembership.objects.filter(team_id__in=teams, is_admin=True) if teams else TeamMembership.objects.none()
-    themselves = [fact.ref] if fact.scope == "member" else []
-    return frozenset([*admins.values_list("membership_id", flat=True), *themselves])
+    places = TeamMembership.objects.filter(team_id__in=teams, is_admin=True) if teams else TeamMembership.objects.none()
+    return frozenset(places.values_list("membership_id", flat=True))

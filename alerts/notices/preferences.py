@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import Literal
 
 import msgspec
 from django.db import transaction
@@ -36,12 +37,12 @@ Choice = tuple[str, Way]
 
 
 class KindChoices(msgspec.Struct, frozen=True):
-    """One kind as a member chooses about it. `by_role` is whether their role is told; `for_teams` that it is only of
-    what is about their teams, or about themselves. `on` has each way as it holds, `own` those they decided on."""
+    """One kind as a member chooses about it. `default` is what they are told of unless they say otherwise: everything,
+    what is about their teams, what is about themselves, or nothing. `on` has each way as it holds, `own` those they
+    decided on."""
 
     kind: Kind
-    by_role: bool
-    for_teams: bool
+    default: Literal["all", "teams", "self", "none"]
     on: Mapping[Way, bool]
     own: frozenset[Way]
 
@@ -60,21 +61,26 @@ def choices_of(member: Membership) -> list[KindChoices]:
     leads = bool(administered_team_ids(member))
     found = []
     for kind in KINDS.values():
-        sees_all = may_see(member.role, kind.name)
-        if not (sees_all or kind.tells_team_admins):
+        if not (may_see(member.role, kind.name) or kind.tells_team_admins):
             continue
-        by_role = member.role in kind.roles
-        default = by_role or (kind.tells_team_admins and (leads or not sees_all))
+        default = _default(member.role, kind, leads=leads)
         found.append(
             KindChoices(
                 kind,
-                by_role,
-                kind.tells_team_admins and not by_role,
-                {way: said.get((kind.name, way), default) for way in Way},
+                default,
+                {way: said.get((kind.name, way), default != "none") for way in Way},
                 frozenset(way for way in Way if (kind.name, way) in said),
             )
         )
     return found
+
+
+def _default(role: str, kind: Kind, *, leads: bool) -> Literal["all", "teams", "self", "none"]:
+    if role in kind.roles:
+        return "all"
+    if kind.tells_team_admins and leads:
+        return "teams"
+    return "self" if kind.tells_team_admins and not may_see(role, kind.name) else "none"
 
 
 def choose(member: Membership, chosen: Mapping[Choice, bool]) -> int:

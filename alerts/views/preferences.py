@@ -79,7 +79,7 @@ def _groups(choices: list[KindChoices]) -> list[dict[str, Any]]:
 def _row(one: KindChoices) -> dict[str, Any]:
     return {
         "kind": one.kind,
-        "default": _default_of(one),
+        "default": _DEFAULTS[one.default],
         "cells": [
             {"name": f"{one.kind.name}:{way.value}", "way": way.label, "is_on": one.on[way], "is_own": way in one.own}
             for way in Way
@@ -87,7 +87,9 @@ def _row(one: KindChoices) -> dict[str, Any]:
     }
 
 
-def _default_of(one: KindChoices) -> str:
-    if one.by_role:
-        return "On for your role"
-    return "On for your teams and yourself" if one.for_teams else "Off for your role"
+_DEFAULTS = {
+    "all": "On for your role",
+    "teams": "On, about your teams",
+    "self": "On, about yourself",
+    "none": "Off for your role",
+}

@@ -90,6 +90,12 @@ def test_who_it_is_about_and_who_is_named_are_told(acme: Organization, everybody
     assert "bob" in told_of(happen(acme, key="own", scope="member", ref=own.pk))
     assert told_of(happen(acme, key="named", people=(bob.pk,))) == {*MONEY, "bob"}
     assert told_of(happen(acme, "report.ready", people=(bob.pk,))) == {"bob"}
+    # Who sees everybody's hears of their own as of others'.
+    vera = membership_of(everybody[4], acme)
+    assert "vera" not in told_of(happen(acme, key="vera", scope="member", ref=vera.pk))
+    # And whoever it is about may not want to hear of it.
+    prefer(bob, acme, "budget.threshold", Way.EMAIL, False)
+    assert "bob" not in told_of(happen(acme, key="again", scope="member", ref=own.pk))
 
 
 def test_strangers_and_people_who_left_are_never_told(

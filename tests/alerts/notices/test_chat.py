@@ -70,7 +70,7 @@ def test_every_kind_fits_every_program(acme: Organization, kind: str, dialect: D
 
 def test_slack_gets_blocks_and_words_for_notifications(acme: Organization) -> None:
     payload = payload_of("slack", letter(acme), "https://tl.test/x", "Acme")
-    subject = "Support has used 91% of its budget: $409.70 of $450.00"
+    subject = "Support has reached 90% of its budget: $409.70 of $450.00"
     assert payload["text"] == subject
     [attachment] = payload["attachments"]
     first, fields, *_, link, context = attachment["blocks"]

@@ -19,7 +19,7 @@ from tests.alerts.notices.telling import happen
 from tests.cast import logged_in, membership_of
 
 INBOX, CHOICES, HOURS = "/o/acme/inbox/", "/o/acme/notifications/", "/o/acme/notifications/hours/"
-SUBJECT = "Support has used 91% of its budget: $409.70 of $450.00"
+SUBJECT = "Support has reached 90% of its budget: $409.70 of $450.00"
 
 
 def notices(acme: Organization, user: User) -> list[Notice]:

@@ -86,13 +86,28 @@ def test_a_budget_s_threshold_says_amounts_pace_and_end(acme: Organization) -> N
     }  # fmt: skip
     fact = ToldFact(organization=acme, kind="budget.threshold", data=said, happened_at=now())
     letter = letter_of(fact, acme)
-    assert letter.subject == "Support has used 75% of its budget: $18.75 of $25.00"
+    assert letter.subject == "Support has reached 75% of its budget: $18.75 of $25.00"
     table = dict(letter.table)
     assert table["Time passed"] == "60%"
     # Eighteen of thirty days for three quarters: all of it after twenty-four.
     assert table["Used up at this pace"] == "Wed 25 Nov 2026"
     assert table["By model"] == "gpt-4o: $301.50"
     assert (letter.tone, letter.is_urgent) == ("warning", False)
+
+
+def test_a_budget_of_tokens_that_is_used_up(acme: Organization) -> None:
+    said = {
+        **EXAMPLES["budget.threshold"], "amount_usd": None, "actual_usd": None, "amount_tokens": 2_000_000,
+        "actual_tokens": 2_100_000, "used_percent": 105.0, "threshold_percent": 100, "threshold_name": "used up",
+        "is_exceeded": True, "is_hard": True, "about": {"scope": "organization", "of": None, "label": None},
+    }  # fmt: skip
+    letter = letter_of(ToldFact(organization=acme, kind="budget.threshold", data=said, happened_at=now()), acme)
+    assert letter.subject == "Acme has used up its budget: 2,100,000 of 2,000,000 tokens"
+    assert dict(letter.table)["Used up at this pace"] == "It is used up"
+    assert letter.text == (
+        "The limit is hard: gateway calls that it counts are refused until the period ends or it is raised.",
+    )
+    assert (letter.tone, letter.is_urgent) == ("critical", True)
 
 
 # ── E-mail ──
@@ -104,7 +119,7 @@ def test_an_e_mail_has_both_parts_and_what_unsubscribes_by_one_click(acme: Organ
     [sent] = mail.outbox
     assert isinstance(sent, EmailMultiAlternatives)
     assert sent.to == [fiona.email]
-    assert sent.subject == "Support has used 91% of its budget: $409.70 of $450.00"
+    assert sent.subject == "Support has reached 90% of its budget: $409.70 of $450.00"
     message: Message = sent.message()
     [row] = rows(acme)
     assert message["Message-ID"] == f"<{row.public_id}@testserver>"
@@ -122,8 +137,8 @@ def test_names_are_escaped_in_html_and_plain_in_text(acme: Organization, fiona: 
     happen(acme, budget={"id": 1, "name": "<b>A & B</b>"})
     send_waiting()
     [sent] = mail.outbox
-    assert sent.subject.startswith("<b>A & B</b> has used")
-    assert "&lt;b&gt;A &amp; B&lt;/b&gt; has used" in str(sent.alternatives[0][0])
+    assert sent.subject.startswith("<b>A & B</b> has reached")
+    assert "&lt;b&gt;A &amp; B&lt;/b&gt; has reached" in str(sent.alternatives[0][0])
 
 
 def test_each_is_told_once_whoever_looks_how_often(acme: Organization, alice: User, adam: User, fiona: User) -> None:
@@ -377,7 +392,7 @@ def test_every_device_of_who_is_told(
     assert send_waiting() == 3
     assert len(service.received) == 2
     content = service.received[0]
-    assert content["title"] == "Support has used 91% of its budget: $409.70 of $450.00"
+    assert content["title"] == "Support has reached 90% of its budget: $409.70 of $450.00"
     assert content["url"] == "/o/northbound/budgets/"
     assert content["tag"] == "budget.threshold:organization:0"
 
