@@ -50,7 +50,7 @@ class Anomaly(Condition):
                 found.actual,
                 found.expected,
                 found.expected,
-                about=f"{found.kind}:{found.scope}:{found.ref}:{found.measure}",
+                about=found.matter,
                 finding=found,
             )
             for found in material.findings(Findings())
@@ -59,6 +59,10 @@ class Anomaly(Condition):
 
     def judge(self, _rule: AlertRule, _reading: Reading) -> Verdict:
         return Verdict.HOLDS
+
+    def further(self, one: int, _other: int) -> int:
+        """The newer one: it is of all hours so far, perhaps in another measure."""
+        return one
 
     def absence(self, at: dt.datetime) -> list[tuple[Reading, Verdict]]:
         """What is not found any more is over."""

@@ -248,7 +248,7 @@ def write_alert(alert: Alert, zone: Any) -> dict[str, Any]:
         "kind": judged_by.kind,
         "scope": alert.scope,
         "label": alert.label,
-        "about": alert.about or None,
+        "about": None if alert.condition == "anomaly" else alert.about or None,
         "state": alert.state,
         "summary": sentence(alert, zone),
         "window": alert.window,

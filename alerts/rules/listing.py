@@ -39,6 +39,9 @@ LOOKS = {
     AlertState.RESOLVED: ("ok", "check-lg"),
 }
 
+# The usage page's measure of a condition, or of what a finding is of.
+_MEASURES = {"cost": "cost", "error_rate": "requests", "requests": "requests", "errors": "requests"}
+
 
 def alert_row(alert: Alert, organization: Organization, reach: Reach) -> dict[str, Any]:
     tone, icon = LOOKS[AlertState(alert.state)]
@@ -85,14 +88,14 @@ def explorer_url(organization: Organization, alert: Alert, of: str | None, **mor
     filters: dict[str, str] = {}
     if alert.scope != RuleScope.ORGANIZATION:
         filters[alert.scope] = alert.value if alert.scope in TEXT_SCOPES else (of or str(alert.ref))
-    if alert.about:
+    if alert.about and alert.condition != "anomaly":
         filters["model"] = alert.about
     span = {
         "range": "custom",
         "from": alert.peak_starts_at.astimezone(zone).strftime("%Y-%m-%dT%H:%M"),
         "to": alert.peak_ends_at.astimezone(zone).strftime("%Y-%m-%dT%H:%M"),
     }
-    measure = {"cost": "cost", "error_rate": "requests"}.get(alert.condition, "tokens")
+    measure = _MEASURES.get(alert.explanation.get("measure", alert.condition), "tokens")
     query = urlencode(span | filters | {"measure": measure} | more)
     return f"{reverse('reports:usage', args=[organization.slug])}?{query}"
 

@@ -1,0 +1,63 @@
+"""Findings become alerts: opened once, carried on while it goes on, over when it is."""
+
+from __future__ import annotations
+
+import datetime as dt
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+from accounts.models import APIKey, Organization
+from alerts.models import AlertState
+from alerts.rules.listing import explorer_url
+from metering.pipeline import Sender
+from tests.alerts.detection.usage import DAY, HOUR, NOW, hour_events, usual
+from tests.alerts.rules.usage import evaluate_at, rule, told_of
+from tests.cast import make_key
+from tests.metering.query.usage import write
+
+MINUTE = dt.timedelta(minutes=1)
+
+
+@pytest.fixture
+def batch(acme: Organization) -> APIKey:
+    """A key that was used before, so that it is no news by itself."""
+    key = make_key(acme, name="Batch").row
+    write(acme.pk, list(hour_events(NOW - 20 * DAY, 1, name="before")), Sender(api_key_id=key.pk))
+    return key
+
+
+def test_a_burst_is_one_alert_from_its_first_minutes_to_three_usual_hours_after(
+    acme: Organization, batch: APIKey
+) -> None:
+    rule(acme, "anomaly", NOW - HOUR)
+    write(acme.pk, usual(until=NOW + 6 * HOUR))
+    assert evaluate_at(acme, NOW) == []
+    for hour in range(2):
+        write(acme.pk, list(hour_events(NOW + hour * HOUR, 30, name=f"burst{hour}")), Sender(api_key_id=batch.pk))
+    (alert,) = evaluate_at(acme, NOW + 40 * MINUTE)
+    assert (alert.state, alert.label, alert.period_starts_at) == (AlertState.OPEN, "Acme", NOW)
+    assert "more than the" in alert.explanation["text"]
+    for minutes in (50, 66, 125, 185):
+        assert len(evaluate_at(acme, NOW + minutes * MINUTE)) == 1
+    (alert,) = evaluate_at(acme, NOW + 5 * HOUR + 6 * MINUTE)
+    assert (alert.state, alert.period_ends_at, alert.peak_ends_at) == (
+        AlertState.RESOLVED,
+        NOW + 2 * HOUR,
+        NOW + 2 * HOUR,
+    )
+    assert told_of(acme) == [("usage.anomaly", "firing")]
+    by = {one["dimension"]: one for one in alert.explanation["by"]}
+    moved = sum(part["actual"] - part["expected"] for part in by["api_key"]["parts"]) + by["api_key"]["remainder"]
+    assert moved == alert.actual - (alert.expected or 0)
+
+
+def test_where_an_alert_leads_has_its_hours_and_measure_and_no_model(acme: Organization) -> None:
+    rule(acme, "anomaly", NOW - HOUR)
+    write(acme.pk, usual())
+    write(acme.pk, list(hour_events(NOW, 30, name="burst")))
+    (alert,) = evaluate_at(acme, NOW + HOUR)
+    asked = parse_qs(urlsplit(explorer_url(acme, alert, None)).query)
+    assert (asked["from"], asked["to"]) == (["2026-11-18T14:00"], ["2026-11-18T15:00"])
+    assert asked["measure"] == [alert.explanation["measure"]]
+    assert "model" not in asked
