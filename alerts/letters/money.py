@@ -122,10 +122,8 @@ def payment_disputed(data: PaymentDisputed, organization: Organization) -> Lette
             ("To be answered until", until),
         ),
         text=(
-            (
-                "If that is a mistake, ask the bank to withdraw it. If the dispute is lost, the money goes back and what it"
-                " paid is due again. Calls go on meanwhile."
-            ),
+            "If that is a mistake, ask the bank to withdraw it.",
+            "If the dispute is lost, the money goes back and what it paid is due again. Calls go on meanwhile.",
         ),
         action="See what it is about",
         tone="caution",
