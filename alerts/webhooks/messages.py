@@ -11,7 +11,7 @@ import msgspec
 from django.conf import settings
 
 from accounts.models import Organization
-from alerts.catalogue import Kind
+from alerts.catalogue import KINDS, Kind
 from alerts.models import ToldFact
 from core.facts import moment
 
@@ -29,9 +29,15 @@ def body(kind: str, happened_at: dt.datetime, organization: Organization, data: 
         "timestamp": moment(happened_at),
         "organization": {"slug": organization.slug, "name": organization.name},
         "url": f"{settings.BASE_URL}{data['page']}",
-        "data": {name: value for name, value in data.items() if name != "page"},
+        "data": {name: data[name] for name in _in_order(kind, data) if name != "page"},
     }
     return msgspec.json.encode(content).decode()
+
+
+def _in_order(kind: str, data: Mapping[str, Any]) -> list[str]:
+    """Fields as the catalogue has them: the database keeps no order."""
+    known = KINDS[kind].data.__struct_fields__ if kind in KINDS else ()
+    return [*(name for name in known if name in data), *(name for name in data if name not in known)]
 
 
 def schema_of(kind: Kind) -> dict[str, Any]:

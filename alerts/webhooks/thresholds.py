@@ -74,7 +74,7 @@ def _watch_allowance(organization: Organization, webhooks: list[Webhook], at: dt
             "window_start": moment(day_start(span.starts_on, organization.zone)),
             "window_end": moment(at),
             "summary": (
-                f"{rounded(used, 1)} % of the allowance is used: {allowance.used:,} of {allowance.amount:,} tokens."
+                f"{rounded(used, 1)}% of the allowance is used: {allowance.used:,} of {allowance.amount:,} tokens."
             ),
         }
         message_id = uuid.uuid5(_IDS, f"allowance {webhook.pk} {span.starts_on} {percent}")

@@ -60,7 +60,7 @@ def test_the_percent_is_told_once_a_period(acme: Organization, new_webhook: NewW
         None,
         "80.0",
         "80",
-        "80.0 % of the allowance is used: 800 of 1,000 tokens.",
+        "80.0% of the allowance is used: 800 of 1,000 tokens.",
     )
     used(acme, "c", 210)
     watch_webhook_thresholds()
