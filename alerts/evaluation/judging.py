@@ -20,13 +20,14 @@ def judge(
     rules: Sequence[AlertRule],
     at: dt.datetime,
     *,
-    is_kept: bool = True,
+    is_live: bool = True,
 ) -> dict[int, dict[str, Judged]]:
     """By the rule's place in the list, then by what the reading is about, in order of time.
 
-    `spans` has the span of each place. `is_kept` lets long-gone hours come from the cache. Needs the scope.
+    `spans` has the span of each place. Live, long-gone hours may come from the cache. Needs the
+    scope.
     """
-    material = Material(organization, at, is_kept=is_kept)
+    material = Material(organization, at, is_live=is_live)
     zone = organization.zone
     material.load(
         need for place, rule in enumerate(rules) for need in condition(rule.condition).needs(rule, spans[place], zone)

@@ -50,12 +50,12 @@ _ByModel = dict[str, dict[dt.datetime, Figures]]
 class Material:
     """Usage at a moment, read once. Needs the organization's scope while it is loaded."""
 
-    def __init__(self, organization: Organization, at: dt.datetime, *, is_kept: bool = True) -> None:
+    def __init__(self, organization: Organization, at: dt.datetime, *, is_live: bool = True) -> None:
         self.organization = organization
         self.at = at
         self.zone: ZoneInfo = organization.zone
-        # Whether long-gone hours may come from the cache.
-        self._is_kept = is_kept
+        # Live, long-gone hours may come from the cache.
+        self._is_live = is_live
         self._usage: dict[tuple[Interval, bool, str], dict[_Value, _ByModel]] = {}
         self._tokens: dict[str, dict[_Value, dict[dt.datetime, int]]] = {}
         self._latencies: dict[tuple[Interval, str], dict[_Value, dict[dt.datetime, tuple[int | None, int]]]] = {}
@@ -140,14 +140,14 @@ class Material:
     def _read_hours(self, dimension: str, needs: Sequence[UsualHours]) -> dict[_Value, dict[dt.datetime, int]]:
         span, subjects = _whole(needs), [need.subject for need in needs]
         key = f"alerts:hours:{self.organization.pk}:{_digest(self.zone.key, span, subjects)}"
-        kept = cache.get(key) if self._is_kept else None
+        kept = cache.get(key) if self._is_live else None
         if kept is not None:
             return msgspec.msgpack.decode(kept, type=dict[_Value, dict[dt.datetime, int]], strict=False)
         found: dict[_Value, dict[dt.datetime, int]] = {}
         for result in self._ask("hour", False, subjects, span):
             for row in result.rows:
                 found.setdefault(_value(dimension, row), {})[row.start] = row.figures.total_tokens
-        if self._is_kept:
+        if self._is_live:
             cache.set(key, msgspec.msgpack.encode(found), KEPT_SECONDS)
         return found
 
@@ -186,12 +186,16 @@ class Material:
             )
 
     def _read_credits(self, span: Span) -> list[tuple[dt.datetime, int]]:
-        """Behind each entry of the ledger, and what is left at this moment; nothing where there never were credits."""
+        """What is left at this moment, and for the past what was behind each entry of the ledger: live, what was bought
+        again at once has never been low. Nothing where there never were credits."""
         if not Wallet.objects.exists() or not CreditEntry.objects.exists():
             return []
+        left = (self.at, settlement.standing(self.organization, self.at).available)
+        if self._is_live:
+            return [left]
         entries = CreditEntry.objects.filter(recorded_at__gte=span.start, recorded_at__lt=self.at).order_by("number")
         behind = [(one.recorded_at, one.balance_nanos) for one in entries]
-        return [*behind, (self.at, settlement.standing(self.organization, self.at).available)]
+        return [*behind, left]
 
 
 def _whole(

@@ -44,7 +44,7 @@ def preview(organization: Organization, rule: AlertRule, at: dt.datetime, days: 
     zone = organization.zone
     start = day_start(local_day(at, zone) - dt.timedelta(days=days), zone)
     with organization_scope(organization.pk):
-        by_about = judge(organization, {0: Span(start, at)}, [rule], at, is_kept=False)[0]
+        by_about = judge(organization, {0: Span(start, at)}, [rule], at, is_live=False)[0]
     firings = []
     for about, judged in by_about.items():
         steps = follow(condition(rule.condition), rule.threshold, judged, at=at)

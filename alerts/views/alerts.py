@@ -189,7 +189,7 @@ def _chart(request: OrganizationRequest, alert: Alert, at: dt.datetime) -> dict[
         span = Span(alert.period_starts_at - dt.timedelta(days=30), min(at, alert.held_until + dt.timedelta(days=3)))
     else:
         span = Span(alert.period_starts_at, min(at, alert.period_ends_at))
-    judged = judge(request.organization, {0: span}, [rule], max(span.end, span.start))[0]
+    judged = judge(request.organization, {0: span}, [rule], max(span.end, span.start), is_live=False)[0]
     return alert_chart(alert, rule, [reading for reading, _ in judged.get(alert.about, ())], zone)
 
 

@@ -40,6 +40,10 @@ NOT_LINKED: Mapping[str, tuple[str, Callable[[str], str]]] = {
     "metering:notes-state": ("metering:notes", lambda notes: f"{notes}state"),
     "reports:view-replace": ("reports:view", lambda view: f"{view}replace?page=usage&query=range%3D7d"),
     "billing:invoice-find": ("billing:invoice", lambda invoice: f"/prove/{invoice.rstrip('/').rpartition('/')[2]}"),
+    "alerts:rule-preview": (
+        "alerts:rule-create",
+        lambda new: f"{new.partition('new/')[0]}preview?condition=daily_limit&of=organization:0&threshold=9&window=day",
+    ),
     "reports:offline": ("accounts:home", lambda home: f"{home}offline"),
 }
 # Led to by some rows of a list alone: the first one has no price of its own to end; no other plan is to come; the first
