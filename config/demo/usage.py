@@ -209,8 +209,8 @@ EVEN = (
 NIGHTLY = (0.5, 8.0, 8.0, 6.0, 1.0, *([0.03] * 18), 0.2)
 RHYTHMS = {"office": OFFICE, "even": EVEN, "nightly": NIGHTLY}
 WEEKEND = {"office": 0.18, "even": 0.6, "nightly": 0.4}
-# One afternoon a fortnight ago, a loop in the evaluation runs.
-SPIKE_DAYS_AGO, SPIKE_FACTOR = 12, 6.0
+# The afternoon of the day before yesterday, a loop in the evaluation runs, from and to an hour.
+SPIKE_DAYS_AGO, SPIKE_HOURS, SPIKE_FACTOR = 2, (13, 17), 25.0
 # Answers that came back without a word.
 EMPTY_RATE = 0.004
 
@@ -229,7 +229,8 @@ def calls_of_hour(
         )
         expected *= WEEKEND[workload.rhythm] if local.weekday() >= 5 else 1.0
         expected *= 1 + 0.15 * math.sin(2 * math.pi * local.timetuple().tm_yday / 365)
-        if workload.project == "evals" and (now - hour).days == SPIKE_DAYS_AGO and 13 <= local.hour <= 16:
+        days_ago = (now.astimezone(zone).date() - local.date()).days
+        if workload.project == "evals" and days_ago == SPIKE_DAYS_AGO and local.hour in range(*SPIKE_HOURS):
             expected *= SPIKE_FACTOR
         for number in range(_poisson(chance, expected * scale)):
             yield _call(chance, workload, hour, number)
