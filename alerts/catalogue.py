@@ -104,12 +104,14 @@ _ALL = (
     Kind(
         "webhook.disabled",
         "Webhook disabled",
-        "An endpoint has failed for days and is no longer told.",
+        "A webhook failed for days, or is gone; it is told no more.",
         payloads.WebhookDisabled,
         _RUNNING,
     ),
 )
 KINDS: dict[str, Kind] = {kind.name: kind for kind in _ALL}
+# Nobody chooses it: who asks for one gets it.
+TEST = Kind("webhook.test", "Test message", "Somebody asked for a test message.", payloads.WebhookTest, frozenset())
 
 
 def check(kind: str, data: Mapping[str, Any]) -> None:

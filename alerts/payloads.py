@@ -36,7 +36,7 @@ class Scope(msgspec.Struct, kw_only=True, frozen=True):
 
 
 class UsageThreshold(Data, kw_only=True, frozen=True):
-    """A rule fires or is over again, or the allowance is used up to what an endpoint asked for (`rule` is null)."""
+    """A rule fires or is over again, or the allowance is used up to what a webhook asked for (`rule` is null)."""
 
     state: Literal["firing", "resolved"]
     rule: Rule | None
@@ -274,7 +274,7 @@ class MemberJoined(Data, kw_only=True, frozen=True):
 
 
 class WebhookDisabled(Data, kw_only=True, frozen=True):
-    """An endpoint was switched off by us: it failed for days, or answered that it is gone (410)."""
+    """A webhook was disabled by us: it failed for days, or answered that it is gone (410)."""
 
     webhook: int
     endpoint: Annotated[str, Meta(description="Its address.")]
@@ -284,7 +284,7 @@ class WebhookDisabled(Data, kw_only=True, frozen=True):
 
 
 class WebhookTest(Data, kw_only=True, frozen=True):
-    """Somebody asked for a test message. Endpoints get it whatever they are subscribed to."""
+    """Sent when somebody asks for it, whatever the webhook's events are; tried once."""
 
     webhook: int
     asked_by: str

@@ -18,14 +18,17 @@ MARK = "<!-- catalogue -->\n"
 
 def text() -> str:
     """The guide with the catalogue as it is in the code."""
-    from alerts.catalogue import KINDS
+    from alerts.catalogue import KINDS, TEST
     from alerts.examples import EXAMPLES
     from alerts.webhooks.messages import schema_of
 
+    kinds = (*KINDS.values(), TEST)
     parts = [GUIDE.read_text().partition(MARK)[0] + MARK]
     parts.append("\n| event | when |\n|---|---|\n")
-    parts += [f"| [`{kind.name}`](#{kind.name.replace('.', '')}) | {kind.about} |\n" for kind in KINDS.values()]
-    for kind in KINDS.values():
+    parts += [
+        f"| [`{kind.name}`](#{kind.name.replace('.', '')}) | {kind.about} |\n" for kind in (*KINDS.values(), TEST)
+    ]
+    for kind in kinds:
         schema = schema_of(kind)
         data = {name: value for name, value in EXAMPLES[kind.name].items() if name != "page"}
         parts.append(f"\n### {kind.name}\n\n{schema['description']}\n\n```json\n{json.dumps(data, indent=2)}\n```\n")

@@ -6,10 +6,11 @@ import datetime as dt
 
 from accounts import audit
 from accounts.audit import Actor
+from alerts.catalogue import TEST
 from alerts.models import DeliveryState, DisabledBy, Webhook, WebhookAttempt, WebhookDelivery
 from alerts.webhooks import schedule
 from alerts.webhooks.claiming import Claim
-from alerts.webhooks.outbox import TEST, page_of
+from alerts.webhooks.outbox import page_of
 from alerts.webhooks.posting import Answer
 from core.facts import Fact, moment, tell
 from core.tenancy import organization_scope
@@ -84,7 +85,7 @@ def _taken(webhook: Webhook, delivery: WebhookDelivery, at: dt.datetime) -> None
 
 def _failed(webhook: Webhook, delivery: WebhookDelivery, answer: Answer, at: dt.datetime) -> None:
     asked = schedule.asked_seconds(answer.headers.get("retry-after", ""), at)
-    wait = None if delivery.kind == TEST or answer.status == GONE else schedule.wait(delivery.tries, asked)
+    wait = None if delivery.kind == TEST.name or answer.status == GONE else schedule.wait(delivery.tries, asked)
     if wait is None:
         delivery.state = DeliveryState.FAILED
     else:

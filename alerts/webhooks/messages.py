@@ -11,7 +11,7 @@ import msgspec
 from django.conf import settings
 
 from accounts.models import Organization
-from alerts.catalogue import KINDS, Kind
+from alerts.catalogue import KINDS, TEST, Kind
 from alerts.models import ToldFact
 from core.facts import moment
 
@@ -36,7 +36,7 @@ def body(kind: str, happened_at: dt.datetime, organization: Organization, data: 
 
 def _in_order(kind: str, data: Mapping[str, Any]) -> list[str]:
     """Fields as the catalogue has them: the database keeps no order."""
-    known = KINDS[kind].data.__struct_fields__ if kind in KINDS else ()
+    known = KINDS.get(kind, TEST).data.__struct_fields__
     return [*(name for name in known if name in data), *(name for name in data if name not in known)]
 
 

@@ -15,13 +15,13 @@ from django.utils.timezone import now
 
 from accounts import audit
 from accounts.audit import Actor
+from alerts.catalogue import TEST
 from alerts.models import DeliveryState, ToldFact, Webhook, WebhookDelivery
 from alerts.webhooks import messages
 from alerts.webhooks.records import EVERYTHING, hears, webhooks
 from core.errors import ApiError
 from metering.tasks import enqueue
 
-TEST = "webhook.test"
 KEPT = dt.timedelta(days=30)
 MOST_REPLAYED = 10_000
 
@@ -57,7 +57,7 @@ def send_test(webhook: Webhook, *, by: Actor) -> WebhookDelivery:
     _refuse_disabled(webhook)
     message_id = uuid.uuid4()
     data = {"page": page_of(webhook), "webhook": webhook.pk, "asked_by": by.label}
-    tell_one(webhook, message_id, TEST, data, now())
+    tell_one(webhook, message_id, TEST.name, data, now())
     audit.record(by, "webhook.test", webhook)
     delivery: WebhookDelivery = WebhookDelivery.objects.get(webhook=webhook, message_id=message_id)
     return delivery
