@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from alerts.detection.expectation import POOL, Basis
+from alerts.detection.expectation import POOL, UNDER_WAY, Basis
 from alerts.detection.lookback import (
     HOURS_OF_DAY,
     Bools,
@@ -39,12 +39,12 @@ def judge_errors(requests: Floats, errors: Floats, *, first: int = 0) -> Verdict
     day's rate would have it, so that a new rate is told when it comes and learned within a day. `low` is 0: fewer
     failures are no trouble, so an hour that is still open needs no care.
     """
-    start = max(first - POOL, 0)
+    start = max(first - POOL - UNDER_WAY, 0)
     usual, highest, basis = _rates(requests, errors, start)
     bounds = np.maximum(highest * requests[:, start:], 0.0)
     moves = np.where(requests[:, start:] > 0, _root(errors[:, start:]) - _root(bounds), np.nan)
     kept = slice(first - start, None)
-    before = values_at(moves, last_hours(moves.shape[1], POOL, first - start))
+    before = values_at(moves, last_hours(moves.shape[1], POOL, first - start, UNDER_WAY))
     spread = np.fmax(TO_SIGMA * median(np.abs(before), FEWEST_DEVIATIONS), _CHANCE)
     band = np.fmax(SIGMAS * spread, BEYOND_RARE * quantile(before, RARE, FEWEST_DEVIATIONS))
     calls, actual, bound = requests[:, first:], errors[:, first:], bounds[:, kept]

@@ -31,11 +31,11 @@ RECENT = 24
 LEVEL, FEWEST_OF_LEVEL = 24, 12
 # The usual size of an hour is the mean of that many.
 USUAL = 28 * HOURS_OF_DAY
-# Earlier deviations an hour's own is held against.
-POOL = 14 * HOURS_OF_DAY
+# Earlier deviations an hour's own is held against, without the last ones: what goes on does not excuse itself.
+POOL, UNDER_WAY = 14 * HOURS_OF_DAY, 12
 # A verdict depends on no hour further back: the oldest deviation's level, and the weeks behind that. A day of slack for
 # the changes of clocks.
-LOOKBACK = POOL + LEVEL + WEEKS * HOURS_OF_WEEK + HOURS_OF_DAY
+LOOKBACK = UNDER_WAY + POOL + LEVEL + WEEKS * HOURS_OF_WEEK + HOURS_OF_DAY
 
 
 class Basis(enum.IntEnum):

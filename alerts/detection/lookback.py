@@ -38,9 +38,9 @@ def same_places(places: tuple[int, ...], period: int, count: int, first: int) ->
     return found
 
 
-def last_hours(length: int, count: int, first: int) -> Ints:
-    """For each hour from `first` on, the `count` hours right before it. Shape (length - first, count)."""
-    at = np.arange(first, length)[:, None] - 1 - np.arange(count)[None, :]
+def last_hours(length: int, count: int, first: int, skip: int = 0) -> Ints:
+    """For each hour from `first` on, the `count` hours before it, the newest `skip` left out: (hours, count)."""
+    at = np.arange(first, length)[:, None] - 1 - skip - np.arange(count)[None, :]
     return np.where(at >= 0, at, -1)
 
 

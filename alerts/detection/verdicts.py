@@ -9,7 +9,7 @@ from __future__ import annotations
 import msgspec
 import numpy as np
 
-from alerts.detection.expectation import POOL, Basis, Expectation, expect
+from alerts.detection.expectation import POOL, UNDER_WAY, Basis, Expectation, expect
 from alerts.detection.lookback import (
     HOURS_OF_DAY,
     Bools,
@@ -68,7 +68,7 @@ def judge_hours(
     """
     if values.size == 0:
         return _nothing(values.shape[0], values.shape[1] - first, first)
-    start = max(first - POOL, 0)
+    start = max(first - POOL - UNDER_WAY, 0)
     found = expect(values, places, minimum, start, begins)
     kept = slice(first - start, None)
     actual, plain, moved = found.known[:, first:], found.plain[:, kept], found.moved[:, kept]
@@ -95,7 +95,7 @@ def judge_hours(
 
 def _band(found: Expectation, places: tuple[int, ...], scale: Floats, first: int) -> tuple[Floats, Bools]:
     """Half the width of the range on the logarithmic scale, and whether there were enough deviations to tell."""
-    recent = _deviations(found, last_hours(len(places), POOL, first), scale, first, FEWEST_DEVIATIONS)
+    recent = _deviations(found, last_hours(len(places), POOL, first, UNDER_WAY), scale, first, FEWEST_DEVIATIONS)
     alike = same_places(places, HOURS_OF_DAY, SAME_HOURS, first)
     same = _deviations(found, alike, scale, first, FEWEST_SAME_HOURS)
     spread = np.fmax(median(recent, FEWEST_DEVIATIONS), median(same, FEWEST_SAME_HOURS)) * TO_SIGMA

@@ -145,7 +145,7 @@ def test_steady_growth_is_usual() -> None:
 
 @pytest.mark.parametrize(
     ("hours", "basis"),
-    [(20, Basis.TOO_SHORT), (60, Basis.RECENT_HOURS), (8 * 24, Basis.HOUR_OF_DAY), (6 * WEEK, Basis.HOUR_OF_WEEK)],
+    [(20, Basis.TOO_SHORT), (70, Basis.RECENT_HOURS), (8 * 24, Basis.HOUR_OF_DAY), (6 * WEEK, Basis.HOUR_OF_WEEK)],
 )
 def test_a_short_history_says_so(hours: int, basis: Basis) -> None:
     found = judged(np.full(hours, 5_000.0))
