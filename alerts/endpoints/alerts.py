@@ -17,7 +17,7 @@ from accounts.endpoints.keys import LISTING
 from accounts.models import Scope
 from alerts import acting
 from alerts.conditions import CONDITIONS, condition
-from alerts.evaluation.wording import sentence, unit_of
+from alerts.evaluation.wording import about_of, sentence, unit_of
 from alerts.models import Alert, AlertState, RuleScope
 from alerts.rules.naming import name_of
 from alerts.rules.reach import Reach
@@ -248,7 +248,7 @@ def write_alert(alert: Alert, zone: Any) -> dict[str, Any]:
         "kind": judged_by.kind,
         "scope": alert.scope,
         "label": alert.label,
-        "about": None if alert.condition == "anomaly" else alert.about or None,
+        "about": about_of(alert) or None,
         "state": alert.state,
         "summary": sentence(alert, zone),
         "window": alert.window,

@@ -62,6 +62,7 @@ def explain(organization: Organization, rule: AlertRule, alert: Alert, at: dt.da
 def explain_finding(finding: Finding) -> dict[str, Any]:
     """As JSON: what the detection says of it. `remainder` was expected of no part."""
     return {
+        "kind": finding.kind.value,
         "text": finding.text,
         "basis": finding.basis,
         "unit": UNITS[finding.measure].value,

@@ -33,6 +33,28 @@ def unit_of(alert: Alert) -> Unit:
     return Unit(alert.explanation.get("unit", condition(alert.condition).measured))
 
 
+_FINDINGS = {
+    "new_model": "New model",
+    "new_key": "New key",
+    "dormant_key": "Key in use again",
+    "unusual_hours": "Unusual hours",
+    "model_switched": "Model switched",
+}
+
+
+def title_of(alert: Alert, rule_name: str) -> str:
+    """What found it; of what is unusual, what that is."""
+    if alert.condition != "anomaly":
+        return rule_name
+    said = alert.explanation
+    return _FINDINGS.get(said.get("kind", ""), f"Unusual {said.get('measure', 'usage')}")
+
+
+def about_of(alert: Alert) -> str:
+    """The model, of rules that watch each by itself."""
+    return alert.about if alert.condition == "per_model" else ""
+
+
 def share(alert: Alert) -> Fraction | None:
     """How much of what was to be expected, or of the allowance, it is."""
     if alert.condition == "hourly_spike" and alert.expected:

@@ -12,7 +12,8 @@ from django.urls import reverse
 from accounts.models import Organization
 from alerts.conditions import condition
 from alerts.conditions.units import Unit
-from alerts.evaluation.wording import sentence, unit_of
+from alerts.detection.finding import Kind
+from alerts.evaluation.wording import about_of, sentence, title_of, unit_of
 from alerts.models import Alert, AlertRule, AlertState, RuleScope
 from alerts.models.rules import TEXT_SCOPES
 from alerts.rules.forms import UNIT_WORDS
@@ -47,7 +48,8 @@ def alert_row(alert: Alert, organization: Organization, reach: Reach) -> dict[st
     tone, icon = LOOKS[AlertState(alert.state)]
     return {
         "alert": alert,
-        "title": name_of(alert.rule),
+        "title": title_of(alert, name_of(alert.rule)),
+        "about": about_of(alert),
         "sentence": sentence(alert, organization.zone),
         "state": AlertState(alert.state).label,
         "tone": tone,
@@ -58,6 +60,14 @@ def alert_row(alert: Alert, organization: Organization, reach: Reach) -> dict[st
         "is_over": alert.state == AlertState.RESOLVED,
         "may_settle": alert.state != AlertState.RESOLVED and reach.may_set(alert),
     }
+
+
+def about_words(alert: Alert) -> str:
+    """What the rule found among its scope's usage: a model, or which kind of finding it is."""
+    if alert.condition != "anomaly":
+        return alert.about
+    kind = Kind(alert.about.split(":")[0])
+    return "" if kind is Kind.UNUSUAL else kind.words
 
 
 def rule_row(
@@ -88,8 +98,8 @@ def explorer_url(organization: Organization, alert: Alert, of: str | None, **mor
     filters: dict[str, str] = {}
     if alert.scope != RuleScope.ORGANIZATION:
         filters[alert.scope] = alert.value if alert.scope in TEXT_SCOPES else (of or str(alert.ref))
-    if alert.about and alert.condition != "anomaly":
-        filters["model"] = alert.about
+    if about_of(alert):
+        filters["model"] = about_of(alert)
     span = {
         "range": "custom",
         "from": alert.peak_starts_at.astimezone(zone).strftime("%Y-%m-%dT%H:%M"),

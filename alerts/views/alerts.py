@@ -22,7 +22,7 @@ from alerts.conditions import CONDITIONS, all_conditions, condition
 from alerts.conditions.reading import Span, interval_of
 from alerts.evaluation.explaining import explain
 from alerts.evaluation.judging import judge
-from alerts.evaluation.wording import sentence, share_text, unit_of
+from alerts.evaluation.wording import sentence, share_text, title_of, unit_of
 from alerts.models import Alert, AlertState, RuleScope, Window
 from alerts.rules.charts import alert_chart, finding_chart
 from alerts.rules.listing import alert_row, explorer_url, part_rows
@@ -86,7 +86,7 @@ def detail(request: OrganizationRequest, alert: int) -> HttpResponse:
     named = name_subject(organization, found.rule)
     measured = unit_of(found)
     context = {
-        "page": {"title": name_of(found.rule)},
+        "page": {"title": title_of(found, name_of(found.rule))},
         "row": alert_row(found, organization, reach),
         "alert": found,
         "sentence": sentence(found, organization.zone),

@@ -1,0 +1,39 @@
+"""From a rule that shows what it would have found to an alert that is acknowledged."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+from django.utils.timezone import now
+
+from accounts.models import Organization, User
+from alerts.evaluation.evaluate import evaluate
+from metering.events import Usage
+from tests.browser.conftest import Visitor
+from tests.metering.query.usage import make_event, write
+
+
+def test_a_rule_is_previewed_made_and_its_alert_settled(visitor: Visitor, acme: Organization, alice: User) -> None:
+    at = now()
+    write(
+        acme.pk,
+        [
+            make_event("then", at - dt.timedelta(days=3), usage=Usage(input=5_000)),
+            make_event("now", at - dt.timedelta(seconds=5), usage=Usage(input=5_000)),
+        ],
+    )
+    visitor.log_in(alice.email, "/o/acme/alerts/rules/")
+    page = visitor.page
+    page.get_by_role("link", name="New rule").first.click()
+    page.get_by_text("It would not have fired").wait_for()
+    page.get_by_label("Threshold, tokens").fill("4000")
+    page.get_by_text("It would have fired 2 times").wait_for()
+    page.get_by_role("button", name="Add rule").click()
+    page.wait_for_url("**/alerts/rules/*/")
+    page.get_by_role("heading", name="Daily limit", level=1).wait_for()
+    evaluate(acme, now())
+    visitor.open("/o/acme/alerts/")
+    page.get_by_role("link", name="Daily limit").click()
+    page.get_by_role("heading", name="By model").wait_for()
+    page.get_by_role("button", name="Acknowledge").click()
+    page.get_by_text("Acknowledged", exact=True).first.wait_for()
