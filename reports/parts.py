@@ -15,6 +15,7 @@ from reports.bounds import pace_marks
 from reports.filters import Chosen, period_words
 from reports.page import UsagePage
 from reports.series import MEASURES, Measure, chart, interval_words, table
+from reports.unusual import find_unusual, listed, rings
 
 Card = tuple[str, str, Callable[[Figures], int | None]]
 
@@ -100,14 +101,17 @@ def time_series(
     hrefs = [chosen.bucket_url(row.start, row.end) for row in past]
     highest = max((measure.lines[0].value(row.figures) for row in past), default=0)
     total = measure.text(measure.lines[0].value(series.totals))
+    found = find_unusual(page)
+    drawn = chart(measure, chosen.interval, chosen.zone, page.now, series.rows, earlier)
+    drawn["series"] += rings(measure, series.rows, found)
     period = period_words(Span(chosen.range.start, chosen.range.end), chosen.zone)
     return {
         "id": "usage",
         "title": f"{measure.label} by {interval_words(chosen.interval)}",
         "description": f"{measure.label} of {period}: {total}",
         "measure": measure_options(page),
-        "json": chart(measure, chosen.interval, chosen.zone, page.now, series.rows, earlier)
-        | {"marks": pace_marks(page, limits, measure, highest), "hrefs": hrefs},
+        "json": drawn | {"marks": pace_marks(page, limits, measure, highest), "hrefs": hrefs},
+        "unusual": listed(found, page.organization.slug),
         "table": table(measure, chosen.interval, chosen.zone, past, series.totals, hrefs),
         "csv_url": chosen.carried_to(reverse("reports:series", args=[page.organization.slug]), measure=chosen.measure),
     }

@@ -21,10 +21,10 @@ NOUNS = {
     "integration": "Integration",
     "chat": "Chat",
 }
-# Why a finding rests on less than hours of the week.
+# What is usual when, and why if it is not told by the hour of the week; of one hour or of several.
 _GROUNDS = {
-    Basis.HOUR_OF_WEEK.words: "in this hour of the week",
-    Basis.HOUR_OF_DAY.words: "at this hour of the day; four weeks are not known yet",
+    Basis.HOUR_OF_WEEK.words: "in {hours} of the week",
+    Basis.HOUR_OF_DAY.words: "in {hours} of the day; four weeks are not known yet",
     Basis.RECENT_HOURS.words: "in the hours before; more is not known yet",
     Basis.LAST_DAYS.words: "in the two weeks before",
 }
@@ -69,7 +69,8 @@ def sentence(draft: Draft, label: str, breakdowns: Sequence[Breakdown], clock: C
 
 
 def _unusual(draft: Draft, whose: str, when: str) -> str:
-    grounds = _GROUNDS[draft.basis]
+    hours = "this hour" if draft.first == draft.last else "these hours"
+    grounds = _GROUNDS[draft.basis].format(hours=hours)
     high = amount(draft.measure, draft.high or 0)
     if draft.measure is Measure.ERRORS:
         requests = draft.requests or 0

@@ -22,7 +22,8 @@
     const earlier = [];
     for (const { tl: series, data } of datasets) {
       const value = data[index];
-      if (value === null || value === undefined || UNSPOKEN.has(series.role)) continue;
+      if (value === null || value === undefined) continue;
+      if (UNSPOKEN.has(series.role) && !series.is_said) continue;
       const words = text(spec, series, index, value);
       if (words === null) continue;
       const row = {
