@@ -12,7 +12,6 @@ from django.urls import reverse
 from accounts.models import Organization
 from alerts.conditions import condition
 from alerts.conditions.units import Unit
-from alerts.detection.finding import Kind
 from alerts.evaluation.wording import about_of, sentence, title_of, unit_of
 from alerts.models import Alert, AlertRule, AlertState, RuleScope
 from alerts.models.rules import TEXT_SCOPES
@@ -60,14 +59,6 @@ def alert_row(alert: Alert, organization: Organization, reach: Reach) -> dict[st
         "is_over": alert.state == AlertState.RESOLVED,
         "may_settle": alert.state != AlertState.RESOLVED and reach.may_set(alert),
     }
-
-
-def about_words(alert: Alert) -> str:
-    """What the rule found among its scope's usage: a model, or which kind of finding it is."""
-    if alert.condition != "anomaly":
-        return alert.about
-    kind = Kind(alert.about.split(":")[0])
-    return "" if kind is Kind.UNUSUAL else kind.words
 
 
 def rule_row(

@@ -6,6 +6,7 @@ import datetime as dt
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from django.test import Client
 
 from accounts.models import APIKey, Organization
 from alerts.models import AlertState
@@ -61,3 +62,18 @@ def test_where_an_alert_leads_has_its_hours_and_measure_and_no_model(acme: Organ
     assert (asked["from"], asked["to"]) == (["2026-11-18T14:00"], ["2026-11-18T15:00"])
     assert asked["measure"] == [alert.explanation["measure"]]
     assert "model" not in asked
+
+
+def test_alerts_of_findings_are_named_by_what_they_are(acme: Organization, batch: APIKey, alice_client: Client) -> None:
+    rule(acme, "anomaly", NOW - HOUR)
+    write(acme.pk, usual())
+    write(acme.pk, [*hour_events(NOW, 2, "o3")])
+    write(acme.pk, list(hour_events(NOW, 30, name="burst")))
+    alerts = {alert.about: alert for alert in evaluate_at(acme, NOW + HOUR)}
+    assert set(alerts) == {"unusual:organization:0:usage", "new_model:model:o3:usage"}
+    listed = alice_client.get("/o/acme/alerts/").content.decode()
+    assert "New model" in listed
+    assert "unusual:" not in listed
+    page = alice_client.get(f"/o/acme/alerts/{alerts['new_model:model:o3:usage'].pk}/").content.decode()
+    assert "Model o3 was used for the first time: 2 calls since 14:00 on Wed 18 Nov." in page
+    assert "new_model:" not in page
