@@ -37,7 +37,9 @@ class Claim(msgspec.Struct, frozen=True):
 
 def claim(organization_id: int, webhook_id: int, at: dt.datetime) -> list[Claim]:
     with organization_scope(organization_id):
-        webhook: Webhook | None = Webhook.objects.select_for_update().filter(pk=webhook_id, disabled_at=None).first()
+        webhook: Webhook | None = (
+            Webhook.objects.select_for_update(no_key=True).filter(pk=webhook_id, disabled_at=None).first()
+        )
         if webhook is None or (webhook.open_until is not None and at < webhook.open_until):
             return []
         waiting = WebhookDelivery.objects.filter(webhook=webhook, state=DeliveryState.WAITING)

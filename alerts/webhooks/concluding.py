@@ -34,7 +34,7 @@ def conclude(
     at = started_at + dt.timedelta(milliseconds=answer.duration_ms)
     with organization_scope(organization_id):
         webhook: Webhook | None = (
-            Webhook.objects.select_for_update(of=["self"])
+            Webhook.objects.select_for_update(of=["self"], no_key=True)
             .select_related("organization")
             .filter(deliveries=claim.delivery)
             .first()

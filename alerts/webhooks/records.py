@@ -44,7 +44,7 @@ def create(organization: Organization, values: Mapping[str, Any], *, by: Actor) 
         setattr(webhook, name, value)
     with transaction.atomic():
         # One after the other, so that two at once are not one too many.
-        Organization.objects.select_for_update().get(pk=organization.pk)
+        Organization.objects.select_for_update(no_key=True).get(pk=organization.pk)
         if Webhook.objects.count() >= MOST_WEBHOOKS:
             raise ApiError(409, "too_many_webhooks", f"At most {MOST_WEBHOOKS} webhooks. Remove one of them first.")
         webhook.save(force_insert=True)

@@ -41,7 +41,7 @@ def watch(organization_id: int, at: dt.datetime) -> None:
     with organization_scope(organization_id):
         organization = Organization.objects.get(pk=organization_id)
         # Locked, so that two that watch at once do so one after the other.
-        asked = list(Webhook.objects.select_for_update().filter(disabled_at=None).order_by("pk"))
+        asked = list(Webhook.objects.select_for_update(no_key=True).filter(disabled_at=None).order_by("pk"))
         percents = [one for one in asked if one.usage_threshold_percent is not None and hears(one, "usage.threshold")]
         credits_ = [one for one in asked if one.credits_low_threshold is not None and hears(one, "credits.low")]
         if percents:
