@@ -195,7 +195,7 @@ def _tell_low(organization: Organization, wallet: Wallet, available: int, at: dt
             key=f"low since {at.isoformat()}",
             happened_at=at,
             data={
-                "page": reverse("billing:plan", args=[organization.slug]),
+                "page": reverse("billing:credits", args=[organization.slug]),
                 "available_usd": usd_text(available),
                 "threshold_usd": usd_text(wallet.low_below_nanos),
                 "auto_top_up": None if wallet.top_up_below_nanos is None else top_up,

@@ -9,7 +9,7 @@ import msgspec
 from django.db.models import Exists, F, OuterRef, Subquery, Sum
 from django.db.models.functions import Coalesce
 
-from billing.models import Invoice, InvoiceKind, InvoicePayment
+from billing.models import DunningFact, DunningKind, Invoice, InvoiceKind, InvoicePayment
 from core.tenancy import unscoped
 from metering.models import Limit, LimitKind
 
@@ -17,6 +17,8 @@ from metering.models import Limit, LimitKind
 class PaymentState(enum.StrEnum):
     # Calls are refused until something is paid.
     STOPPED = "stopped"
+    # A payment was refused, and it is still due.
+    REFUSED = "refused"
     OVERDUE = "overdue"
     OPEN = "open"
     PAID = "paid"
@@ -29,12 +31,16 @@ class Owed(msgspec.Struct, frozen=True):
     invoices: int
     due_on: dt.date | None
     is_stopped: bool
+    # A payment of one of them was refused.
+    is_refused: bool
 
     def state(self, today: dt.date) -> PaymentState:
         if self.is_stopped:
             return PaymentState.STOPPED
         if not self.invoices:
             return PaymentState.PAID
+        if self.is_refused:
+            return PaymentState.REFUSED
         return PaymentState.OVERDUE if self.due_on is not None and self.due_on < today else PaymentState.OPEN
 
 
@@ -48,20 +54,22 @@ def owed_by_each() -> dict[int, Owed]:
             .annotate(
                 is_void=Exists(Invoice.objects.filter(corrects=OuterRef("pk"))),
                 left=F("gross") - Coalesce(Subquery(came.annotate(total=Sum("amount")).values("total")), 0),
+                dunned=Subquery(DunningFact.objects.filter(invoice=OuterRef("pk")).order_by("-pk").values("kind")[:1]),
             )
-            .values_list("organization_id", "is_void", "left", "due_on")
+            .values_list("organization_id", "is_void", "left", "due_on", "dunned")
         )
-        found: dict[int, list[tuple[int, dt.date | None]]] = {}
-        for organization_id, is_void, left, due_on in rows:
+        found: dict[int, list[tuple[int, dt.date | None, bool]]] = {}
+        for organization_id, is_void, left, due_on, dunned in rows:
             due = found.setdefault(organization_id, [])
             if left > 0 and not is_void:
-                due.append((left, due_on))
+                due.append((left, due_on, dunned in (DunningKind.REFUSED, DunningKind.SUSPENDED)))
     return {
         organization_id: Owed(
-            sum(left for left, _ in due),
+            sum(left for left, _, _ in due),
             len(due),
-            min((day for _, day in due if day is not None), default=None),
+            min((day for _, day, _ in due if day is not None), default=None),
             organization_id in stopped,
+            any(is_refused for _, _, is_refused in due),
         )
         for organization_id, due in found.items()
     }

@@ -47,6 +47,7 @@ PAYMENTS = {
     PaymentState.PAID.value: "Paid",
     PaymentState.OPEN.value: "Open",
     PaymentState.OVERDUE.value: "Overdue",
+    PaymentState.REFUSED.value: "Refused",
     PaymentState.STOPPED.value: "Calls stopped",
 }
 _COLUMNS = (

@@ -12,6 +12,7 @@ from django.utils.timezone import now
 
 from accounts.models import AuditEntry, Organization
 from billing.contracts import Contract
+from billing.dunning.facts import refused
 from billing.invoices.payments import record_payment
 from billing.models import Suspension
 from billing.subscribers import present_of
@@ -85,6 +86,17 @@ def test_everybody_with_plan_fee_and_payment(olga_client: Client, acme: Organiza
     record_payment(invoice, invoice.gross, received_on=local_day(now(), acme.zone), method="cash", source="x", by=BY)
     assert found(olga_client)["acme"]["payment"] == "paid"
     assert "No organization matches" in olga_client.get(f"{LIST}?q=initech").content.decode()
+
+
+def test_a_refused_payment_is_seen_before_anything_is_overdue(olga_client: Client, acme: Organization) -> None:
+    subscribed(acme, "developer", MONTHS_AGO)
+    invoice = issue(acme, "Plan")
+    refused(invoice, 1, code="card_declined", message="Declined.", pay_url="", at=now())
+    assert found(olga_client)["acme"]["payment"] == "refused"
+    assert set(found(olga_client, "?payment=refused")) == {"acme"}
+    assert "Refused" in olga_client.get(LIST).content.decode()
+    record_payment(invoice, invoice.gross, received_on=local_day(now(), acme.zone), method="cash", source="x", by=BY)
+    assert found(olga_client)["acme"]["payment"] == "paid"
 
 
 def test_a_trial_brings_nothing_yet(olga_client: Client, acme: Organization) -> None:
