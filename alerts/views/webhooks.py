@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 
 from django.contrib import messages
@@ -27,6 +28,8 @@ from core.pagination import Page, paginate
 
 PAGE = "alerts:webhooks"
 ROWS_A_PAGE = "50"
+# While a message is about to be sent, the page that is open looks again.
+SOON = dt.timedelta(seconds=30)
 _NEW_EVENTS = ["usage.threshold", "budget.threshold", "credits.low", "invoice.finalized"]
 
 
@@ -79,6 +82,7 @@ def _detail(request: OrganizationRequest, webhook: Webhook, form: ReplayForm) ->
         "kinds": [kind for kind in KINDS if records.hears(webhook, kind)],
         "state": state,
         "kind": kind,
+        "is_under_way": webhook.disabled_at is None and any(_is_due_soon(row) for row in page.rows),
         "is_filtered": bool(state or kind or "cursor" in request.GET),
         "next": following.urlencode() if page.next_cursor else "",
         "form": form,
@@ -230,6 +234,10 @@ def _rows(webhook: Webhook, state: str, kind: str) -> QuerySet[WebhookDelivery]:
     if state in DeliveryState.values:
         rows = rows.filter(state=state)
     return rows.filter(kind=kind) if kind else rows
+
+
+def _is_due_soon(row: WebhookDelivery) -> bool:
+    return row.state == DeliveryState.WAITING and row.due_at <= now() + SOON
 
 
 def _states(query: QueryDict, chosen: str) -> list[dict[str, object]]:

@@ -13,10 +13,10 @@ from django.db import connection
 from django.db.models import F
 from standardwebhooks import Webhook as Verifier
 
-from accounts.models import AuditEntry, Organization
+from accounts.models import AuditEntry, Organization, User
 from alerts import facts
 from alerts.examples import EXAMPLES
-from alerts.models import DeliveryState, ToldFact, Webhook, WebhookAttempt, WebhookDelivery
+from alerts.models import DeliveryState, Dispatch, ToldFact, Webhook, WebhookAttempt, WebhookDelivery
 from alerts.webhooks import concluding, outbox, records, signing
 from alerts.webhooks.claiming import claim, with_due
 from alerts.webhooks.delivery import deliver
@@ -275,6 +275,20 @@ def test_days_of_failure_disable_it_and_are_told(
         assert outbox.replay_since(webhook, dt.datetime.now(dt.UTC) - dt.timedelta(hours=1), by=BY) == 2
     deliver(acme.pk, webhook.pk)
     assert [delivery.state for delivery in deliveries(acme)] == ["delivered"] * 2
+
+
+def test_who_runs_the_organization_gets_an_e_mail(
+    acme: Organization, program: Receiver, new_webhook: NewWebhook, alice: User, adam: User, bob: User
+) -> None:
+    webhook, _ = new_webhook(events=["key.created"])
+    program.answers = [Said(410)]
+    told(acme)
+    deliver(acme.pk, webhook.pk)
+    with organization_scope(acme.pk):
+        fact = ToldFact.objects.get(kind="webhook.disabled")
+        facts.spread(acme.pk, fact.pk)
+        mails = Dispatch.objects.filter(fact=fact, channel="email").values_list("member__user__email", flat=True)
+        assert sorted(mails) == [adam.email, alice.email]
 
 
 def test_gone_is_gone(acme: Organization, program: Receiver, new_webhook: NewWebhook, told_facts: list[Fact]) -> None:

@@ -63,7 +63,9 @@ def test_the_log_shows_what_was_sent_and_what_came_back(
     told(acme)
     deliver(acme.pk, webhook.pk)
     assert "Test message on its way" in text(adam_client.post(f"{page}act", {"do": "test"}, follow=True))
+    assert 'hx-trigger="every 2s"' in adam_client.get(page).content.decode(), "the test is about to be sent"
     deliver(acme.pk, webhook.pk)
+    assert "hx-trigger" not in adam_client.get(page).content.decode().partition('id="log"')[2].partition(">")[0]
     shown = text(adam_client.get(page))
     assert "Tried again" in shown
     assert "It answered 500." in shown
