@@ -20,6 +20,7 @@ from accounts.models import Organization
 from billing.invoices.crediting import take_back
 from billing.invoices.listing import listed
 from billing.invoices.papers import download
+from billing.dunning.course import course_of, open_courses
 from billing.invoices.payments import Standing, due_amount, standing_of
 from billing.models import Invoice, InvoiceKind
 from core.periods import local_day
@@ -54,7 +55,8 @@ def panel(organization: Organization, at: dt.datetime) -> list[dict[str, Any]]:
     """The latest ones, for the organization's page. Needs its scope."""
     today = local_day(at, organization.zone)
     rows = listed(today).order_by("-issued_on", "-id")[:MOST_SHOWN]
-    return [_row(one, today) for one in rows]
+    failed = {invoice.pk for invoice, _ in open_courses()}
+    return [_row(one, today) | {"failed": one.pk in failed} for one in rows]
 
 
 @require_GET
@@ -63,7 +65,7 @@ def detail(request: OperatorRequest, number: str) -> HttpResponse:
     invoice = _invoice(number)
     organization = invoice.organization
     with organization_scope(organization.pk):
-        row = _row(invoice, local_day(now(), organization.zone))
+        row = _row(invoice, local_day(now(), organization.zone)) | {"failed": course_of(invoice) is not None}
         note = next(iter(invoice.credit_notes.all()), None)
     context = {
         "page": {"title": number},

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 from django.test import Client
+from django.utils.timezone import now
 
 from accounts.models import AuditEntry, Organization
+from billing.dunning.facts import refused
 from billing.models import Invoice
 from core.tenancy import organization_scope
 from tests.billing.invoices.selling import issue
@@ -38,6 +40,12 @@ def test_nobody_else_learns_that_it_exists(
         assert client.get(address).status_code == 404
     assert client.post(CREDIT, TOLD).status_code == 404
     assert notes(acme) == []
+
+
+def test_a_refused_payment_is_said(olga_client: Client, invoice: Invoice) -> None:
+    refused(invoice, 1, code="card_declined", message="Declined.", pay_url="", at=now())
+    for address in (PAGE, "/operator/organizations/acme/"):
+        assert "Payment failed" in olga_client.get(address).content.decode()
 
 
 def test_from_the_organization_to_the_credit_note(olga_client: Client, invoice: Invoice, acme: Organization) -> None:
