@@ -17,10 +17,10 @@ from django.views.decorators.http import require_GET, require_http_methods
 from accounts.audit import Actor
 from accounts.forms.organization import refusals_in
 from accounts.models import Organization
+from billing.dunning.course import course_of, open_courses
 from billing.invoices.crediting import take_back
 from billing.invoices.listing import listed
 from billing.invoices.papers import download
-from billing.dunning.course import course_of, open_courses
 from billing.invoices.payments import Standing, due_amount, standing_of
 from billing.models import Invoice, InvoiceKind
 from core.periods import local_day
