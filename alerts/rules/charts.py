@@ -3,26 +3,21 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import msgspec
 
-from accounts.models import Organization
 from alerts.conditions import condition
 from alerts.conditions.condition import Condition
-from alerts.conditions.reading import Reading, Span, Subject, widened, windows
+from alerts.conditions.reading import Reading
 from alerts.conditions.units import Unit
-from alerts.evaluation.wording import unit_of
 from alerts.models import Alert, AlertRule, Window
 from alerts.rules.naming import terms
 from alerts.rules.preview import Preview
 from core.money import NANOS_PER_USD
 from core.periods import local_day
-from metering.query.metrics import Figures
-from metering.query.run import run
-from metering.query.spec import UsageQuery
 
 _UNITS = {
     Unit.TOKENS: "tokens",
@@ -103,40 +98,6 @@ def alert_chart(alert: Alert, rule: AlertRule, readings: Iterable[Reading], zone
     return _chart("alert", _measure(judged_by), judged_by, rule, points, "The alert")
 
 
-_OF_FINDINGS: dict[str, Callable[[Figures], int]] = {
-    "tokens": lambda figures: figures.total_tokens,
-    "cost": lambda figures: figures.known_cost_nanos,
-    "requests": lambda figures: figures.requests,
-    "errors": lambda figures: figures.errors,
-}
-
-
-def finding_chart(organization: Organization, alert: Alert, at: dt.datetime) -> dict[str, Any]:
-    """The hours around what was unusual, of whom it was of."""
-    zone, value_of = organization.zone, _OF_FINDINGS[alert.explanation["measure"]]
-    subject = Subject.of(alert)
-    span = Span(alert.period_starts_at - _BEFORE_FINDING, min(at, alert.period_ends_at + _BEHIND_FINDING))
-    need = widened(span, "hour", zone)
-    filters = {subject.dimension: (subject.value,)} if subject.dimension else {}
-    rows = run(UsageQuery(organization.pk, need.start, need.end, zone, "hour", filters=filters)).rows
-    values = {row.start: value_of(row.figures) for row in rows}
-    points = []
-    for start, _ in windows("hour", span, zone):
-        local = start.astimezone(zone)
-        points.append(
-            Point(
-                f"{local:%H:%M}",
-                f"{local:%a} {local.day} {local:%b}, {local:%H:%M}",
-                values.get(start, 0),
-                None,
-                None,
-                alert.period_starts_at <= start < alert.period_ends_at,
-            )
-        )
-    return _drawn("alert", alert.explanation["measure"].capitalize(), unit_of(alert), points, "Unusual", "")
-
-
-_BEFORE_FINDING, _BEHIND_FINDING = dt.timedelta(hours=72), dt.timedelta(hours=12)
 _LONG = (Window.MONTH, Window.BILLING, Window.MOMENT)
 
 

@@ -24,7 +24,8 @@ from alerts.evaluation.explaining import explain
 from alerts.evaluation.judging import judge
 from alerts.evaluation.wording import sentence, share_text, title_of, unit_of
 from alerts.models import Alert, AlertState, RuleScope, Window
-from alerts.rules.charts import alert_chart, finding_chart
+from alerts.rules.charts import alert_chart
+from alerts.rules.finding_chart import finding_chart
 from alerts.rules.listing import alert_row, explorer_url, part_rows
 from alerts.rules.naming import name_of, name_subject, terms
 from alerts.rules.reach import Reach
@@ -170,8 +171,8 @@ def _has_usage(alert: Alert) -> bool:
     return alert.peak_ends_at > alert.peak_starts_at and alert.condition != "rate_limited"
 
 
-def _chart(request: OrganizationRequest, alert: Alert, at: dt.datetime) -> dict[str, Any]:
-    """What the rule measures around the alert, read as the evaluator reads it."""
+def _chart(request: OrganizationRequest, alert: Alert, at: dt.datetime) -> dict[str, Any] | None:
+    """What the rule measures around the alert, read as the evaluator reads it; None where it has no such figure."""
     if alert.condition == "anomaly":
         return finding_chart(request.organization, alert, at)
     rule = alert.rule

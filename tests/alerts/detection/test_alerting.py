@@ -9,6 +9,7 @@ import pytest
 from django.test import Client
 
 from accounts.models import APIKey, Organization
+from alerts.evaluation.wording import unit_of
 from alerts.models import AlertState
 from alerts.rules.listing import explorer_url
 from metering.pipeline import Sender
@@ -77,3 +78,36 @@ def test_alerts_of_findings_are_named_by_what_they_are(acme: Organization, batch
     page = alice_client.get(f"/o/acme/alerts/{alerts['new_model:model:o3:usage'].pk}/").content.decode()
     assert "Model o3 was used for the first time: 2 calls since 14:00 on Wed 18 Nov." in page
     assert "new_model:" not in page
+
+
+def test_an_alert_is_drawn_in_front_of_what_is_usual(acme: Organization, alice_client: Client) -> None:
+    rule(acme, "anomaly", NOW - HOUR)
+    write(acme.pk, usual(until=NOW + HOUR))
+    write(acme.pk, list(hour_events(NOW, 30, name="burst")))
+    (alert,) = evaluate_at(acme, NOW + HOUR)
+    chart = alice_client.get(f"/o/acme/alerts/{alert.pk}/").context["chart"]
+    series = {one["role"]: one for one in chart["json"]["series"]}
+    ringed = [at for at, value in enumerate(series["anomaly"]["data"]) if value is not None]
+    assert chart["json"]["titles"][ringed[0]] == "Wed 18 Nov, 14:00"
+    texts = {role: one["texts"][ringed[0]] for role, one in series.items()}
+    unit = unit_of(alert)
+    assert len(ringed) == 1
+    assert texts["now"] == texts["anomaly"] == unit.text(alert.actual)
+    assert (texts["low"], texts["high"]) == (
+        unit.text(alert.explanation["low"]),
+        unit.text(alert.explanation["high"]),
+    )
+    assert chart["table"]["rows"][-1 - ringed[0]]["cells"][-1] == "yes"
+
+
+def test_an_alert_of_a_feature_is_drawn_without_a_range(acme: Organization, alice_client: Client) -> None:
+    rule(acme, "anomaly", NOW - HOUR)
+    today = NOW - 14 * HOUR
+    write(acme.pk, usual(days=30))
+    for day, model in ((5, "gpt-4o"), (1, "o3")):
+        write(acme.pk, list(hour_events(today - day * DAY + 10 * HOUR, 25, model, name="switch", feature="summary")))
+    alerts = {alert.about: alert for alert in evaluate_at(acme, NOW)}
+    alert = alerts["model_switched:feature:summary:usage"]
+    chart = alice_client.get(f"/o/acme/alerts/{alert.pk}/").context["chart"]
+    assert [one["role"] for one in chart["json"]["series"]] == ["now", "anomaly"]
+    assert sum(value or 0 for value in chart["json"]["series"][1]["data"]) == 25
