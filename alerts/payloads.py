@@ -198,16 +198,19 @@ class InvoicePaid(Data, kw_only=True, frozen=True):
 
 
 class PaymentFailed(Data, kw_only=True, frozen=True):
-    """A payment was refused. It is tried again at `next_retry_at`; calls are suspended at `suspends_at`."""
+    """A payment was refused. It is tried again at `next_retry_at`; calls are suspended at `suspends_at`.
 
-    number: str
+    Credits that could not be bought are not tried again by themselves, and suspend nothing.
+    """
+
+    number: Annotated[str | None, Meta(description="The invoice; null where credits were to be bought.")]
     currency: str
     amount: Amount
     attempt: int
     code: Annotated[str, Meta(description="The provider's code; empty where it gave none.")]
     reason: str
     next_retry_at: Moment | None
-    suspends_at: Moment
+    suspends_at: Moment | None
     pay_url: Annotated[str, Meta(description="Where it can be paid by hand; empty where there is no such page.")]
 
 

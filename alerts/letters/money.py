@@ -72,6 +72,8 @@ def invoice_paid(data: InvoicePaid, organization: Organization) -> Letter:
 
 def payment_failed(data: PaymentFailed, organization: Organization) -> Letter:
     amount = money_of(data.amount, data.currency)
+    if data.number is None or data.suspends_at is None:
+        return _credits_not_bought(data, organization, amount)
     zone = organization.zone
     retry = moment(data.next_retry_at, zone) if data.next_retry_at else None
     reason = f": {data.reason}" if data.reason else "."
@@ -88,6 +90,18 @@ def payment_failed(data: PaymentFailed, organization: Organization) -> Letter:
         text=(f"From then on the gateway refuses calls while it is not paid. {_RECORDED}",),
         action="Pay now",
         elsewhere=data.pay_url,
+        tone="caution",
+        is_urgent=True,
+    )
+
+
+def _credits_not_bought(data: PaymentFailed, organization: Organization, amount: str) -> Letter:
+    return Letter(
+        subject=f"Credits of {organization.name} could not be bought",
+        lead=f"{amount} were to be paid for credits of {organization.name}, and the payment was refused: {data.reason}",
+        path=data.page,
+        text=("No more are bought by themselves until credits were added: enter another card, or buy some.",),
+        action="See the credits",
         tone="caution",
         is_urgent=True,
     )

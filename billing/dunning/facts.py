@@ -6,7 +6,6 @@ import datetime as dt
 
 from django.db import transaction
 
-from accounts.models import Membership, Organization, Role
 from billing.dunning.course import attempts_of, course_of
 from billing.dunning.suspension import push_suspension
 from billing.dunning.telling import tell_recovered, tell_refused, tell_suspended
@@ -54,14 +53,6 @@ def recover(invoice: Invoice, *, at: dt.datetime) -> None:
         _add(invoice, DunningKind.RECOVERED, attempts_of(invoice), at)
         push_suspension(organization.pk, at)
         tell_recovered(invoice, course, at)
-
-
-def people_who_pay(organization: Organization) -> list[str]:
-    """Addresses of owners and finance. Needs the organization's scope."""
-    paying = Membership.objects.filter(
-        organization=organization, role__in=(Role.OWNER, Role.FINANCE), user__is_active=True
-    )
-    return list(paying.order_by("pk").values_list("user__email", flat=True))
 
 
 def _add(invoice: Invoice, kind: DunningKind, attempt: int, at: dt.datetime, **words: str) -> bool:

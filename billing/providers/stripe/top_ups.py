@@ -6,15 +6,16 @@ import datetime as dt
 
 import stripe
 import structlog
+from django.urls import reverse
 
 from billing.credits import purchases
-from billing.dunning.facts import people_who_pay
+from billing.invoices.telling import money
 from billing.models import StripeCustomer, StripeDispute, TopUp, TopUpStatus
 from billing.providers.stripe.connection import BY, connected
 from billing.providers.stripe.customers import customer_of
 from billing.providers.stripe.recording import NO_REASON
-from core import emails
 from core.errors import ApiError
+from core.facts import Fact, tell
 from core.money import nanos_from_minor_units
 from core.tenancy import organization_scope
 
@@ -50,7 +51,7 @@ def pay(top_up: TopUp, at: dt.datetime) -> None:
             {"idempotency_key": _key("top-up", top_up)},
         )
     except stripe.CardError as error:
-        _refused(top_up, cents, error.user_message or NO_REASON, at)
+        _refused(top_up, cents, error.code or "", error.user_message or NO_REASON, at)
         return
     if intent.status == "succeeded":
         _complete(top_up, intent.id, at)
@@ -171,15 +172,27 @@ def _key(what: str, top_up: TopUp) -> str:
     return f"tokenledger-{what}-{top_up.pk}-{top_up.due_at.timestamp():.0f}"
 
 
-def _refused(top_up: TopUp, cents: int, message: str, at: dt.datetime) -> None:
+def _refused(top_up: TopUp, cents: int, code: str, message: str, at: dt.datetime) -> None:
     organization = top_up.organization
     with organization_scope(organization.pk):
         purchases.fail(top_up, at)
-        context = {
-            "organization": organization,
-            "amount": f"{cents / 100:,.2f} USD",
-            "message": message,
-            "pay_url": emails.absolute(f"/o/{organization.slug}/billing/credits/"),
-        }
-        for address in people_who_pay(organization):
-            emails.send("top_up_refused", address, context)
+        tell(
+            Fact(
+                "payment.failed",
+                organization.pk,
+                key=f"top-up:{top_up.pk}",
+                happened_at=at,
+                data={
+                    "page": reverse("billing:credits", args=[organization.slug]),
+                    "number": None,
+                    "currency": "USD",
+                    "amount": money(cents),
+                    "attempt": 1,
+                    "code": code,
+                    "reason": message,
+                    "next_retry_at": None,
+                    "suspends_at": None,
+                    "pay_url": "",
+                },
+            )
+        )

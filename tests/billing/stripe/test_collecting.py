@@ -7,7 +7,10 @@ from decimal import Decimal
 import pytest
 import stripe
 
-from accounts.models import Organization
+from accounts.models import Organization, User
+from alerts import facts
+from alerts.letters import letter_of
+from alerts.models import Dispatch, ToldFact
 from billing.credits.ledger import balance_nanos
 from billing.documents.document import BilledDocument
 from billing.dunning.course import course_of
@@ -19,6 +22,7 @@ from billing.providers.stripe import recording, refunding, sending
 from billing.providers.stripe.schedule import collect_due, organizations_to_collect_from
 from billing.providers.stripe.tasks import collect_payments, follow_invoice, watch
 from billing.tax.amounts import Tax, TaxCategory
+from core.facts import Fact
 from core.tenancy import organization_scope
 from tests.billing.documents import papers
 from tests.billing.invoices.selling import BY, day
@@ -227,16 +231,18 @@ def test_a_refused_top_up_is_told(
     acme: Organization,
     connected: str,
     enter_card: EnterCard,
-    fiona: object,
-    mailoutbox: list[object],
-    django_capture_on_commit_callbacks: Callable[..., object],
+    fiona: User,
+    told_facts: list[Fact],
 ) -> None:
     enter_card(DECLINES_LATER)
     top_up = due_top_up(acme)
-    with django_capture_on_commit_callbacks(execute=True):  # type: ignore[attr-defined]
-        collect_due(acme, ISSUED)
+    collect_due(acme, ISSUED)
     assert TopUp.objects.get(pk=top_up.pk).status == TopUpStatus.FAILED
-    assert "Credits of Acme could not be bought" in [mail.subject for mail in mailoutbox]  # type: ignore[attr-defined]
+    [refused] = [fact for fact in told_facts if fact.key == f"top-up:{top_up.pk}"]
+    assert (refused.kind, refused.data["number"], refused.data["amount"]) == ("payment.failed", None, "25.01")
+    facts.spread(acme.pk, ToldFact.objects.get(key=refused.key).pk)
+    mail = Dispatch.objects.get(fact__key=refused.key, channel="email", member__user=fiona)
+    assert letter_of(mail.fact, acme).subject == "Credits of Acme could not be bought"
     assert balance_nanos() == 0
 
 
