@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import datetime as dt
+
 import structlog
 from celery import shared_task
 from django.utils.timezone import now
+from kombu.exceptions import OperationalError
+from redis.exceptions import RedisError
 
 from accounts.models import Organization
 from alerts.evaluation.evaluate import evaluate
-from alerts.evaluation.touching import TASK, forget
+from alerts.evaluation.touching import TASK, enqueue, forget
 from alerts.models import AlertRule
 from billing.budgets.crossings import watch_budgets
 from core.tenancy import organization_scope, unscoped
@@ -31,19 +35,15 @@ def evaluate_organization(organization_id: int) -> None:
 
 @shared_task(name="alerts.evaluate_due")
 def evaluate_due() -> None:
-    """Beat: rules for which the clock says something, and those whose evaluation was lost."""
+    """Beat: rules for which the clock says something, and those whose evaluation was lost: a task for each organization,
+    unless one is on its way."""
+    try:
+        enqueue(due_organizations(now()))
+    except (RedisError, OperationalError) as error:
+        logger.warning("evaluations_not_enqueued", error=repr(error))
+
+
+def due_organizations(at: dt.datetime) -> set[int]:
     with unscoped("beat looks after every organization's rules"):
-        due = list(
-            AlertRule.objects.filter(archived_at=None, is_enabled=True, due_at__lte=now())
-            .values_list("organization_id", flat=True)
-            .distinct()
-            .order_by("organization_id")
-        )
-    for organization_id in due:
-        with organization_scope(organization_id):
-            organization = Organization.objects.get(pk=organization_id)
-        try:
-            evaluate(organization, now())
-        except Exception:
-            # The others' rules are not to wait for one whose question fails.
-            logger.exception("evaluation_failed", organization=organization_id)
+        due = AlertRule.objects.filter(archived_at=None, is_enabled=True, due_at__lte=at)
+        return set(due.values_list("organization_id", flat=True).distinct())

@@ -5,10 +5,14 @@ from __future__ import annotations
 import datetime as dt
 
 import pytest
+from django.db import connection
 
-from accounts.models import Organization
+from accounts.models import Organization, Team
+from alerts.evaluation.evaluate import evaluate
 from alerts.models import AlertState
+from core.tenancy import organization_scope
 from tests.alerts.rules.usage import alerts_of, berlin, evaluate_at, rule, told_of, use, use_all
+from tests.queries import Counter
 
 pytestmark = pytest.mark.django_db
 
@@ -142,3 +146,25 @@ def test_days_of_23_and_25_hours_are_days(acme: Organization) -> None:
         alert = evaluate_at(acme, f"{day} 23:59")[-1]
         assert alert.rule_id == made.pk
         assert alert.period_ends_at - alert.period_starts_at == dt.timedelta(hours=hours)
+
+
+def test_rules_of_a_kind_ask_together(acme: Organization) -> None:
+    """However many teams and conditions of the same days are watched, usage is asked as often."""
+    with organization_scope(acme.pk):
+        teams = [Team.objects.create(organization=acme, name=f"T{n}", slug=f"t{n}") for n in range(8)]
+    use(acme, berlin("2026-09-01 10:00"), 50)
+
+    def asked(minute: int) -> int:
+        evaluate_at(acme, f"2026-09-01 10:{minute}")
+        counter = Counter()
+        with connection.execute_wrapper(counter):
+            evaluate(acme, berlin(f"2026-09-01 10:{minute + 1}"))
+        return counter.number
+
+    numbers = []
+    for together in (teams[:2], teams[2:]):
+        for team in together:
+            for name in ("daily_limit", "cost", "low_usage"):
+                rule(acme, name, "2026-09-01 09:00", scope="team", ref=team.pk)
+        numbers.append(asked(10 + 5 * len(numbers)))
+    assert numbers[0] == numbers[1]
