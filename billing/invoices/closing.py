@@ -24,6 +24,7 @@ from accounts.models import Organization
 from billing.contracts import Contract
 from billing.credits import discounts
 from billing.documents.document import BilledDocument, Kind
+from billing.invoices.carrying import carried, remainder
 from billing.invoices.charges import Charge, Late, Usage, charges_of, discounted, late_usage, usage_of
 from billing.invoices.lines import CURRENCY, billed_document, in_order, parties_of
 from billing.invoices.telling import tell_finalized
@@ -121,7 +122,7 @@ def _invoice(
     """None where there is nothing to bill: no fee, nothing over, nothing late."""
     if not any(charge.nanos for charge in charges):
         return None
-    charges = discounted(charges, discounts.room_nanos(organization, at))
+    charges = discounted(carried(charges, remainder()), discounts.room_nanos(organization, at))
     parties = parties_of(organization, period.ends_on - dt.timedelta(days=1))
     issued_on = contract.today(at)
     number = take_number(Kind.INVOICE, issued_on.year)

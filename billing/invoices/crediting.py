@@ -1,6 +1,6 @@
 """Taking an invoice back: a credit note of all its lines. What was stated stays; both are kept.
 
-Promotional credits that were taken off go back into the wallet.
+Promotional credits that were taken off go back into the wallet, what was carried over to it is open again.
 """
 
 from __future__ import annotations
@@ -16,14 +16,16 @@ from accounts.audit import Actor
 from billing.credits import discounts
 from billing.documents.document import Kind
 from billing.invoices.closing import document_of, lock, store, take_number
-from billing.models import Invoice, InvoiceKind
+from billing.models import Invoice, InvoiceKind, LineKind
 from core.errors import ApiError
 from core.periods import local_day
 from core.tenancy import organization_scope
 
 
 def take_back(invoice: Invoice, *, reason: str, by: Actor, at: dt.datetime | None = None) -> Invoice:
-    """The credit note of an invoice. Raises ApiError 409 when there is one, or when it is one itself."""
+    """The credit note of an invoice. Raises ApiError 409 when there is one, when it is one itself, or when
+    it carries over.
+    """
     organization = invoice.organization
     with organization_scope(organization.pk), transaction.atomic():
         lock(organization)
@@ -31,6 +33,11 @@ def take_back(invoice: Invoice, *, reason: str, by: Actor, at: dt.datetime | Non
             raise ApiError(409, "not_an_invoice", "A credit note is not taken back.")
         if invoice.credit_notes.exists():
             raise ApiError(409, "already_void", f"{invoice.number} was taken back before.")
+        if invoice.lines.filter(kind=LineKind.CARRIED, nanos__gt=0).exists():
+            raise ApiError(
+                409, "carries_over",
+                f"{invoice.number} comes to 0 and carries over what is owed: there is nothing to take back.",
+            )  # fmt: skip
         stated = document_of(invoice)
         at = at or now()
         issued_on = local_day(at, organization.zone)

@@ -11,6 +11,7 @@ from accounts.models import Organization
 from billing.contracts import Contract
 from billing.credits import discounts
 from billing.documents.document import BilledDocument
+from billing.invoices.carrying import carried, left, remainder
 from billing.invoices.charges import Charge, Usage, discounted
 from billing.invoices.closing import open_periods
 from billing.invoices.lines import billed_document, parties_of
@@ -49,10 +50,11 @@ def drafts(organization: Organization, at: dt.datetime | None = None) -> list[Dr
         if contract is None:
             return []
         today = contract.today(at)
-        room, found = discounts.expected_nanos(contract, at), []
+        room, open_, found = discounts.expected_nanos(contract, at), remainder(), []
         for period in open_periods(contract, today):
             charges, usage = _charges(contract, period, at)
-            charges = discounted(charges, room)
+            charges = discounted(carried(charges, open_), room)
+            open_ = left(open_, charges, DRAFT)
             room += sum(charge.nanos for charge in charges if charge.kind == LineKind.CREDITS)
             parties = parties_of(organization, period.ends_on - dt.timedelta(days=1))
             document = billed_document(charges, parties, period, number=DRAFT, issued_on=today, over=Manifest())

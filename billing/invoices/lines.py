@@ -27,6 +27,7 @@ _SECTIONS = {
     LineKind.USAGE: "Usage above the allowance, per 1M tokens",
     LineKind.TOOL: "Tools and units",
     LineKind.LATE: "Late usage",
+    LineKind.CARRIED: "Carried over",
     LineKind.CREDITS: "Credits",
 }
 _ORDER = {kind: place for place, kind in enumerate(_SECTIONS)}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from zoneinfo import ZoneInfo
 
 from billing.credits.discounts import SOURCE
+from billing.invoices.carrying import remainder
 from billing.invoices.closing import document_of
 from billing.models import ClosedPeriod, CreditEntry, Invoice, InvoiceKind, InvoiceLine, LineKind
 from core.periods import day_start
@@ -75,7 +76,7 @@ def _of_invoice(invoice: Invoice) -> list[Difference]:
         found.append(Difference(invoice.number, "total", str(document.gross), str(invoice.gross)))
     if len(lines) != len(document.lines):
         found.append(Difference(invoice.number, "lines", str(len(document.lines)), str(len(lines))))
-    return found + _of_usage(invoice, lines) + _of_credits(invoice, lines)
+    return found + _of_usage(invoice, lines) + _of_carried(invoice, lines) + _of_credits(invoice, lines)
 
 
 def _of_usage(invoice: Invoice, lines: list[InvoiceLine]) -> list[Difference]:
@@ -87,6 +88,18 @@ def _of_usage(invoice: Invoice, lines: list[InvoiceLine]) -> list[Difference]:
     if nanos == closed.over_nanos:
         return []
     return [Difference(invoice.number, "usage", str(closed.over_nanos), str(nanos))]
+
+
+def _of_carried(invoice: Invoice, lines: list[InvoiceLine]) -> list[Difference]:
+    """It takes off all that was open before it, and carries over just what would bring its sum below 0."""
+    parts = [line.nanos for line in lines if line.kind == LineKind.CARRIED]
+    off, over = sum(part for part in parts if part < 0), sum(part for part in parts if part > 0)
+    found = []
+    if off != (expected := -remainder(invoice).nanos):
+        found.append(Difference(invoice.number, "carried over in nano-dollars", str(expected), str(off)))
+    if over and invoice.gross:
+        found.append(Difference(invoice.number, "total after what is carried over", "0", str(invoice.gross)))
+    return found
 
 
 def _of_credits(invoice: Invoice, lines: list[InvoiceLine]) -> list[Difference]:

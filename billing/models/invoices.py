@@ -76,6 +76,8 @@ class LineKind(models.TextChoices):
     # Searches, pictures, recordings: what is not told in tokens.
     TOOL = "tool", "Tools and units"
     LATE = "late", "Late usage"
+    # What is owed to the customer: to the next invoice (above 0), or from earlier ones (below 0).
+    CARRIED = "carried", "Carried over"
     CREDITS = "credits", "Credits"
 
 

@@ -26,6 +26,7 @@ from accounts.requests import OrganizationRequest
 from accounts.views.home import memberships_of
 from accounts.views.pages import form_page, to
 from billing.documents.document import BilledDocument
+from billing.invoices.carrying import remainder
 from billing.invoices.drafting import Draft, drafts
 from billing.invoices.forms import PaymentForm
 from billing.invoices.lines import NoSellerError
@@ -90,6 +91,7 @@ def index(request: OrganizationRequest) -> HttpResponse:
             for one in _STATUS_WORDS
         ],
         "csv_url": _address(to(request, "billing:invoices-csv"), standing, asked),
+        "notice": _carried_over(),
         **_so_far(request),
     }
     return render(request, "billing/invoices.html", context)
@@ -266,6 +268,15 @@ def _so_far(request: OrganizationRequest) -> dict[str, Any]:
     if not found:
         return {"has_seller": found is not None, "draft": None}
     return {"has_seller": True, "draft": found[-1], "so_far": _usd(found[-1].document.gross)}
+
+
+def _carried_over() -> dict[str, Any] | None:
+    """That something is owed to the customer; None when nothing is."""
+    open_ = remainder()
+    if not open_.nanos:
+        return None
+    fact = f"{words.money(open_.nanos, 2)} before tax is carried over from {open_.number} in your favor."
+    return {"tone": "info", "fact": fact, "text": "The next invoice takes it off."}
 
 
 def _is_payable(invoice: Invoice) -> bool:
