@@ -50,7 +50,11 @@ class RulesForm(forms.Form):
     )
     is_automatic = forms.BooleanField(label="Buy credits automatically", required=False)
     below = DollarsField(9, label="Below what they are bought", required=False, help_text="In US dollars.")
-    amount = DollarsField(9, label="How much is bought then", required=False, help_text="In US dollars.")
+    amount = DollarsField(
+        label="How much is bought then",
+        required=False,
+        help_text="In US dollars; as often as it takes to reach the threshold.",
+    )
 
     @classmethod
     def of(cls, wallet: Wallet) -> RulesForm:
@@ -62,6 +66,21 @@ class RulesForm(forms.Form):
                 "amount": _typed(wallet.top_up_nanos),
             }
         )
+
+    def without_top_up(self) -> None:
+        """Nothing is asked about buying automatically."""
+        for name in ("is_automatic", "below", "amount"):
+            del self.fields[name]
+
+    def rules(self) -> dict[str, int | None]:
+        """What was typed, as billing.credits.wallets.set_rules takes it."""
+        given = self.cleaned_data
+        is_automatic = given.get("is_automatic", False)
+        return {
+            "low_below_nanos": given["low_below_usd"],
+            "top_up_below_nanos": given["below"] if is_automatic else None,
+            "top_up_nanos": given["amount"] if is_automatic else None,
+        }
 
     def clean(self) -> dict[str, Any]:
         given: dict[str, Any] = super().clean() or {}

@@ -14,15 +14,14 @@ from django.utils.timezone import now
 from accounts import audit
 from accounts.audit import Actor
 from accounts.models import Organization
-from billing.credits import ledger, settlement, wallets
+from billing.credits import amounts, ledger, settlement, wallets
 from billing.credits.order import take
 from billing.models import CreditEntry, CreditKind, TopUp, TopUpStatus
 from billing.signals import top_up_due
 from core.errors import ApiError
-from core.money import NANOS_PER_USD, nanos_from_minor_units, usd_text, whole_minor_units
+from core.money import usd_text
 from core.tenancy import organization_scope
 
-LEAST, MOST = NANOS_PER_USD, 100_000 * NANOS_PER_USD
 SOURCE = "top-up:"
 
 
@@ -30,11 +29,7 @@ def order(
     organization: Organization, nanos: int, *, by: Actor, charges_card: bool, at: dt.datetime | None = None
 ) -> TopUp:
     """Credits somebody wants to buy, one purchase at a time. Raises ApiError 422 for an amount, 409 for a second."""
-    if not LEAST <= nanos <= MOST or nanos != nanos_from_minor_units(whole_minor_units(nanos)):
-        least, most = usd_text(LEAST), f"{MOST // NANOS_PER_USD:,}"
-        raise ApiError(
-            422, "invalid_parameter", f"Buy between ${least} and ${most} at once, in whole cents.", param="amount"
-        )
+    amounts.check(nanos)
     with organization_scope(organization.pk):
         ledger.lock(organization.pk)
         under_way = TopUp.objects.filter(status=TopUpStatus.DUE).first()

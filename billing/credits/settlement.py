@@ -41,8 +41,13 @@ class Standing(msgspec.Struct, frozen=True):
     unsettled: int
 
     @property
+    def left(self) -> int:
+        """Below 0 where usage cost more than there was: the next credits pay that first."""
+        return self.balance - self.unsettled
+
+    @property
     def available(self) -> int:
-        return max(0, self.balance - self.unsettled)
+        return max(0, self.left)
 
 
 def stretches(contract: Contract, today: dt.date) -> list[Stretch]:

@@ -12,10 +12,10 @@ from accounts import audit
 from accounts.audit import Actor
 from accounts.models import Organization
 from billing.contracts import Contract
-from billing.credits import ledger, settlement
+from billing.credits import ledger, settlement, topping_up
 from billing.credits.limit import push_credits
 from billing.credits.order import Draw, take
-from billing.models import CreditEntry, CreditKind, TopUp, TopUpStatus, Wallet
+from billing.models import CreditEntry, CreditKind, TopUp, Wallet
 from billing.signals import top_up_due
 from core.errors import ApiError
 from core.facts import Fact, tell
@@ -75,23 +75,26 @@ def set_rules(
     top_up_nanos: int | None,
     by: Actor,
 ) -> Wallet:
-    """Below what credits are low; below what how many are bought by themselves. None: never."""
-    if (top_up_below_nanos is None) != (top_up_nanos is None):
-        raise ApiError(422, "invalid_parameter", "A top-up has a threshold and an amount.", param="auto_top_up")
-    for name, nanos in (
-        ("low_below_usd", low_below_nanos), ("auto_top_up", top_up_below_nanos), ("auto_top_up", top_up_nanos),
-    ):  # fmt: skip
-        if nanos is not None and nanos <= 0:
-            raise ApiError(422, "invalid_parameter", "An amount is more than nothing.", param=name)
+    """Below what credits are low; below what how many are bought by themselves. None: never.
+
+    Raises ApiError 422 for amounts, 409 for another top-up rule where credits that are bought pay nothing.
+    """
+    at = now()
+    if low_below_nanos is not None and low_below_nanos <= 0:
+        raise ApiError(422, "invalid_parameter", "An amount is more than nothing.", param="low_below_usd")
+    topping_up.check_rule(top_up_below_nanos, top_up_nanos)
     with organization_scope(organization.pk):
         wallet = ledger.lock(organization.pk)
+        is_other = (top_up_below_nanos, top_up_nanos) != (wallet.top_up_below_nanos, wallet.top_up_nanos)
+        if top_up_nanos is not None and is_other:
+            topping_up.check_use(Contract.load(organization), at)
         values = {
             "low_below_nanos": low_below_nanos,
             "top_up_below_nanos": top_up_below_nanos,
             "top_up_nanos": top_up_nanos,
         }
         audit.change(by, "credits.set_rules", wallet, values, _said)
-        _watch(organization, wallet, now())
+        _watch(organization, wallet, at)
     return wallet
 
 
@@ -176,14 +179,14 @@ def _push(organization: Organization, at: dt.datetime) -> None:
 
 
 def _watch(organization: Organization, wallet: Wallet, at: dt.datetime) -> None:
-    available = settlement.standing(organization, at).available
-    is_low = wallet.low_below_nanos is not None and available < wallet.low_below_nanos
+    there = settlement.standing(organization, at)
+    is_low = wallet.low_below_nanos is not None and there.available < wallet.low_below_nanos
     if is_low != (wallet.low_since is not None):
         wallet.low_since = at if is_low else None
         wallet.save(update_fields=["low_since"])
         if is_low:
-            _tell_low(organization, wallet, available, at)
-    _watch_top_up(organization, wallet, available, at)
+            _tell_low(organization, wallet, there.available, at)
+    _watch_top_up(organization, wallet, there, at)
 
 
 def _tell_low(organization: Organization, wallet: Wallet, available: int, at: dt.datetime) -> None:
@@ -204,23 +207,10 @@ def _tell_low(organization: Organization, wallet: Wallet, available: int, at: dt
     )
 
 
-def _watch_top_up(organization: Organization, wallet: Wallet, available: int, at: dt.datetime) -> None:
-    if wallet.top_up_below_nanos is None or available >= wallet.top_up_below_nanos:
+def _watch_top_up(organization: Organization, wallet: Wallet, there: settlement.Standing, at: dt.datetime) -> None:
+    if wallet.top_up_nanos is None:
         return
-    if TopUp.objects.filter(status=TopUpStatus.DUE).exists():
-        return
-    latest = TopUp.objects.filter(ordered_by_label="").order_by("-pk").first()
-    if latest is not None and latest.status != TopUpStatus.PAID and not _was_more_since(latest, wallet):
-        return
-    due = TopUp.objects.create(organization=organization, amount_nanos=wallet.top_up_nanos, due_at=at)
-    transaction.on_commit(lambda: top_up_due.send(TopUp, organization_id=organization.pk, top_up_id=due.pk))
-
-
-def _was_more_since(failed: TopUp, wallet: Wallet) -> bool:
-    """Whether somebody bought or gave credits after it failed: a card is not asked again and again."""
-    return CreditEntry.objects.filter(
-        kind__in=ledger.GRANTS,
-        amount_nanos__gt=0,
-        recorded_at__gt=failed.closed_at,
-        organization=wallet.organization_id,
-    ).exists()
+    amount = topping_up.amount_due(wallet, there, Contract.load(organization), at)
+    if amount:
+        due = TopUp.objects.create(organization=organization, amount_nanos=amount, due_at=at)
+        transaction.on_commit(lambda: top_up_due.send(TopUp, organization_id=organization.pk, top_up_id=due.pk))

@@ -18,6 +18,7 @@ from accounts.endpoints.keys import LISTING
 from accounts.models import Scope
 from billing.credits import ledger, settlement, wallets
 from billing.credits.order import in_order
+from billing.credits.topping_up import MOST_A_DAY
 from billing.models import CreditEntry, CreditKind, Wallet
 from core.money import NANOS_PER_USD, nanos_from_usd, usd_text
 from core.pagination import paginate
@@ -104,9 +105,14 @@ class CreditsView(OrganizationAPIView):
 
     @extend_schema(
         summary="Change what is low, and what is bought then",
+        description=(
+            "Below its threshold a top-up buys its amount, between $1 and $100,000 in whole cents, as often as needed "
+            "to reach it: as one purchase, at once where there is less already, at most "
+            f"{MOST_A_DAY} times in 24 hours. 409 on a plan where credits that are bought pay nothing."
+        ),
         operation_id="credits_change",
         request=RulesSerializer(partial=True),
-        responses=answers(CreditsSerializer, also=(400,)),
+        responses=answers(CreditsSerializer, also=(400, 409)),
         examples=[OpenApiExample("Request", {"low_below_usd": "20", "auto_top_up": None}, request_only=True)],
     )
     def patch(self, request: Request) -> Response:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from typing import Any
 from urllib.parse import urlencode
 
@@ -15,15 +14,14 @@ from django.utils.timezone import now
 from django.views.decorators.http import require_http_methods, require_safe
 
 from accounts.forms.organization import refusals_in
-from accounts.models import Organization
 from accounts.permissions import Right, may, require
 from accounts.requests import OrganizationRequest
 from accounts.views.pages import confirm_page, form_page, to
 from billing.contracts import Contract
-from billing.credits import purchases, settlement, wallets
+from billing.credits import purchases, settlement, topping_up, wallets
 from billing.credits.forms import BuyForm, HandPaymentForm, RulesForm
 from billing.credits.listing import COLUMNS, cells_of, entries_of, grants, promotional_nanos, row_of
-from billing.models import CreditKind, Overage, StripeCustomer, TopUp, TopUpStatus, Wallet
+from billing.models import CreditKind, StripeCustomer, TopUp, TopUpStatus, Wallet
 from billing.providers.stripe.connection import is_connected
 from billing.providers.stripe.views import checkout_address, leave
 from core.csvcells import csv_text
@@ -33,6 +31,8 @@ from core.money import NANOS_PER_USD
 PAGE = "billing:credits"
 A_PAGE = 50
 _FORM = ["GET", "HEAD", "POST"]
+_CONFIRMED = "confirmed"
+_WITHOUT_USE = "On this plan credits that are bought pay nothing: nothing is bought automatically."
 
 sees_credits = require(Right.SEE_MONEY)
 buys_credits = require(Right.MANAGE_PAYMENT)
@@ -56,7 +56,9 @@ def index(request: OrganizationRequest) -> HttpResponse:
         "expires_at": expires_at,
         "grants": left,
         "wallet": Wallet.objects.filter(organization=organization).first(),
-        "pays_calls": _pays_calls(organization, at),
+        "pays_calls": topping_up.pays_calls(Contract.load(organization), at),
+        "pauses_until": topping_up.pauses_until(at),
+        "most_a_day": topping_up.MOST_A_DAY,
         "rows": [row_of(entry) for entry in page],
         "newer": _address(path, kind, page.previous_page_number()) if page.has_previous() else None,
         "older": _address(path, kind, page.next_page_number()) if page.has_next() else None,
@@ -109,22 +111,43 @@ def buy(request: OrganizationRequest) -> HttpResponse:
 def rules(request: OrganizationRequest) -> HttpResponse:
     organization = request.organization
     wallet = Wallet.objects.filter(organization=organization).first() or Wallet(organization=organization)
+    has_use = topping_up.pays_calls(Contract.load(organization), now())
     form = RulesForm(request.POST) if request.method == "POST" else RulesForm.of(wallet)
+    if not has_use and wallet.top_up_nanos is None:
+        form.without_top_up()
     if request.method == "POST" and form.is_valid():
-        given = form.cleaned_data
-        is_automatic = given["is_automatic"]
         with refusals_in(form):
-            wallets.set_rules(
-                organization,
-                low_below_nanos=given["low_below_usd"],
-                top_up_below_nanos=given["below"] if is_automatic else None,
-                top_up_nanos=given["amount"] if is_automatic else None,
-                by=request.actor,
-            )
+            if _CONFIRMED not in request.POST and (at_once := _bought_at_once(wallet, form)):
+                return _asked_before(request, form, at_once)
+            wallets.set_rules(organization, **form.rules(), by=request.actor)
             messages.success(request, "Saved.")
             return redirect(to(request, PAGE))
-    lead = _how_bought(has_card=_card() is not None)
+    lead = _how_bought(has_card=_card() is not None) if has_use else _WITHOUT_USE
     return form_page(request, form, "Low credits", submit="Save", lead=lead, back=to(request, PAGE))
+
+
+def _bought_at_once(wallet: Wallet, form: RulesForm) -> int:
+    """Nano-dollars that the rule buys as soon as it is saved; 0 where the rule stays as it is. Raises ApiError 422."""
+    rules = form.rules()
+    below, amount = rules["top_up_below_nanos"], rules["top_up_nanos"]
+    topping_up.check_rule(below, amount)
+    if (below, amount) == (wallet.top_up_below_nanos, wallet.top_up_nanos):
+        return 0
+    wanted = Wallet(organization=wallet.organization, top_up_below_nanos=below, top_up_nanos=amount)
+    return topping_up.at_once(wanted, now())
+
+
+def _asked_before(request: OrganizationRequest, form: RulesForm, at_once: int) -> HttpResponse:
+    words = "are charged to the card" if is_connected() and _card() else "are ordered"
+    context = {
+        "page": {"title": f"Buy credits for {money(at_once)} now?"},
+        "form": form,
+        "text": f"There is less than {money(form.cleaned_data['below'])}: {money(at_once)} {words} at once, and again "
+        f"whenever there is less, at most {topping_up.MOST_A_DAY} times in 24 hours.",
+        "submit": "Save and buy",
+        "back": to(request, PAGE),
+    }
+    return render(request, "billing/credit_rules_confirm.html", context)
 
 
 @require_safe
@@ -211,12 +234,6 @@ def _purchase() -> dict[str, Any]:
     }
 
 
-def _pays_calls(organization: Organization, at: dt.datetime) -> bool:
-    contract = Contract.load(organization)
-    version = contract.version_on(contract.today(at)) if contract is not None else None
-    return version is not None and version.overage == Overage.CREDITS
-
-
 def _how_paid(has_card: bool) -> str:
     card = _card()
     if has_card and card is not None:
@@ -233,9 +250,14 @@ def _buy_words(has_card: bool) -> str:
 
 
 def _how_bought(*, has_card: bool) -> str:
+    often = (
+        f"The amount is bought as often as it takes to reach the threshold, as one purchase, at most "
+        f"{topping_up.MOST_A_DAY} times in 24 hours."
+    )
     if not is_connected():
-        return "No cards are taken here: what is bought automatically waits until its payment is recorded by hand."
-    return "The card is charged." if has_card else "There is no card to charge yet: add one under Billing."
+        return f"{often} No cards are taken here: it waits until its payment is recorded by hand."
+    how = "The card is charged." if has_card else "There is no card to charge yet: add one under Billing."
+    return f"{often} {how}"
 
 
 def _address(path: str, kind: CreditKind | None, page: int | None = None) -> str:

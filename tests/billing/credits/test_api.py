@@ -9,7 +9,7 @@ from django.test import Client
 
 from accounts.models import Organization
 from billing.credits import wallets
-from tests.billing.plans import BY
+from tests.billing.plans import BY, on, subscribed
 
 pytestmark = pytest.mark.django_db
 
@@ -19,6 +19,7 @@ def test_from_nothing_to_a_rule(acme: Organization, acme_api: Client) -> None:
         "credits_remaining": 0, "available_usd": "0", "balance_usd": "0", "unsettled_usd": "0", "low_below_usd": None,
         "is_low": False, "auto_top_up": None, "grants": [],
     }  # fmt: skip
+    subscribed(acme, "prepaid", on("2026-11-02"))
     wallets.purchase(acme, 12_500_000_000, "pay_1", by=BY, note="Card 4242")
     body = {"low_below_usd": "20", "auto_top_up": {"below_usd": "10.5", "amount_usd": "100"}}
     told = acme_api.patch("/v1/credits", body, content_type="application/json").json()

@@ -15,7 +15,7 @@ from billing.credits.order import Draw
 from billing.models import CreditEntry, CreditKind, TopUp, TopUpStatus, Wallet
 from core.tenancy import organization_scope
 from tests.billing.invoices.selling import sell
-from tests.billing.plans import BY
+from tests.billing.plans import BY, subscribed
 
 pytestmark = pytest.mark.django_db
 USD = 10**9
@@ -139,6 +139,8 @@ def test_withdrawn(acme: Organization, fiona_client: Client) -> None:
 
 
 def test_rules(acme: Organization, fiona_client: Client) -> None:
+    subscribed(acme, "prepaid")
+    wallets.purchase(acme, 60 * USD, "pay_1", by=BY)
     given = {"low_below_usd": "20", "is_automatic": "on", "below": "10", "amount": "100"}
     assert fiona_client.post(f"{PAGE}rules/", {**given, "below": ""}).status_code == 422
     assert fiona_client.post(f"{PAGE}rules/", {**given, "amount": "-1"}).status_code == 422

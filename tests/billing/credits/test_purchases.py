@@ -76,6 +76,7 @@ def test_withdrawn(acme: Organization) -> None:
 
 @pytest.mark.django_db
 def test_one_that_was_withdrawn_does_not_come_back_by_itself(acme: Organization) -> None:
+    subscribed(acme, "prepaid", on("2026-11-02"))
     wallets.set_rules(acme, low_below_nanos=None, top_up_below_nanos=5 * USD, top_up_nanos=20 * USD, by=BY)
     with organization_scope(acme.pk):
         first = TopUp.objects.get()
