@@ -98,7 +98,7 @@ def payment_failed(data: PaymentFailed, organization: Organization) -> Letter:
 def _credits_not_bought(data: PaymentFailed, organization: Organization, amount: str) -> Letter:
     return Letter(
         subject=f"Credits of {organization.name} could not be bought",
-        lead=f"{amount} were to be paid for credits of {organization.name}, and the payment was refused: {data.reason}",
+        lead=f"{amount} was to be paid for credits of {organization.name}, and the payment was refused: {data.reason}",
         path=data.page,
         text=("No more are bought by themselves until credits were added: enter another card, or buy some.",),
         action="See the credits",

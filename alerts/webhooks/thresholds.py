@@ -106,7 +106,7 @@ def _watch_credits(organization: Organization, webhooks: list[Webhook], at: dt.d
         webhook.save(update_fields=["credits_low_since"])
         if left < threshold:
             data = {
-                "page": reverse("billing:plan", args=[organization.slug]),
+                "page": reverse("billing:credits", args=[organization.slug]),
                 "available_usd": _usd(left),
                 "threshold_usd": _usd(threshold),
                 "auto_top_up": None,
