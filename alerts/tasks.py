@@ -47,7 +47,11 @@ def spread_fact(organization_id: int, fact_id: int) -> None:
 def spread_facts() -> None:
     """Beat: facts whose task was lost, with the queue or with the process that committed them."""
     for organization_id, fact_id in facts.waiting():
-        facts.spread(organization_id, fact_id)
+        try:
+            facts.spread(organization_id, fact_id)
+        except Exception:
+            # It is tried again with the next beat; the others are not to wait for it.
+            logger.exception("fact_not_spread", organization=organization_id, fact=fact_id)
 
 
 @shared_task(name="alerts.summarize_day")
@@ -73,6 +77,12 @@ def send_dispatch(organization_id: int, dispatch_id: int) -> None:
 def send_waiting() -> None:
     """Beat: messages whose task was lost, whose quiet hours are over, or that were not taken before."""
     sending.send_waiting()
+
+
+@shared_task(name="alerts.forget_messages")
+def forget_messages() -> None:
+    """Beat: rows of what was sent long ago."""
+    sending.forget_old()
 
 
 @shared_task(name="alerts.send_digest")

@@ -324,6 +324,7 @@ CELERY_BEAT_SCHEDULE = {
     "forget webhook deliveries": {"task": "alerts.forget_webhook_deliveries", "schedule": dt.timedelta(days=1)},
     "evaluate due rules": {"task": "alerts.evaluate_due", "schedule": dt.timedelta(seconds=30)},
     "send messages": {"task": "alerts.send_waiting", "schedule": dt.timedelta(seconds=30)},
+    "forget messages": {"task": "alerts.forget_messages", "schedule": dt.timedelta(days=1)},
     "send digests": {"task": "alerts.send_digests", "schedule": dt.timedelta(minutes=1)},
     "close periods": {"task": "billing.close_due_periods", "schedule": dt.timedelta(hours=1)},
     "show plans at Stripe": {"task": "billing.stripe.mirror_plans_of_all", "schedule": dt.timedelta(hours=1)},

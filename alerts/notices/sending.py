@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 
 import structlog
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.utils.module_loading import import_string
 from django.utils.timezone import now
 
@@ -31,6 +31,7 @@ MOST_ATTEMPTS = 16
 # What one sweep takes on; the next one goes on.
 MOST_AT_ONCE = 500
 SWEEP_SECONDS = 25.0
+KEPT_DAYS = 90
 
 
 def hasten(rows: Sequence[Dispatch]) -> None:
@@ -112,6 +113,14 @@ def send_waiting() -> int:
         send_one(organization_id, dispatch_id)
         number += 1
     return number
+
+
+def forget_old() -> int:
+    """What was sent or given up a season ago is of no use any more; what waits stays. Returns how many went."""
+    with unscoped("beat clears what every organization has sent"):
+        long_ago = now() - dt.timedelta(days=KEPT_DAYS)
+        gone, _ = Dispatch.objects.filter(Q(sent_at__lt=long_ago) | Q(given_up_at__lt=long_ago)).delete()
+    return gone
 
 
 def _waiting() -> QuerySet[Dispatch]:

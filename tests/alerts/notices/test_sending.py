@@ -23,7 +23,7 @@ from alerts.letters import LETTERS, letter_of
 from alerts.models import Dispatch, Notice, Preference, PushDevice, Rhythm, ToldFact, Way
 from alerts.notices import digest
 from alerts.notices.hours import set_timing
-from alerts.notices.sending import MOST_ATTEMPTS, send_one, send_waiting
+from alerts.notices.sending import MOST_ATTEMPTS, forget_old, send_one, send_waiting
 from alerts.tasks import spread_facts
 from core.facts import Fact, tell
 from core.tenancy import organization_scope
@@ -250,6 +250,18 @@ def test_who_is_killed_while_sending_leaves_the_row_to_others(
     assert waiting(acme) == []
     first_id, second_id = (sent.message()["Message-ID"] for sent in mail.outbox)
     assert first_id == second_id
+
+
+def test_what_was_sent_long_ago_is_forgotten(acme: Organization, alice: User, fiona: User) -> None:
+    happen(acme)
+    first, _ = rows(acme)
+    send_one(acme.pk, first.pk)
+    assert forget_old() == 0
+    with organization_scope(acme.pk):
+        Dispatch.objects.filter(pk=first.pk).update(sent_at=now() - dt.timedelta(days=91))
+        Dispatch.objects.exclude(pk=first.pk).update(due_at=now() - dt.timedelta(days=91))
+    assert forget_old() == 1
+    assert len(waiting(acme)) == 1
 
 
 def test_a_fact_that_was_rolled_back_sends_nothing(acme: Organization, fiona: User) -> None:
