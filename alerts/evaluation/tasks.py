@@ -35,8 +35,9 @@ def evaluate_organization(organization_id: int) -> None:
 
 @shared_task(name="alerts.evaluate_due")
 def evaluate_due() -> None:
-    """Beat: rules for which the clock says something, and those whose evaluation was lost: a task for each organization,
-    unless one is on its way."""
+    """Beat: rules for which the clock says something, and those whose evaluation was lost.
+
+    A task for each organization, unless one is on its way."""
     try:
         enqueue(due_organizations(now()))
     except (RedisError, OperationalError) as error:
