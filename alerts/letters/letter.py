@@ -68,7 +68,7 @@ def measured(amount: str | None, unit: str) -> str:
         return figures.percent(value / 100)
     if unit == "ms":
         return figures.duration(int(value))
-    words = {"tokens": " tokens", "requests": " requests"}.get(unit, "")
+    words = {"tokens": " tokens", "requests": " requests", "hours": " hours"}.get(unit, "")
     return f"{figures.count(value)}{words}"
 
 
