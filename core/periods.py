@@ -20,6 +20,10 @@ UTC = dt.UTC
 # PostgreSQL's binary times count from here.
 EPOCH = dt.datetime(2000, 1, 1, tzinfo=UTC)
 EPOCH_DATE = EPOCH.date()
+# The days that people may name, both included. What lies beyond is a slip of the keyboard, and at the calendar's ends
+# a day whose midnight cannot be told in every zone.
+FIRST_DAY = dt.date(2000, 1, 1)
+LAST_DAY = dt.date(2100, 12, 31)
 QUARTER = dt.timedelta(minutes=15)
 _QUARTER_MICROS = 900_000_000
 _MICRO = dt.timedelta(microseconds=1)

@@ -14,6 +14,7 @@ from accounts.members import active_members
 from accounts.models import APIKey, Department, Organization, Project, Team
 from billing.budgets.reach import Reach
 from billing.models import Budget, BudgetPeriod, BudgetScope
+from core.days import DayField
 from core.money import nanos_from_usd, usd_from_nanos
 from metering.dimensions import Kind
 from metering.models import LimitUnit
@@ -34,11 +35,12 @@ class BudgetForm(forms.Form):
     period = forms.ChoiceField(
         choices=[(BudgetPeriod.MONTH, "Every calendar month"), (BudgetPeriod.CUSTOM, "Own dates")]
     )
-    starts_on = forms.DateField(label="From", required=False, widget=forms.DateInput({"type": "date"}))
-    ends_on = forms.DateField(
-        label="Until before", required=False, widget=forms.DateInput({"type": "date"}),
+    starts_on = DayField(label="From", required=False)
+    ends_on = DayField(
+        label="Until before",
+        required=False,
         help_text="Own dates only: the first day that does not count any more.",
-    )  # fmt: skip
+    )
     at_the_limit = forms.ChoiceField(label="At the limit", choices=_ENDS)
     thresholds = forms.CharField(
         required=False, max_length=600, initial=DEFAULT_THRESHOLDS, help_text="Percent and name, with commas between."

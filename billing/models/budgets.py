@@ -8,6 +8,8 @@ from django.db import models
 from django.db.models.functions import Now
 
 from accounts.models import Membership, Organization
+from core.days import within_years
+from core.periods import FIRST_DAY, LAST_DAY
 from core.tenancy import TenantModel
 from metering.models import LimitUnit
 
@@ -51,8 +53,8 @@ class Budget(TenantModel):
     feature = models.CharField(max_length=200, blank=True)
     period = models.CharField(max_length=6, choices=BudgetPeriod.choices, default=BudgetPeriod.MONTH)
     # Days of the organization's zone, half-open; of a custom period.
-    starts_on = models.DateField(null=True, blank=True)
-    ends_on = models.DateField(null=True, blank=True)
+    starts_on = models.DateField(null=True, blank=True, validators=[within_years])
+    ends_on = models.DateField(null=True, blank=True, validators=[within_years])
     unit = models.CharField(max_length=6, choices=LimitUnit.choices, default=LimitUnit.COST)
     amount = models.BigIntegerField()
     # [{"percent": 75, "name": "warning"}, …], ascending.
@@ -75,6 +77,11 @@ class Budget(TenantModel):
                 condition=models.Q(period="month", starts_on=None, ends_on=None)
                 | models.Q(period="custom", starts_on__isnull=False, ends_on__gt=models.F("starts_on")),
                 name="budget_has_its_period",
+            ),
+            # A day that cannot be told in the organization's zone would stop whoever asks for its usage.
+            models.CheckConstraint(
+                condition=models.Q(starts_on=None) | models.Q(starts_on__gte=FIRST_DAY, ends_on__lte=LAST_DAY),
+                name="budget_of_known_years",
             ),
         ]
 

@@ -6,6 +6,7 @@ from django.contrib.postgres.functions import TransactionNow
 from django.db import models
 
 from accounts.models import Organization
+from core.periods import FIRST_DAY, LAST_DAY
 from core.tenancy import TenantModel
 
 
@@ -75,6 +76,12 @@ class Limit(TenantModel):
                 | models.Q(period="fixed", starts_on__isnull=False)
                 & (models.Q(ends_on=None) | models.Q(ends_on__gt=models.F("starts_on"))),
                 name="limit_has_its_period",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(starts_on=None)
+                | models.Q(starts_on__gte=FIRST_DAY, starts_on__lte=LAST_DAY)
+                & (models.Q(ends_on=None) | models.Q(ends_on__lte=LAST_DAY)),
+                name="limit_of_known_years",
             ),
             models.CheckConstraint(
                 condition=~models.Q(kind="credits") | models.Q(unit="cost"), name="limit_credits_are_money"
