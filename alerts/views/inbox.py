@@ -135,7 +135,7 @@ def _row(notice: Notice, request: OrganizationRequest) -> dict[str, Any]:
         "notice": notice,
         "letter": letter_of(notice.fact, request.organization),
         "kind": KINDS[notice.kind].title,
-        "happened_at": notice.fact.happened_at.astimezone(request.organization.zone),
+        "happened_at": notice.fact.happened_at,
     }
 
 

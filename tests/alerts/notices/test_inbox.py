@@ -44,6 +44,10 @@ def test_what_is_told_is_counted_listed_and_read(acme: Organization, fiona: User
     # The newest first.
     assert page.index("Invoice INV-2026-0042 of Acme: $1,433.36") < page.index(SUBJECT)
     first, second = notices(acme, fiona)
+    with organization_scope(acme.pk):
+        at = first.fact.happened_at.astimezone(acme.zone)
+    # On the organization's clock.
+    assert f"{at:%a} {at.day} {at:%b %Y, %H:%M}" in page
     answer = fiona_client.post(f"{INBOX}{first.pk}/")
     assert (answer.status_code, answer["location"]) == (302, "/o/northbound/budgets/")
     assert bell(fiona_client) == "1"
