@@ -86,7 +86,7 @@ def _tell(organization: Organization, actual: Actual, crossing: BudgetCrossing, 
             people=(budget.owner.user_id,) if budget.owner else (),
             happened_at=crossing.crossed_at,
             data={
-                "page": reverse("billing:budget", args=[organization.slug, budget.pk]),
+                "page": reverse("reports:budget", args=[organization.slug, budget.pk]),
                 "budget": {"id": budget.pk, "name": budget.name},
                 "about": _about(actual),
                 "model": budget.model or None,
