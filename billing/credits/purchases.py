@@ -73,9 +73,9 @@ def complete(
         return wallets.purchase(organization, known.amount_nanos, f"{SOURCE}{known.pk}", by=by, at=at, note=words[:200])
 
 
-def fail(top_up: TopUp, at: dt.datetime | None = None) -> None:
-    """It was not paid. Another becomes due when credits are low the next time, after there was more."""
-    _end(top_up, TopUpStatus.FAILED, at or now())
+def fail(top_up: TopUp, at: dt.datetime | None = None, *, reason: str = "") -> None:
+    """It was not paid, for a reason. Another becomes due when credits are low the next time, after there was more."""
+    _end(top_up, TopUpStatus.FAILED, at or now(), refusal=reason[:300])
 
 
 def withdraw(top_up: TopUp, *, by: Actor, at: dt.datetime | None = None) -> bool:
@@ -120,11 +120,11 @@ def return_payment(top_up: TopUp, nanos: int, source: str, *, by: Actor, at: dt.
         return entry
 
 
-def _end(top_up: TopUp, status: TopUpStatus, at: dt.datetime) -> bool:
+def _end(top_up: TopUp, status: TopUpStatus, at: dt.datetime, **more: str) -> bool:
     with organization_scope(top_up.organization_id):
         ledger.lock(top_up.organization_id)
         due = TopUp.objects.filter(pk=top_up.pk, status=TopUpStatus.DUE)
-        return bool(due.update(status=status, closed_at=at))
+        return bool(due.update(status=status, closed_at=at, **more))
 
 
 def _name(top_up: TopUp) -> str:

@@ -119,6 +119,8 @@ class TopUp(TenantModel):
     charges_card = models.BooleanField(default=True)
     # The provider's id of the payment; empty: by hand, or not paid.
     payment_id = models.CharField(max_length=255, blank=True)
+    # Why it was refused, in words for people.
+    refusal = models.CharField(max_length=300, blank=True, db_default="")
     due_at = models.DateTimeField()
     closed_at = models.DateTimeField(null=True, blank=True)
 

@@ -27,7 +27,7 @@ NANOS_PER_CENT = 10_000_000
 def pay(top_up: TopUp, at: dt.datetime) -> None:
     """Charge the card, and the credits are there; refused, it has failed and is told. Without a card it stays due.
 
-    Raises stripe.StripeError when Stripe cannot be asked.
+    What Stripe does not take as it is asked for is refused, too. Raises stripe.StripeError when Stripe cannot be asked.
     """
     organization = top_up.organization
     with organization_scope(organization.pk):
@@ -51,6 +51,11 @@ def pay(top_up: TopUp, at: dt.datetime) -> None:
             {"idempotency_key": _key("top-up", top_up)},
         )
     except stripe.CardError as error:
+        _refused(top_up, cents, error.code or "", error.user_message or NO_REASON, at)
+        return
+    except stripe.InvalidRequestError as error:
+        # It stays the same however often it is asked: a card or customer that is gone, an amount it does not take.
+        logger.exception("stripe does not take a purchase", top_up=top_up.pk, organization_id=organization.pk)
         _refused(top_up, cents, error.code or "", error.user_message or NO_REASON, at)
         return
     if intent.status == "succeeded":
@@ -175,7 +180,7 @@ def _key(what: str, top_up: TopUp) -> str:
 def _refused(top_up: TopUp, cents: int, code: str, message: str, at: dt.datetime) -> None:
     organization = top_up.organization
     with organization_scope(organization.pk):
-        purchases.fail(top_up, at)
+        purchases.fail(top_up, at, reason=message)
         tell(
             Fact(
                 "payment.failed",

@@ -121,6 +121,25 @@ def test_a_lost_dispute(at_acme: Organization, enter_card: EnterCard, api: strip
     assert entries()[1:] == [("refund", -50 * USD)]
 
 
+def test_what_stripe_does_not_take_ends_openly(
+    acme: Organization, at_acme: Organization, enter_card: EnterCard, fiona_client: Client
+) -> None:
+    """Ordered before amounts were checked."""
+    enter_card()
+    top_up = TopUp.objects.create(organization=at_acme, amount_nanos=USD * 3 // 10, due_at=ISSUED)
+    for _ in range(2):
+        collect_due(at_acme, ISSUED)
+    top_up.refresh_from_db()
+    assert top_up.status == TopUpStatus.FAILED
+    assert "at least $0.50" in top_up.refusal
+    page = shown(fiona_client)
+    assert "The payment was refused" in page
+    assert "at least $0.50" in page
+    ordered(at_acme, charges_card=True)
+    collect_due(at_acme, ISSUED)
+    assert entries() == [("purchase", 50 * USD)]
+
+
 # ── Pages ──
 
 
