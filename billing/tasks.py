@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import structlog
-from celery import shared_task
+from celery import Task, shared_task
 from django.utils.timezone import now
 
 from accounts.audit import Actor
@@ -18,57 +20,66 @@ from billing.invoices.papers import paper_of
 from billing.models import Budget, Invoice, Subscription, Wallet
 from billing.parties.profile import check_number
 from billing.parties.rechecks import to_ask
-from core.tenancy import organization_scope, unscoped
+from core.tenancy import TenantModel, organization_scope, unscoped
 
 logger = structlog.get_logger(__name__)
+
+
+_MINUTE = 60
+_HOUR = 60 * _MINUTE
 
 
 @shared_task(name="billing.push_limits_of_all")
 def push_limits_of_all() -> None:
     """Beat: what is decided takes effect with its day, and the periods to come get their rows."""
-    with unscoped("beat looks after every organization's plan"):
-        organizations = list(Organization.objects.filter(pk__in=Subscription.objects.values("organization")))
-    for organization in organizations:
-        with organization_scope(organization.pk):
-            contract = Contract.load(organization)
-            if contract is not None:
-                enforce(contract)
+    _each(push_limits_of, Subscription, "plan", 15 * _MINUTE)
+
+
+@shared_task(name="billing.push_limits_of")
+def push_limits_of(organization_id: int) -> None:
+    with organization_scope(organization_id):
+        contract = Contract.load(Organization.objects.get(pk=organization_id))
+        if contract is not None:
+            enforce(contract)
 
 
 @shared_task(name="billing.watch_credits")
 def watch_credits() -> None:
     """Beat: credits expire when they do, and it is told when they are low."""
-    for organization in _with_wallets():
-        wallets.watch(organization, now())
+    _each(watch_credits_of, Wallet, "credits", _MINUTE)
+
+
+@shared_task(name="billing.watch_credits_of")
+def watch_credits_of(organization_id: int) -> None:
+    wallets.watch(_organization(organization_id), now())
 
 
 @shared_task(name="billing.settle_credits")
 def settle_credits() -> None:
     """Beat: usage takes its credits."""
-    for organization in _with_wallets():
-        wallets.settle(organization, now())
+    _each(settle_credits_of, Wallet, "credits", _HOUR)
+
+
+@shared_task(name="billing.settle_credits_of")
+def settle_credits_of(organization_id: int) -> None:
+    wallets.settle(_organization(organization_id), now())
 
 
 @shared_task(name="billing.watch_budgets_of_all")
 def watch_budgets_of_all() -> None:
     """Beat: thresholds of budgets that are reached are told."""
-    with unscoped("beat looks after every organization's budgets"):
-        organizations = list(
-            Organization.objects.filter(pk__in=Budget.objects.filter(archived_at=None).values("organization"))
-        )
-    for organization in organizations:
-        watch_budgets(organization, now())
+    _each(watch_budgets_of, Budget, "budgets", _MINUTE, archived_at=None)
+
+
+@shared_task(name="billing.watch_budgets_of")
+def watch_budgets_of(organization_id: int) -> None:
+    watch_budgets(_organization(organization_id), now())
 
 
 @shared_task(name="billing.close_due_periods")
 def close_periods_of_all() -> None:
     """Beat: periods whose grace is over are closed, each organization's by itself."""
-    with unscoped("beat looks after every organization's periods"):
-        ids = list(
-            Organization.objects.filter(pk__in=Subscription.objects.values("organization")).values_list("pk", flat=True)
-        )
-    for organization_id in ids:
-        close_periods.delay(organization_id)
+    _each(close_periods, Subscription, "periods", _HOUR)
 
 
 @shared_task(name="billing.close_periods")
@@ -88,11 +99,6 @@ def make_paper(organization_id: int, invoice_id: int) -> None:
         paper_of(Invoice.objects.get(pk=invoice_id))
 
 
-def _with_wallets() -> list[Organization]:
-    with unscoped("beat looks after every organization's credits"):
-        return list(Organization.objects.filter(pk__in=Wallet.objects.values("organization")))
-
-
 @shared_task(name="billing.check_tax_number")
 def check_tax_number(organization_id: int) -> None:
     """The register is asked about the organization's number, as it is now."""
@@ -104,3 +110,20 @@ def recheck_tax_numbers() -> None:
     """Beat: the register is asked about numbers it did not tell of, or told of long ago."""
     for organization_id in to_ask(now()):
         check_tax_number.delay(organization_id)
+
+
+def _each(task: Task, model: type[TenantModel], whose: str, every: int, **chosen: Any) -> None:
+    """A task for each organization that has such rows, so that the trouble of one is nobody else's.
+
+    Whose turn has not come when the next round begins, `every` seconds later, is in that one.
+    """
+    with unscoped(f"beat looks after every organization's {whose}"):
+        rows = model.objects.filter(**chosen).order_by("organization_id")
+        ids = list(rows.values_list("organization_id", flat=True).distinct())
+    for organization_id in ids:
+        task.apply_async((organization_id,), expires=every)
+
+
+def _organization(organization_id: int) -> Organization:
+    with organization_scope(organization_id):
+        return Organization.objects.get(pk=organization_id)

@@ -113,6 +113,16 @@ def _facts_say_what_their_kind_says() -> Iterator[None]:
 
 
 @pytest.fixture
+def tasks_at_once() -> Iterator[None]:
+    """What is handed to the queue is done at once; a task that fails fails by itself, as in a worker."""
+    from config.celery import app
+
+    app.conf.task_always_eager = True
+    yield
+    app.conf.task_always_eager = False
+
+
+@pytest.fixture
 def told_facts() -> Iterator[list[Fact]]:
     """Every fact that is told while the test runs."""
     found: list[Fact] = []

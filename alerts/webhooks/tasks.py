@@ -10,6 +10,9 @@ from alerts.webhooks.delivery import deliver
 from core.tenancy import unscoped
 from metering.tasks import enqueue
 
+# Whose turn has not come when the next round begins is in that one.
+ROUND_SECONDS = 60
+
 
 @shared_task(name="alerts.deliver_webhook")
 def deliver_webhook(organization_id: int, webhook_id: int) -> None:
@@ -33,7 +36,12 @@ def watch_webhook_thresholds() -> None:
     with unscoped("beat looks after every organization's webhooks"):
         organizations = thresholds.with_settings()
     for organization_id in organizations:
-        thresholds.watch(organization_id, now())
+        watch_webhook_thresholds_of.apply_async((organization_id,), expires=ROUND_SECONDS)
+
+
+@shared_task(name="alerts.watch_webhook_thresholds_of")
+def watch_webhook_thresholds_of(organization_id: int) -> None:
+    thresholds.watch(organization_id, now())
 
 
 @shared_task(name="alerts.forget_webhook_deliveries")

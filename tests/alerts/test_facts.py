@@ -28,6 +28,11 @@ def refuse(fact: ToldFact) -> None:
     raise RuntimeError(f"no channel for {fact}")
 
 
+def refuse_acme(fact: ToldFact) -> None:
+    if fact.organization.slug == "acme":
+        raise RuntimeError(f"no channel for {fact}")
+
+
 @pytest.fixture(autouse=True)
 def channels() -> Iterator[dict[str, str]]:
     before = dict(CHANNELS)
@@ -116,3 +121,16 @@ def test_two_that_spread_at_once_address_it_once(acme: Organization) -> None:
     for thread in threads:
         thread.join()
     assert ADDRESSED == ["key:1"]
+
+
+@pytest.mark.django_db
+def test_a_fact_in_trouble_holds_no_other_up(
+    acme: Organization, globex: Organization, channels: dict[str, str]
+) -> None:
+    channels["choosy"] = f"{__name__}.refuse_acme"
+    for organization in (acme, globex):
+        with organization_scope(organization.pk):
+            tell(Fact("key.created", organization.pk, "key:1", EXAMPLES["key.created"]))
+    spread_facts()
+    [(organization_id, _)] = facts.waiting()
+    assert organization_id == acme.pk

@@ -213,6 +213,7 @@ def test_today_is_the_organizations(globex: Organization) -> None:
     assert allowances(globex)[0][0] == "2026-11-01"
 
 
+@pytest.mark.usefixtures("tasks_at_once")
 def test_beat_pushes_what_its_day_has_come(acme: Organization) -> None:
     """A trial that ended last night stops refusing; rows of the periods to come are made."""
     long_ago = dt.datetime.now(dt.UTC) - dt.timedelta(days=20)

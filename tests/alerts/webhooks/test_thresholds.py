@@ -32,6 +32,7 @@ def used(acme: Organization, name: str, tokens: int) -> None:
     write(acme.pk, [make_event(name, dt.datetime.now(dt.UTC), usage=Usage(input=tokens))])
 
 
+@pytest.mark.usefixtures("tasks_at_once")
 def test_the_percent_is_told_once_a_period(acme: Organization, new_webhook: NewWebhook) -> None:
     with organization_scope(acme.pk):
         Limit.objects.create(
@@ -67,6 +68,7 @@ def test_the_percent_is_told_once_a_period(acme: Organization, new_webhook: NewW
     assert len(bodies(acme)) == 2
 
 
+@pytest.mark.usefixtures("tasks_at_once")
 def test_low_credits_are_told_by_the_webhook_s_own_number(acme: Organization, new_webhook: NewWebhook) -> None:
     subscribed(acme, "prepaid", dt.datetime.now(dt.UTC))
     wallets.purchase(acme, 10 * USD, "pay_1", by=BY)

@@ -346,6 +346,7 @@ def test_what_is_not_watched(acme: Organization) -> None:
     assert watch_budgets(acme, NOW) == []
 
 
+@pytest.mark.usefixtures("tasks_at_once")
 def test_beat_watches_every_organization(acme: Organization, globex: Organization) -> None:
     now = dt.datetime.now(dt.UTC)
     for organization in (acme, globex):

@@ -274,6 +274,7 @@ def rules(organization: Organization, low: int | None, below: int | None = None,
     wallets.set_rules(organization, low_below_nanos=low, top_up_below_nanos=below, top_up_nanos=amount, by=BY)
 
 
+@pytest.mark.usefixtures("tasks_at_once")
 def test_low_is_told_once_until_there_is_more(prepaid: Organization, told_facts: list[Fact]) -> None:
     wallets.purchase(prepaid, 10 * USD, "pay_1", by=BY)
     rules(prepaid, 5 * USD)
@@ -289,6 +290,7 @@ def test_low_is_told_once_until_there_is_more(prepaid: Organization, told_facts:
     assert [fact.kind for fact in told_facts].count("credits.low") == 2
 
 
+@pytest.mark.usefixtures("tasks_at_once")
 def test_topping_up(
     prepaid: Organization, heard: list[dict[str, Any]], django_capture_on_commit_callbacks: Any
 ) -> None:
@@ -305,6 +307,7 @@ def test_topping_up(
         assert TopUp.objects.get().status == TopUpStatus.PAID
 
 
+@pytest.mark.usefixtures("tasks_at_once")
 def test_a_card_that_declined_is_not_asked_again_and_again(prepaid: Organization) -> None:
     rules(prepaid, None, 5 * USD, 50 * USD)
     with organization_scope(prepaid.pk):
