@@ -205,7 +205,7 @@ class DraftView(OrganizationAPIView):
 
     @extend_schema(
         summary="Get the running period so far",
-        description="As an invoice that nobody has issued yet: up to the moment, by model, input and output.",
+        description="As an invoice that nobody has issued yet, late usage included: its lines and sums by now.",
         operation_id="invoices_draft",
         responses=answers(InvoiceSerializer, also=(404, 409)),
         examples=[OpenApiExample("Draft", {**INVOICE, "number": "Draft", "status": DRAFT}, response_only=True)],

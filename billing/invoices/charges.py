@@ -6,7 +6,8 @@ Everything is exact, in nano-dollars, and the same whenever it is asked for the 
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import msgspec
 
@@ -14,8 +15,10 @@ from billing.contracts import Contract, Fee
 from billing.models import ClosedPeriod, LineKind
 from billing.periods import Period
 from core.money import apportion, minor_units_from_nanos, nanos_from_minor_units, whole_minor_units
-from core.periods import day_start
+from core.periods import UTC, day_start
+from metering.query.beyond import beyond
 from metering.query.billed import Billed, BilledModel, Manifest, billed
+from metering.query.billed_so_far import billed_so_far
 from metering.query.costs import CostLine
 from metering.query.run import run
 from metering.query.spec import UsageQuery
@@ -59,22 +62,19 @@ class Usage(msgspec.Struct, frozen=True):
 
 
 class Late(msgspec.Struct, frozen=True):
-    """What a closed period comes to now beside what was charged for it so far."""
+    """What a closed period comes to now, all its tokens and those that are charged, beside what was charged so far."""
 
     closed: ClosedPeriod
-    now: Billed
+    used: int
+    over: Manifest
 
     @property
     def tokens(self) -> int:
-        return self.now.manifest.tokens - self.closed.over_tokens
+        return self.over.tokens - self.closed.over_tokens
 
     @property
     def nanos(self) -> int:
-        return self.now.manifest.cost_nanos - self.closed.over_nanos
-
-    @property
-    def is_any(self) -> bool:
-        return self.now.manifest.digest != self.closed.over_digest
+        return self.over.cost_nanos - self.closed.over_nanos
 
 
 # ── Usage ──
@@ -82,17 +82,42 @@ class Late(msgspec.Struct, frozen=True):
 
 def usage_of(contract: Contract, period: Period, as_of: dt.datetime) -> Usage:
     """Reads every event of the period once where something over the allowance is charged."""
+    end = period.instants(contract.zone)[1]
+    return _usage(contract, period, end, partial(_as_of, contract, as_of))
+
+
+def usage_so_far(contract: Contract, period: Period, at: dt.datetime) -> Usage:
+    """The same lines and sums by all that is there now of the time up to `at`, from roll-ups; without hashes."""
     start, end = period.instants(contract.zone)
-    organization_id = contract.organization_id
+    return _usage(contract, period, max(start, min(end, at.astimezone(UTC))), partial(_so_far, contract))
+
+
+# What of [start, end) is beyond an allowance.
+Reader = Callable[[dt.datetime, dt.datetime, int], Billed]
+
+
+def _as_of(contract: Contract, as_of: dt.datetime, start: dt.datetime, end: dt.datetime, allowance: int) -> Billed:
+    return billed(contract.organization_id, start, end, allowance, as_of)
+
+
+def _so_far(contract: Contract, start: dt.datetime, end: dt.datetime, allowance: int) -> Billed:
+    return billed_so_far(contract.organization_id, start, end, contract.zone, allowance)
+
+
+def _usage(contract: Contract, period: Period, end: dt.datetime, read: Reader) -> Usage:
+    start, organization_id = period.instants(contract.zone)[0], contract.organization_id
+    if end <= start:
+        return Usage(0, None, None, Manifest())
     used = run(UsageQuery(organization_id, start, end, contract.zone)).totals.total_tokens
     charged_from, allowance = contract.charged_from(period), contract.allowance(period)
     if charged_from is None or allowance is None:
         return Usage(used, None, None, Manifest())
     begins, included = day_start(charged_from, contract.zone), allowance
+    if begins >= end:
+        return Usage(used, None, None, Manifest())
     if begins > start:
-        before = billed(organization_id, start, begins, 0, as_of)
-        included = max(0, allowance - before.used)
-    found = billed(organization_id, begins, end, included, as_of)
+        included = max(0, allowance - read(start, begins, 0).used)
+    found = read(begins, end, included)
     return Usage(found.used, charged_from, included, found.manifest, found.models)
 
 
@@ -104,8 +129,32 @@ def late_usage(contract: Contract, before: dt.date, as_of: dt.datetime) -> list[
         if closed.charged_from is None or closed.included_tokens is None or closed.as_of >= as_of:
             continue
         start, end = day_start(closed.charged_from, contract.zone), day_start(closed.ends_on, contract.zone)
-        late = Late(closed, billed(contract.organization_id, start, end, closed.included_tokens, as_of))
-        if late.is_any:
+        now = billed(contract.organization_id, start, end, closed.included_tokens, as_of)
+        if now.manifest.digest != closed.over_digest:
+            found.append(Late(closed, now.used, now.manifest))
+    return found
+
+
+def late_so_far(contract: Contract, before: dt.date) -> list[Late]:
+    """The same by all that is there now, from roll-ups: those that come to another sum. Without hashes."""
+    charged = [
+        (closed, day_start(closed.charged_from, contract.zone), day_start(closed.ends_on, contract.zone))
+        for closed in last_revisions(before - LATE_FOR, before)
+        if closed.charged_from is not None and closed.included_tokens is not None
+    ]
+    if not charged:
+        return []
+    days = run(UsageQuery(contract.organization_id, charged[0][1], charged[-1][2], contract.zone, interval="day")).rows
+    found = []
+    for closed, start, end in charged:
+        used = sum(day.figures.total_tokens for day in days if start <= day.start < end)
+        # Nothing beyond the allowance, then and now: no need to look for the event that crosses it.
+        if max(used, closed.used_tokens) <= closed.included_tokens:
+            continue
+        now = beyond(contract.organization_id, start, end, contract.zone, closed.included_tokens)
+        over = Manifest(now.figures.requests, now.figures.total_tokens, now.figures.known_cost_nanos)
+        late = Late(closed, now.used, over)
+        if late.tokens or late.nanos:
             found.append(late)
     return found
 
@@ -193,5 +242,5 @@ def _late(late: Late) -> Charge:
         late.tokens,
         words="as rated",
         about=closed.starts_on,
-        manifest=late.now.manifest,
+        manifest=late.over,
     )

@@ -239,7 +239,7 @@ def _closed(
 
 
 def _revised(late: Late, as_of: dt.datetime, invoice: Invoice) -> None:
-    before, over = late.closed, late.now.manifest
+    before, over = late.closed, late.over
     ClosedPeriod.objects.create(
         organization_id=before.organization_id,
         starts_on=before.starts_on,
@@ -247,7 +247,7 @@ def _revised(late: Late, as_of: dt.datetime, invoice: Invoice) -> None:
         revision=before.revision + 1,
         as_of=as_of,
         invoice=invoice,
-        used_tokens=late.now.used,
+        used_tokens=late.used,
         charged_from=before.charged_from,
         included_tokens=before.included_tokens,
         over_tokens=over.tokens,

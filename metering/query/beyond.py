@@ -26,7 +26,7 @@ from metering.query.run import LedgerMovedError, run, scope_of
 from metering.query.spec import UsageQuery
 from metering.store.rollups import MEASURES, TOTAL_TOKENS
 
-_ATTEMPTS = 5
+ATTEMPTS = 5
 _SUMS = ", ".join(f"sum({expression})::bigint" for expression in MEASURES.values())
 # Of one hour: what is split, and by model what comes behind it. `upto` are the tokens up to an event, with its own.
 _HOUR = f"""
@@ -77,7 +77,7 @@ class Beyond(msgspec.Struct, frozen=True):
     crossing: Crossing | None
 
 
-class _MovedError(RuntimeError):
+class UsageMovedError(RuntimeError):
     """Usage was stored between two statements."""
 
 
@@ -90,10 +90,10 @@ def beyond(organization_id: int, start: dt.datetime, end: dt.datetime, zone: Zon
         raise ValueError("an allowance is at least 0 tokens")
     query = UsageQuery(organization_id, start, end, zone)
     with scope_of(organization_id):
-        for _ in range(_ATTEMPTS):
+        for _ in range(ATTEMPTS):
             try:
                 return _beyond(query, allowance)
-            except _MovedError:
+            except UsageMovedError:
                 continue
     raise LedgerMovedError
 
@@ -105,7 +105,7 @@ def _beyond(query: UsageQuery, allowance: int) -> Beyond:
     by_day = run(msgspec.structs.replace(query, interval="day"))
     used = by_day.totals.total_tokens
     if allowance:
-        found = _bucket_of_crossing(query, allowance)
+        found = bucket_of_crossing(query, allowance)
         if found is None:
             return Beyond(allowance, used, Figures(), (), None)
         hour, room = found
@@ -119,12 +119,15 @@ def _beyond(query: UsageQuery, allowance: int) -> Beyond:
             by_model[ref] = by_model.get(ref, Figures()) + row.figures
     total = sum(by_model.values(), Figures())
     if total.total_tokens != max(0, used - allowance):
-        raise _MovedError
+        raise UsageMovedError
     return Beyond(allowance, used, total, _named(query.organization_id, by_model), crossing)
 
 
-def _bucket_of_crossing(query: UsageQuery, allowance: int) -> tuple[UsageQuery, int] | None:
-    """The hour in which the allowance is used up, and what is left of it as that hour begins; None when it never is."""
+def bucket_of_crossing(query: UsageQuery, allowance: int) -> tuple[UsageQuery, int] | None:
+    """The hour in which the allowance is used up, and what is left of it as that hour begins; None when it never is.
+
+    Raises UsageMovedError when usage was stored between its statements.
+    """
     room = allowance
     for interval in ("day", "hour"):
         for row in run(msgspec.structs.replace(query, interval=interval)).rows:
@@ -135,7 +138,7 @@ def _bucket_of_crossing(query: UsageQuery, allowance: int) -> tuple[UsageQuery, 
             room -= tokens
         else:
             if interval == "hour":
-                raise _MovedError
+                raise UsageMovedError
             return None
     return query, room
 

@@ -87,21 +87,36 @@ def billed(organization_id: int, start: dt.datetime, end: dt.datetime, allowance
     """
     asked: dict[str, Any] = {"organization": organization_id, "start": start, "end": end, "as_of": as_of}
     with scope_of(organization_id), connection.cursor() as cursor:
-        cursor.execute(_VERSIONS, asked)
-        used_versions = {ref for (ref,) in cursor.fetchall() if ref}
-        versions = load_versions(used_versions)
-        late = list(
-            PriceVersion.published.filter(pk__in=used_versions, created_at__gt=as_of).values_list("pk", flat=True)
-        )
-        cursor.execute(_statement(versions.values()), asked | {"room": allowance, "late": late})
-        rows = cursor.fetchall()
+        rows, manifests, versions = events_beyond(organization_id, start, end, allowance, as_of)
         cursor.execute(
             f"SELECT coalesce(sum({TOTAL_TOKENS}), 0)::bigint FROM metering_event e WHERE {_PERIOD}"
             f" AND (superseded_by IS NULL OR {_CORRECTED_SINCE})",
             asked,
         )
         (used,) = cursor.fetchone() or (0,)
-        return _billed(organization_id, as_of, used, rows, versions)
+        models = tuple(
+            BilledModel(costs, manifests[costs.model.ref, costs.provider.ref])
+            for costs in costs_by_model(rows, versions)
+        )
+        return Billed(as_of, used, models, sum(manifests.values(), Manifest()))
+
+
+def events_beyond(
+    organization_id: int, start: dt.datetime, end: dt.datetime, room: int, as_of: dt.datetime
+) -> tuple[list[UsageRow], dict[tuple[Any, Any], Manifest], dict[int, Version]]:
+    """Rows of the events behind the first `room` tokens by all that decides their rates, manifests by model and
+    provider, and the prices' versions. Needs the organization's scope.
+    """
+    asked: dict[str, Any] = {"organization": organization_id, "start": start, "end": end, "as_of": as_of}
+    with connection.cursor() as cursor:
+        cursor.execute(_VERSIONS, asked)
+        used_versions = {ref for (ref,) in cursor.fetchall() if ref}
+        versions = load_versions(used_versions)
+        late = list(
+            PriceVersion.published.filter(pk__in=used_versions, created_at__gt=as_of).values_list("pk", flat=True)
+        )
+        cursor.execute(_statement(versions.values()), asked | {"room": room, "late": late})
+        return *_rows(organization_id, as_of, cursor.fetchall()), versions
 
 
 def _statement(versions: Iterable[Version]) -> str:
@@ -133,9 +148,9 @@ FROM over GROUP BY 1, 2, 3, 4, 5, 6, 7, 8
 """
 
 
-def _billed(
-    organization_id: int, as_of: dt.datetime, used: int, found: Sequence[tuple[Any, ...]], versions: dict[int, Version]
-) -> Billed:
+def _rows(
+    organization_id: int, as_of: dt.datetime, found: Sequence[tuple[Any, ...]]
+) -> tuple[list[UsageRow], dict[tuple[Any, Any], Manifest]]:
     names = name_refs(organization_id, {"model": {row[0] for row in found}, "provider": {row[1] for row in found}})
     rows: list[UsageRow] = []
     manifests: dict[tuple[Any, Any], Manifest] = {}
@@ -156,10 +171,7 @@ def _billed(
         rows.append(UsageRow(as_of, as_of, group, figures))
         part = Manifest(figures.requests, figures.total_tokens, figures.known_cost_nanos, _text(map(int, limbs)))
         manifests[model, provider] = manifests.get((model, provider), Manifest()) + part
-    models = tuple(
-        BilledModel(costs, manifests[costs.model.ref, costs.provider.ref]) for costs in costs_by_model(rows, versions)
-    )
-    return Billed(as_of, used, models, sum(manifests.values(), Manifest()))
+    return rows, manifests
 
 
 def _without_price(figures: Figures) -> Figures:

@@ -96,13 +96,18 @@ def rounding(figures: Figures, lines: Iterable[CostLine]) -> int:
 def analyze_costs(query: UsageQuery) -> CostAnalysis:
     """The lines of a query's usage; its groups, interval and order are of no matter."""
     with scope_of(query.organization_id):
-        base = msgspec.structs.replace(
-            query, interval=None, group_by=_PARTS, order_by=(), limit=None, cursor=None, lengths=LENGTHS, times=()
-        )
-        rows = run(base).rows
-        versions = load_versions(ref for row in rows if (ref := _ref(row, PRICE)))
-        rows = _by_own_limits(base, rows, versions)
+        rows, versions = rows_by_rates(query)
     return CostAnalysis(costs_by_model(rows, versions), sum((row.figures for row in rows), Figures()))
+
+
+def rows_by_rates(query: UsageQuery) -> tuple[list[UsageRow], dict[int, Version]]:
+    """A query's usage by all that decides a call's rates, and the versions of prices in it. Needs a scope."""
+    base = msgspec.structs.replace(
+        query, interval=None, group_by=_PARTS, order_by=(), limit=None, cursor=None, lengths=LENGTHS, times=()
+    )
+    rows = run(base).rows
+    versions = load_versions(ref for row in rows if (ref := _ref(row, PRICE)))
+    return _by_own_limits(base, rows, versions), versions
 
 
 def costs_by_model(rows: Iterable[UsageRow], versions: Mapping[int, Version]) -> tuple[ModelCosts, ...]:

@@ -15,12 +15,15 @@ from billing.invoices.drafting import drafts
 from billing.invoices.lines import NoSellerError
 from billing.models import ClosedPeriod, Invoice, InvoiceLine, LineKind, Seller
 from core.tenancy import organization_scope
+from metering.events import Usage
+from tests.metering.query.usage import make_event
 
 from .selling import BY, call, day, sell, use
 
 pytestmark = pytest.mark.django_db
 # Prices of these tests are as old as the machine's clock says, so periods close long after it.
 YEAR = 2031
+MODELS = ("gpt-4o", "gpt-4o-mini")
 
 
 def on(month: int, number: int, hour: int = 12) -> dt.datetime:
@@ -158,6 +161,31 @@ def test_the_running_period_can_be_seen(acme_pays: Organization) -> None:
     assert draft.document.net == closed.invoice.net
     over = drafts(acme_pays, on(2, 20))
     assert [(one.period.starts_on.month, one.is_over) for one in over] == [(2, False)]
+
+
+def test_the_draft_just_before_closing_is_the_invoice(acme_pays: Organization) -> None:
+    """Late usage, and kinds of tokens that come to parts of a cent each, of which one crosses the allowance."""
+    use(acme_pays, [call("a", on(1, 3), 6_000_000)])
+    close(acme_pays, on(2, 4))
+    use(acme_pays, [call("late", on(1, 10), 1_100_000), call("b", on(2, 3), 4_999_000)], received_at=on(2, 10))
+    kinds = Usage(input=1_234, cache_read=3_001, output=777)
+    split = [make_event(f"c{n}", on(2, 3, 13), model, kinds, provider="openai") for n, model in enumerate(MODELS)]
+    later = [make_event(f"d{n}", on(2, 20), model, kinds, provider="openai") for n, model in enumerate(MODELS)]
+    use(acme_pays, split + later, received_at=on(2, 20))
+    february, march = drafts(acme_pays, on(3, 4, 11))
+    (period,) = close(acme_pays, on(3, 4))
+    assert period.invoice is not None
+    stated = document_of(Invoice.objects.get(pk=period.invoice.pk))
+    parts = [(line.section, line.description, line.detail, line.quantity, line.amount) for line in stated.lines]
+    assert [
+        (line.section, line.description, line.detail, line.quantity, line.amount) for line in february.document.lines
+    ] == parts
+    assert len(parts) > 5
+    assert february.document.gross == period.invoice.gross
+    assert (february.usage.over.tokens, february.usage.over.cost_nanos) == (period.over_tokens, period.over_nanos)
+    late = [line for line in february.document.lines if line.section == "Late usage"]
+    assert [(line.quantity, line.amount) for line in late] == [(1_100_000, 275)]
+    assert not [line for line in march.document.lines if line.section == "Late usage"], "it is charged once"
 
 
 @pytest.mark.django_db(transaction=True)
