@@ -129,9 +129,15 @@ class Contract:
     def charged_from(self, period: Period) -> dt.date | None:
         """From when on in a period tokens over the allowance are charged; None when they are not.
 
-        A plan that charges is only left when a period ends, so it is one stretch.
+        It is one stretch, up to the period's end: a plan that charges is only left for one that does not when a period
+        ends. Where decisions say otherwise, days on a plan that refuses are never charged.
         """
-        return next((stay.segment.starts_on for stay in self.stays(period) if stay.is_charged), None)
+        found = None
+        for stay in reversed(self.stays(period)):
+            if not stay.is_charged:
+                break
+            found = stay.segment.starts_on
+        return found
 
     def with_version(self, draft: PlanVersion) -> Contract:
         """As it would be if a plan had this version too. The contract itself where it never comes to that plan."""

@@ -153,9 +153,10 @@ def extend_trial(organization: Organization, until: dt.date, *, by: Actor, at: d
 def is_immediate(present: PlanVersion, other: PlanVersion) -> bool:
     """Whether a change gives at least as much and costs at least as much, so that nothing paid for is lost.
 
-    Plans that are paid with credits are left when a period ends, and begun at once where nothing was paid for.
+    Plans that are paid with credits are left when a period ends, and begun at once where nothing was paid for. One that
+    charges overage is left for one that does not when a period ends: what is over is charged from a day on until then.
     """
-    if present.overage == Overage.CREDITS:
+    if present.overage == Overage.CREDITS or (present.overage == Overage.CHARGE and other.overage != Overage.CHARGE):
         return False
     if other.overage == Overage.CREDITS:
         return not present.base_fee_nanos and present.overage == Overage.REFUSE
