@@ -48,8 +48,8 @@ def open_courses() -> list[tuple[Invoice, Course]]:
     One query where there is none.
     """
     found: dict[int, list[DunningFact]] = {}
-    rows = _open_facts().select_related("invoice__at_stripe")
-    for fact in rows.prefetch_related("invoice__payments", "invoice__credit_notes"):
+    rows = _open_facts().select_related("invoice")
+    for fact in rows.prefetch_related("invoice__payments", "invoice__credit_notes", "invoice__at_stripe"):
         found.setdefault(fact.invoice_id, []).append(fact)
     courses = ((facts[0].invoice, _course(facts)) for facts in found.values())
     return [(invoice, course) for invoice, course in courses if course is not None]

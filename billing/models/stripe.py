@@ -35,16 +35,27 @@ class StripeCustomer(TenantModel):
 
 
 class StripeInvoice(TenantModel):
-    """An invoice of ours at Stripe. Every call that makes a part of it is idempotent by `key`."""
+    """An invoice of ours at Stripe, or what is due of it again. Every call that makes a part is idempotent by `key`."""
 
     organization = models.ForeignKey(Organization, models.PROTECT, related_name="+")
-    invoice = models.OneToOneField(Invoice, models.PROTECT, related_name="at_stripe")
+    invoice = models.ForeignKey(Invoice, models.PROTECT, related_name="at_stripe")
     key = models.UUIDField(default=uuid.uuid4, unique=True)
     # Null until Stripe has answered.
     stripe_id = models.CharField(max_length=255, null=True, blank=True, unique=True)
     # The page at Stripe that shows it and takes a card; empty before it is final there.
     pay_url = models.URLField(max_length=2000, blank=True)
+    # Of what is due again after money went back: how much, in minor units. Null: the whole invoice.
+    rest = models.PositiveBigIntegerField(null=True, blank=True)
+    # It was paid there, and asks for nothing any more, whatever goes back of it.
+    is_paid = models.BooleanField(default=False, db_default=False)
     created_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["invoice"], condition=models.Q(is_paid=False), name="stripe_invoice_asks_once"
+            )
+        ]
 
     def __str__(self) -> str:
         return self.stripe_id or str(self.key)

@@ -14,7 +14,7 @@ from accounts.models import Membership
 from accounts.permissions import Right, may
 from billing.dunning.course import Course, open_courses
 from billing.invoices.payments import due_amount
-from billing.models import Invoice, StripeCustomer, StripeInvoice
+from billing.models import Invoice, StripeCustomer
 from billing.providers.stripe.connection import is_connected
 from core.tenancy import organization_scope
 
@@ -70,9 +70,5 @@ def _failed(invoice: Invoice, course: Course, slug: str, zone: ZoneInfo, at: dt.
 
 
 def pay_url_of(invoice: Invoice) -> str:
-    """Stripe's page that takes a card for it; empty where it is not there, and only a transfer pays."""
-    try:
-        link: StripeInvoice = invoice.at_stripe
-    except StripeInvoice.DoesNotExist:
-        return ""
-    return link.pay_url
+    """Stripe's page that takes a card for it; empty where nothing is asked for there, and only a transfer pays."""
+    return next((link.pay_url for link in invoice.at_stripe.all() if not link.is_paid), "")

@@ -40,11 +40,14 @@ def collect(invoice: Invoice, at: dt.datetime) -> None:
     with organization_scope(invoice.organization_id):
         if invoice.kind != InvoiceKind.INVOICE or not is_collectable(invoice, at):
             return
-    link = at_stripe(invoice)
     api = connected()
+    link = at_stripe(invoice)
     recording.read(invoice, link, at)
+    if link.is_paid:
+        # Paid there, and still something is due: it went back.
+        link = at_stripe(invoice)
     with organization_scope(invoice.organization_id):
-        if not is_collectable(invoice, at):
+        if link.is_paid or not is_collectable(invoice, at):
             return
         attempt = attempts_of(invoice) + 1
         has_card = StripeCustomer.objects.exclude(method_id="").exists()
@@ -67,6 +70,7 @@ def _charge(api: stripe.StripeClient, invoice: Invoice, link: StripeInvoice, att
         facts.refused(invoice, attempt, code=error.code or "", message=message, pay_url=link.pay_url, at=at)
         return
     except stripe.InvalidRequestError as error:
+        # Somebody paid on its page at the same time.
         if error.code != "invoice_already_paid":
             raise
     recording.read(invoice, link, at)

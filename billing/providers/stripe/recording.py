@@ -33,8 +33,43 @@ def read(invoice: Invoice, link: StripeInvoice, at: dt.datetime) -> stripe.Invoi
         due = 0 if invoice.credit_notes.exists() else invoice.gross - paid_amount(invoice)
     if found.status == "open" and due < found.amount_remaining:
         _tell_paid_elsewhere(api, link, due, found.amount_remaining - due)
+    if found.status == "paid" and not link.is_paid:
+        # Behind what was paid, so that what is due from now on is due again.
+        link.is_paid = True
+        with organization_scope(invoice.organization_id):
+            StripeInvoice.objects.filter(pk=link.pk).update(is_paid=True)
     facts.recover(invoice, at=at)
     return found
+
+
+def card_payments(found: stripe.Invoice) -> list[str]:
+    """Stripe's ids of what cards paid of an invoice, as `read` found it."""
+    paid = [payment for payment in found.payments.data if payment.status == "paid"] if found.payments else []
+    intents = [payment.payment.payment_intent for payment in paid]
+    return [intent.id for intent in intents if isinstance(intent, stripe.PaymentIntent)]
+
+
+def credit_what_went_back(link: StripeInvoice) -> stripe.Invoice:
+    """A credit note at Stripe for money that went back without one: what is due again is not billed twice there.
+
+    Returns the paid invoice as it is then. Again changes nothing.
+    """
+    api = connected()
+    found = api.v1.invoices.retrieve(str(link.stripe_id), {"expand": [_PAYMENTS]})
+    gone = sum(_gone(api, payment, link.organization_id) for payment in card_payments(found))
+    missing = min(gone, found.amount_paid) - found.post_payment_credit_notes_amount
+    if missing <= 0:
+        return found
+    api.v1.credit_notes.create(
+        {
+            "invoice": str(link.stripe_id),
+            "amount": missing,
+            "out_of_band_amount": missing,
+            "memo": "The payment went back",
+        },
+        {"idempotency_key": f"{link.key}-went-back-{gone}"},
+    )
+    return api.v1.invoices.retrieve(str(link.stripe_id), {"expand": [_PAYMENTS]})
 
 
 def refusal_of(found: stripe.Invoice) -> tuple[str, str]:
@@ -82,6 +117,15 @@ def invoice_of_payment(payment_id: str) -> Invoice | None:
         InvoicePayment.objects.select_related("invoice__organization").filter(source=payment_id, amount__gt=0).first()
     )
     return payment.invoice if payment else None
+
+
+def _gone(api: stripe.StripeClient, payment_id: str, organization_id: int) -> int:
+    """What went back of a payment, in minor units: refunded, or lost in a dispute."""
+    refunds = api.v1.refunds.list({"payment_intent": payment_id, "limit": 100}).auto_paging_iter()
+    refunded = sum(refund.amount for refund in refunds if refund.status == "succeeded")
+    with organization_scope(organization_id):
+        lost = StripeDispute.objects.filter(payment_id=payment_id, status="lost").values_list("amount", flat=True)
+        return int(refunded + sum(lost))
 
 
 def _record(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 
-from billing.models import Invoice, InvoicePayment, StripeInvoice
+from billing.models import Invoice, StripeInvoice
 from billing.providers.stripe import recording
 from billing.providers.stripe.connection import connected
 from core.tenancy import organization_scope
@@ -16,9 +16,12 @@ def refund(note: Invoice, at: dt.datetime) -> None:
     if invoice is None:
         raise ValueError(f"{note.number} is no credit note")
     with organization_scope(note.organization_id):
-        link = StripeInvoice.objects.filter(invoice=invoice).exclude(stripe_id=None).first()
-    if link is None:
-        return
+        links = list(StripeInvoice.objects.filter(invoice=invoice).exclude(stripe_id=None).order_by("pk"))
+    for link in links:
+        _take_back(note, invoice, link, at)
+
+
+def _take_back(note: Invoice, invoice: Invoice, link: StripeInvoice, at: dt.datetime) -> None:
     api = connected()
     found = api.v1.invoices.retrieve(str(link.stripe_id))
     if found.status == "draft":
@@ -30,15 +33,13 @@ def refund(note: Invoice, at: dt.datetime) -> None:
 
 
 def _give_back(note: Invoice, invoice: Invoice, link: StripeInvoice, at: dt.datetime) -> None:
-    """All that a card paid, as far as it was not given back before."""
+    """All that a card paid, as far as it did not go back before."""
     api = connected()
-    found = recording.read(invoice, link, at)
-    with organization_scope(note.organization_id):
-        payments = InvoicePayment.objects.filter(invoice=invoice, source__startswith="pi_")
-        by_card = list(payments.values_list("source", flat=True))
-    for payment in by_card:
-        recording.record_refunds(invoice, payment, at)
-    left = found.amount_paid - found.post_payment_credit_notes_amount if by_card else 0
+    by_card = recording.card_payments(recording.read(invoice, link, at))
+    if not by_card:
+        return
+    found = recording.credit_what_went_back(link)
+    left = found.amount_paid - found.post_payment_credit_notes_amount
     if left > 0:
         api.v1.credit_notes.create(
             {
@@ -50,5 +51,5 @@ def _give_back(note: Invoice, invoice: Invoice, link: StripeInvoice, at: dt.date
             },
             {"idempotency_key": f"{link.key}-refund-{note.number}"},
         )
-        for payment in by_card:
-            recording.record_refunds(invoice, payment, at)
+    for payment in by_card:
+        recording.record_refunds(invoice, payment, at)

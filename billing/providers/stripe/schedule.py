@@ -52,7 +52,7 @@ def _is_due(invoice: Invoice, at: dt.datetime) -> bool:
         course = course_of(invoice)
         if course is not None:
             return course.next_retry_at is not None and course.next_retry_at <= at
-        is_sent = StripeInvoice.objects.filter(invoice=invoice).exclude(pay_url="").exists()
+        is_sent = StripeInvoice.objects.filter(invoice=invoice, is_paid=False).exclude(pay_url="").exists()
         is_late = invoice.due_on is not None and invoice.due_on < local_day(at, invoice.organization.zone)
         return not is_sent or is_late or StripeCustomer.objects.exclude(method_id="").exists()
 
@@ -60,6 +60,6 @@ def _is_due(invoice: Invoice, at: dt.datetime) -> bool:
 def _suspend_after_grace(invoice: Invoice, at: dt.datetime) -> None:
     with organization_scope(invoice.organization_id):
         course = course_of(invoice)
-        link = StripeInvoice.objects.filter(invoice=invoice).first()
-    if course is not None and not course.is_suspended and course.suspends_at <= at and link is not None:
-        facts.suspend(invoice, pay_url=link.pay_url, at=at)
+        link = StripeInvoice.objects.filter(invoice=invoice, is_paid=False).first()
+    if course is not None and not course.is_suspended and course.suspends_at <= at:
+        facts.suspend(invoice, pay_url=link.pay_url if link is not None else "", at=at)

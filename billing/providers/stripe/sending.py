@@ -1,4 +1,8 @@
-"""An invoice of ours as Stripe gets it: the same number, lines and tax, checked to the cent, and made final there."""
+"""An invoice of ours as Stripe gets it: the same number, lines and tax, checked to the cent, and made final there.
+
+What Stripe was paid it has been paid: money that went back is asked for by another invoice, of one line and our number
+with a suffix, and the paid one gets a credit note, so that all of them come to what ours states.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +10,13 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import stripe
+from django.db import transaction
 
 from billing.documents.document import BilledDocument, TaxLine
-from billing.invoices.closing import document_of
+from billing.invoices.closing import document_of, lock
+from billing.invoices.payments import paid_amount
 from billing.models import Invoice, StripeCustomer, StripeInvoice
+from billing.providers.stripe import recording
 from billing.providers.stripe.connection import connected
 from billing.providers.stripe.customers import customer_of
 from core.money import divide_half_even
@@ -28,7 +35,7 @@ class DifferentTotalError(Exception):
 
 
 def at_stripe(invoice: Invoice) -> StripeInvoice:
-    """The final invoice at Stripe, made where there is none."""
+    """The final invoice at Stripe, made where there is none; after money of a paid one went back, another for that."""
     link = _link(invoice)
     if link.stripe_id and link.pay_url:
         return link
@@ -36,15 +43,20 @@ def at_stripe(invoice: Invoice) -> StripeInvoice:
     customer = customer_of(invoice.organization)
     document = document_of(invoice)
     if not link.stripe_id:
-        link.stripe_id = _draft(api, customer, document, link)
+        earlier = _before(link)
+        for paid in earlier:
+            recording.credit_what_went_back(paid)
+        number = f"{document.number}-{len(earlier) + 1}" if earlier else document.number
+        link.stripe_id = _draft(api, customer, document, link, number)
         _save(link, stripe_id=link.stripe_id)
     made = api.v1.invoices.retrieve(link.stripe_id)
     if made.status == "draft":
         made = _filled(api, document, link)
-        if made.total != invoice.gross:
+        asked = invoice.gross if link.rest is None else link.rest
+        if made.total != asked:
             api.v1.invoices.delete(link.stripe_id)
             _forget(link)
-            raise DifferentTotalError(f"{invoice.number} came to {made.total} at Stripe, not {invoice.gross}")
+            raise DifferentTotalError(f"{invoice.number} came to {made.total} at Stripe, not {asked}")
         made = api.v1.invoices.finalize_invoice(
             link.stripe_id, {"auto_advance": False}, {"idempotency_key": f"{link.key}-finalize"}
         )
@@ -53,12 +65,14 @@ def at_stripe(invoice: Invoice) -> StripeInvoice:
     return link
 
 
-def _draft(api: stripe.StripeClient, customer: StripeCustomer, document: BilledDocument, link: StripeInvoice) -> str:
+def _draft(
+    api: stripe.StripeClient, customer: StripeCustomer, document: BilledDocument, link: StripeInvoice, number: str
+) -> str:
     made = api.v1.invoices.create(
         {
             "customer": customer.stripe_id,
             "currency": document.currency.lower(),
-            "number": document.number,
+            "number": number,
             "auto_advance": False,
             "collection_method": "charge_automatically",
             "pending_invoice_items_behavior": "exclude",
@@ -71,7 +85,7 @@ def _draft(api: stripe.StripeClient, customer: StripeCustomer, document: BilledD
 
 
 def _filled(api: stripe.StripeClient, document: BilledDocument, link: StripeInvoice) -> stripe.Invoice:
-    lines = lines_of(document)
+    lines = lines_of(document) if link.rest is None else [_line_of_rest(document, link.rest)]
     made = api.v1.invoices.retrieve(str(link.stripe_id))
     for start in range(0, len(lines), MOST_LINES):
         made = api.v1.invoices.add_lines(
@@ -93,6 +107,11 @@ def lines_of(document: BilledDocument) -> list[InvoiceAddLinesParamsLine]:
             given["tax_amounts"] = [next(parts[line.tax])]
         lines.append(given)
     return lines
+
+
+def _line_of_rest(document: BilledDocument, rest: int) -> InvoiceAddLinesParamsLine:
+    """Tax included, as the invoice stated it before."""
+    return {"amount": rest, "description": f"Due again of {document.number}: the payment went back"}
 
 
 def _parts(document: BilledDocument, tax: TaxLine) -> Iterator[InvoiceAddLinesParamsLineTaxAmount]:
@@ -117,11 +136,22 @@ def _parts(document: BilledDocument, tax: TaxLine) -> Iterator[InvoiceAddLinesPa
 
 def _link(invoice: Invoice) -> StripeInvoice:
     """Stored before Stripe is asked, so that its key is the same whenever this is done again."""
-    with organization_scope(invoice.organization_id):
-        link: StripeInvoice = StripeInvoice.objects.get_or_create(
-            invoice=invoice, defaults={"organization_id": invoice.organization_id}
-        )[0]
+    with organization_scope(invoice.organization_id), transaction.atomic():
+        lock(invoice.organization)
+        last: StripeInvoice | None = StripeInvoice.objects.filter(invoice=invoice).order_by("pk").last()
+        due = invoice.gross - paid_amount(invoice)
+        if last is not None and (not last.is_paid or due <= 0):
+            return last
+        link: StripeInvoice = StripeInvoice.objects.create(
+            organization_id=invoice.organization_id, invoice=invoice, rest=None if last is None else due
+        )
     return link
+
+
+def _before(link: StripeInvoice) -> list[StripeInvoice]:
+    """Those of the same invoice that were paid, and of which money went back."""
+    with organization_scope(link.organization_id):
+        return list(StripeInvoice.objects.filter(invoice=link.invoice_id, pk__lt=link.pk).order_by("pk"))
 
 
 def _save(link: StripeInvoice, **values: str) -> None:

@@ -41,7 +41,7 @@ def follow_invoice(organization_id: int, invoice_id: int) -> None:
         refund(invoice, now())
         return
     with organization_scope(organization_id):
-        link = StripeInvoice.objects.filter(invoice=invoice).exclude(stripe_id=None).first()
+        link = StripeInvoice.objects.filter(invoice=invoice, is_paid=False).exclude(stripe_id=None).first()
     if link is not None:
         recording.read(invoice, link, now())
     collect_due(invoice.organization, now())
