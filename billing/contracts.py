@@ -92,6 +92,14 @@ class Contract:
             following = self.next_change(following.effective_on)
         return following.effective_on if following is not None else None
 
+    @property
+    def has_taken_a_fee(self) -> bool:
+        """Whether a plan with a fee, or a trial, was ever decided upon."""
+        return any(
+            one.is_trial or any(version.base_fee_nanos for version in self._versions[one.plan])
+            for one in self.decisions
+        )
+
     def stays(self, period: Period) -> list[Stay]:
         """The period by plan. A plan's new version begins with a period, or with a stay."""
         return [

@@ -9,6 +9,7 @@ from __future__ import annotations
 import datetime as dt
 from functools import partial
 
+import msgspec
 from django.db import IntegrityError, transaction
 from django.utils.timezone import now
 
@@ -27,6 +28,17 @@ from core.tenancy import organization_scope
 LONGEST_TRIAL = dt.timedelta(days=366)
 
 
+class Trial(msgspec.Struct, frozen=True):
+    """Days that are free; `ends_on` is the first that is charged."""
+
+    starts_on: dt.date
+    ends_on: dt.date
+
+    @property
+    def days(self) -> int:
+        return (self.ends_on - self.starts_on).days
+
+
 def start_subscription(
     organization: Organization,
     code: str = DEFAULT_PLAN,
@@ -39,36 +51,40 @@ def start_subscription(
     """Put an organization that has no plan on one, from today on.
 
     `anchor_day` is the day of the month its periods begin on. Raises ApiError 409 when it has a plan, 422 for a plan
-    that is none or has no trial.
+    that is none or, `with_trial`, has none.
     """
     if not 1 <= anchor_day <= 31:
         raise ApiError(422, "invalid_parameter", "Periods begin on a day from 1 to 31.", param="anchor_day")
     at = at or now()
     today = local_day(at, organization.zone)
     version = version_on(code, today)
-    if with_trial and not version.trial_days:
-        raise ApiError(422, "no_trial", f"There is no trial of {version.name}.", param="plan")
+    trial = _trial(None, version, today) if with_trial else None
     with organization_scope(organization.pk):
         try:
             with transaction.atomic():
                 Subscription.objects.create(organization=organization, anchor_day=anchor_day, started_on=today)
         except IntegrityError as error:
             raise ApiError(409, "subscribed", "This organization has a plan already. Change it.") from error
-        if with_trial:
-            _decide(organization, ChangeKind.TRIAL, version, today, by, at, is_trial=True)
-            _decide(organization, ChangeKind.START, version, today + dt.timedelta(days=version.trial_days), by, at)
+        if trial is not None:
+            _begin(organization, version, trial, by, at)
         else:
             _decide(organization, ChangeKind.START, version, today, by, at)
         return _pushed(organization, at)
 
 
 def change_plan(
-    organization: Organization, code: str, *, by: Actor, is_agreed: bool = False, at: dt.datetime | None = None
+    organization: Organization,
+    code: str,
+    *,
+    by: Actor,
+    is_agreed: bool = False,
+    with_trial: bool = False,
+    at: dt.datetime | None = None,
 ) -> Contract:
     """Move to another plan: today when it gives more, else when the period ends (or the trial).
 
-    `is_agreed` opens plans that are not offered to everybody. Raises ApiError 409 without a subscription or when there
-    is nothing to change, 422 for a plan that is none.
+    `is_agreed` opens plans that are not offered to everybody; `with_trial` begins it with the trial that is due. Raises
+    ApiError 409 without a subscription or when there is nothing to change, 422 for a plan that is none, or no trial.
     """
     at = at or now()
     with organization_scope(organization.pk):
@@ -83,7 +99,9 @@ def change_plan(
                 raise ApiError(409, "change_scheduled", f"{version.name} is what you have. Resume it to keep it.")
             raise ApiError(409, "same_plan", f"{version.name} is what you have.", param="plan")
         trial_ends_on = contract.trial_ends_on(today)
-        if trial_ends_on is not None and version.overage == Overage.CHARGE:
+        if with_trial:
+            _begin(organization, version, _trial(contract, version, today), by, at)
+        elif trial_ends_on is not None and version.overage == Overage.CHARGE:
             _decide(organization, _kind(present, version), version, today, by, at, is_trial=True)
             _decide(organization, ChangeKind.START, version, trial_ends_on, by, at)
         elif present is None or is_immediate(present, version):
@@ -154,6 +172,19 @@ def is_immediate(present: PlanVersion, other: PlanVersion) -> bool:
     """Whether a change gives at least as much and costs at least as much, so that nothing paid for is lost.
 
     Plans that are paid with credits are left when a period ends, and begun at once where nothing was paid for. One that
+def trial_of(contract: Contract | None, version: PlanVersion, today: dt.date) -> Trial | None:
+    """The trial that is due to whoever takes a plan today: with the first plan that has a fee, once. None: none is.
+
+    It begins today, or when a period that is charged, or paid with credits, is over.
+    """
+    if not (version.base_fee_nanos and version.trial_days) or (contract is not None and contract.has_taken_a_fee):
+        return None
+    present = contract.version_on(today) if contract is not None else None
+    is_today = present is None or (present.overage == Overage.REFUSE and is_immediate(present, version))
+    starts_on = today if contract is None or is_today else _paid_until(contract, today)
+    return Trial(starts_on, starts_on + dt.timedelta(days=version.trial_days))
+
+
     charges overage is left for one that does not when a period ends: what is over is charged from a day on until then.
     """
     if present.overage == Overage.CREDITS or (present.overage == Overage.CHARGE and other.overage != Overage.CHARGE):
@@ -192,6 +223,18 @@ def _decide(
     organization: Organization,
     kind: ChangeKind,
     version: PlanVersion,
+def _trial(contract: Contract | None, version: PlanVersion, today: dt.date) -> Trial:
+    found = trial_of(contract, version, today)
+    if found is None:
+        raise ApiError(422, "no_trial", f"There is no trial of {version.name} for this organization.", param="plan")
+    return found
+
+
+def _begin(organization: Organization, version: PlanVersion, trial: Trial, by: Actor, at: dt.datetime) -> None:
+    _decide(organization, ChangeKind.TRIAL, version, trial.starts_on, by, at, is_trial=True)
+    _decide(organization, ChangeKind.START, version, trial.ends_on, by, at)
+
+
     on: dt.date,
     by: Actor,
     at: dt.datetime,

@@ -21,8 +21,8 @@ from billing.plan_words import change_words
 from billing.plans import versions_on
 from billing.proration import fee_share
 from billing.providers.stripe.connection import is_connected
+from billing.subscriptions import Trial, change_plan, is_immediate, start_subscription, trial_of
 from billing.subscriptions import cancel as cancel_subscription
-from billing.subscriptions import change_plan, is_immediate, start_subscription
 from billing.subscriptions import resume as resume_subscription
 from billing.views.dunning import failed_payments
 from core.figures import money, share
@@ -52,7 +52,8 @@ def index(request: OrganizationRequest) -> HttpResponse:
         "may_change": may(request.role, Right.MANAGE_PLAN),
         "current": current,
         "plans": [
-            _offer(one, current) for one in sorted(offered.values(), key=lambda one: (one.position, one.plan_id))
+            _offer(one, current, trial_of(contract, one, today))
+            for one in sorted(offered.values(), key=lambda one: (one.position, one.plan_id))
         ],
         "credits": settlement.standing(organization, at),
         "entries": list(CreditEntry.objects.order_by("-number")[:ENTRIES_SHOWN]),
@@ -77,18 +78,19 @@ def change(request: OrganizationRequest, plan: str) -> HttpResponse:
         raise Http404
     contract = Contract.load(organization)
     present = contract.version_on(today) if contract is not None else None
+    trial = trial_of(contract, version, today)
 
     def act() -> None:
         if contract is None:
-            start_subscription(organization, plan, by=request.actor)
+            start_subscription(organization, plan, by=request.actor, with_trial=trial is not None)
         else:
-            change_plan(organization, plan, by=request.actor)
+            change_plan(organization, plan, by=request.actor, with_trial=trial is not None)
 
     return confirm_page(
         request,
-        f"Move to {version.name}?",
-        _consequence(contract, present, version, today),
-        submit=f"Move to {version.name}",
+        f"Try {version.name}?" if trial else f"Move to {version.name}?",
+        _trial_words(trial, version, today) if trial else _consequence(contract, present, version, today),
+        submit=f"Start the trial of {version.name}" if trial else f"Move to {version.name}",
         back=to(request, PAGE),
         act=act,
         done=f"{version.name} it is. What is scheduled stands on this page.",
@@ -159,7 +161,8 @@ def _notice(contract: Contract, current: PlanVersion, today: dt.date) -> dict[st
         return None
     day = f"{following.effective_on:%-d %B %Y}"
     if contract.trial_ends_on(today) is not None:
-        fact = f"The trial ends on {day}. Then {version.name} begins."
+        fee = f", {money(version.base_fee_nanos)} a month" if version.base_fee_nanos else ""
+        fact = f"The trial ends on {day}. Then {version.name} begins{fee}."
         text = "Until then nothing is charged, and calls beyond the allowance are refused."
     else:
         fact, text = f"{version.name} begins on {day}.", f"Until then {current.name} stays as it is."
@@ -175,7 +178,7 @@ def _terms_notice(contract: Contract, current: PlanVersion, today: dt.date) -> d
     return {"tone": "info", "fact": f"{current.name} changes on {coming[0]:%-d %B %Y}.", "text": text}
 
 
-def _offer(version: PlanVersion, current: PlanVersion | None) -> dict[str, Any]:
+def _offer(version: PlanVersion, current: PlanVersion | None, trial: Trial | None) -> dict[str, Any]:
     is_current = current is not None and current.plan_id == version.plan_id
     return {
         "version": version,
@@ -184,6 +187,7 @@ def _offer(version: PlanVersion, current: PlanVersion | None) -> dict[str, Any]:
             Overage.REFUSE: "refused beyond it",
             Overage.CHARGE: "beyond it at model prices",
             Overage.CREDITS: "each call at model prices, from credits",
+        "trial": trial,
         }[Overage(version.overage)],
     }
 
@@ -192,6 +196,14 @@ def _consequence(contract: Contract | None, present: PlanVersion | None, version
     if contract is None or present is None:
         return f"{version.name} begins today."
     ends_on = contract.trial_ends_on(today) or contract.period(today).ends_on
+def _trial_words(trial: Trial, version: PlanVersion, today: dt.date) -> str:
+    begins = "" if trial.starts_on == today else f"Begins on {trial.starts_on:%-d %B %Y}. "
+    return (
+        f"{begins}{trial.days} days free, then {money(version.base_fee_nanos)} a month from {trial.ends_on:%-d %B %Y}. "
+        "No card is needed. Until then calls beyond the allowance are refused, and canceling costs nothing."
+    )
+
+
     if contract.trial_ends_on(today) is None and not is_immediate(present, version):
         return f"{present.name} holds until it is over. {version.name} begins on {ends_on:%-d %B %Y}."
     period = contract.period(today)

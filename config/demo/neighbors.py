@@ -10,6 +10,7 @@ from django.utils.timezone import now as current_time
 
 from accounts import keys, organizations, teams
 from accounts.models import Membership, Organization, Role, Scope
+from billing import subscriptions
 from billing.credits import wallets
 from config.demo.organization import BY, make_user, write_usage
 from config.demo.usage import WORKLOADS
@@ -21,7 +22,10 @@ HISTORY_DAYS = 65
 
 
 class Neighbor(msgspec.Struct, frozen=True):
-    """`scale` is its use beside Northbound's; `people` are e-mail name and full name, the owner first."""
+    """`scale` is its use beside Northbound's; `people` are e-mail name and full name, the owner first.
+
+    It was founded `days` ago; `tries` is a plan whose trial it began later that week.
+    """
 
     name: str
     domain: str
@@ -31,6 +35,8 @@ class Neighbor(msgspec.Struct, frozen=True):
     scale: float
     projects: tuple[str, ...]
     people: tuple[tuple[str, str], ...]
+    days: int = HISTORY_DAYS
+    tries: str = ""
 
 
 NEIGHBORS = (
@@ -45,6 +51,10 @@ NEIGHBORS = (
     Neighbor(
         "Tamsin Health", "tamsin.test", "Europe/London", "GB", "startup", 0.3, ("evals", "marketing-studio"),
         (("harriet", "Harriet Moss"), ("leo", "Leo Grant"), ("sana", "Sana Malik")),
+    ),
+    Neighbor(
+        "Alder Studio", "alder.test", "Europe/Vienna", "AT", "free", 0.02, ("search-assist",),
+        (("emil", "Emil Gruber"),), days=9, tries="developer",
     ),
 )  # fmt: skip
 
@@ -63,8 +73,11 @@ def create(operator_email: str, password: str) -> None:
             timezone=neighbor.zone,
             country=neighbor.country,
             plan=neighbor.plan,
-            at=current_time() - dt.timedelta(days=HISTORY_DAYS),
+            at=current_time() - dt.timedelta(days=neighbor.days),
         )
+        if neighbor.tries:
+            tried_at = organization.created_at + dt.timedelta(days=3)
+            subscriptions.change_plan(organization, neighbor.tries, by=BY, with_trial=True, at=tried_at)
         if neighbor.plan == "prepaid":
             wallets.purchase(
                 organization, 60 * NANOS_PER_USD, "demo:1", by=BY, at=organization.created_at, note="Card ending 4242"
@@ -91,6 +104,6 @@ def write_history(progress: Callable[[float], None]) -> int:
         found = {row.name: row for row in Organization.objects.filter(name__in=[one.name for one in NEIGHBORS])}
     book, now, written = PriceBook.load(), current_time(), 0
     for number, one in enumerate(NEIGHBORS):
-        written += write_usage(found[one.name], book, now, HISTORY_DAYS, one.scale, set(one.projects), lambda _: None)
+        written += write_usage(found[one.name], book, now, one.days, one.scale, set(one.projects), lambda _: None)
         progress((number + 1) / len(NEIGHBORS))
     return written

@@ -20,7 +20,7 @@ from accounts.views.pages import confirm_page, form_page
 from billing.contracts import Contract
 from billing.models import PlanVersion
 from billing.plans import versions_on
-from billing.subscriptions import cancel, change_plan, extend_trial, resume, start_subscription
+from billing.subscriptions import cancel, change_plan, extend_trial, resume, start_subscription, trial_of
 from billing.suspending import let_calls_in, suspend_calls
 from core.figures import money
 from core.periods import local_day
@@ -33,7 +33,10 @@ _ACTS = ["GET", "HEAD", "POST"]
 
 class PlanForm(forms.Form):
     plan = forms.ChoiceField(
-        help_text="More begins today and is prorated; less begins when the period, or the trial, is over."
+        help_text=(
+            "More begins today and is prorated; less begins when the period, or the trial, is over. "
+            "The first plan with a fee begins with its trial, if it has one."
+        )
     )
 
     def __init__(self, *args: Any, plans: list[PlanVersion], **kwargs: Any) -> None:
@@ -70,12 +73,14 @@ def put_on_plan(request: OperatorRequest, slug: str) -> HttpResponse:
     plans = [one for one in versions_on(today).values() if present is None or one.plan_id != present.plan_id]
     form = PlanForm(request.POST or None, plans=plans)
     if request.method == "POST" and form.is_valid():
+        version = next(one for one in plans if one.plan.code == code)
+        is_tried = trial_of(contract, version, today) is not None
         code, by = form.cleaned_data["plan"], Actor.of_person(request.user, request)
         with refusals_in(form):
             if contract is None:
-                start_subscription(organization, code, by=by)
+                start_subscription(organization, code, by=by, with_trial=is_tried)
             else:
-                change_plan(organization, code, by=by, is_agreed=True)
+                change_plan(organization, code, by=by, is_agreed=True, with_trial=is_tried)
             messages.success(request, "Decided. It is in the organization’s audit log.")
             return redirect(PAGE, slug)
     lead = f"{present.name} today" if present is not None else "No plan today"

@@ -11,7 +11,10 @@ from accounts.models import Organization
 from billing.contracts import Contract
 from billing.credits import wallets
 from billing.plans import change_plan_terms
+from billing.subscriptions import change_plan
+from core.errors import ApiError
 from core.figures import money
+from core.periods import local_day
 from metering.events import Usage
 from tests.billing.plans import BY, subscribed
 from tests.metering.query.usage import make_event, write
@@ -96,6 +99,38 @@ def test_credits(acme: Organization, fiona_client: Client) -> None:
     page = text(fiona_client)
     assert "$12.34 to spend" in page
     assert "Card 4242" in page
+
+
+@pytest.mark.parametrize("has_plan", [True, False])
+def test_the_first_plan_with_a_fee_is_tried(
+    acme: Organization, alice_client: Client, acme_api: Client, has_plan: bool
+) -> None:
+    if has_plan:
+        subscribed(acme, "free", MONTHS_AGO)
+    today = local_day(NOW, acme.zone)
+    ends_on = today + dt.timedelta(days=14)
+    assert "14 days free" in text(alice_client)
+    assert f"14 days free, then $29.00 a month from {ends_on:%-d %B %Y}" in text(
+        alice_client, f"{ADDRESS}plans/developer/"
+    )
+    alice_client.post(f"{ADDRESS}plans/developer/")
+    assert f"The trial ends on {ends_on:%-d %B %Y}. Then Developer begins, $29.00 a month." in text(alice_client)
+    told = acme_api.get("/v1/subscription").json()
+    assert (told["status"], told["plan"]["code"], told["trial_ends_on"]) == ("trialing", "developer", f"{ends_on}")
+    assert told["scheduled"] == {"plan": "developer", "effective_on": f"{ends_on}"}
+    contract = Contract.load(acme)
+    assert contract is not None
+    assert [fee.stay.segment.starts_on for fee in contract.fees(contract.period(ends_on))] == [ends_on]
+
+
+def test_a_trial_is_never_given_twice(acme: Organization, alice_client: Client) -> None:
+    subscribed(acme, "free", MONTHS_AGO)
+    alice_client.post(f"{ADDRESS}plans/developer/")
+    alice_client.post(f"{ADDRESS}cancel/")
+    assert "days free" not in text(alice_client)
+    assert "days free" not in text(alice_client, f"{ADDRESS}plans/startup/")
+    with pytest.raises(ApiError, match="no trial"):
+        change_plan(acme, "startup", by=BY, with_trial=True)
 
 
 def test_unlimited(acme: Organization, fiona_client: Client) -> None:

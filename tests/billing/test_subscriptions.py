@@ -166,6 +166,14 @@ def test_a_trial_moves_to_another_plan_and_keeps_its_end(acme: Organization) -> 
     assert rates(acme)[0] == 3_000
 
 
+def test_the_trial_waits_until_a_period_that_is_paid_with_credits_is_over(acme: Organization) -> None:
+    subscribed(acme, "prepaid", on("2026-11-01"))
+    contract = change_plan(acme, "developer", by=BY, with_trial=True, at=on("2026-11-21"))
+    assert contract.trial_ends_on(dt.date(2026, 11, 30)) is None
+    assert contract.trial_ends_on(DECEMBER) == dt.date(2026, 12, 15)
+    assert contract.charged_from(contract.period(DECEMBER)) == dt.date(2026, 12, 15)
+
+
 def test_no_trial_of_what_has_none(acme: Organization) -> None:
     with pytest.raises(ApiError, match="no trial"):
         subscribed(acme, "free", with_trial=True)

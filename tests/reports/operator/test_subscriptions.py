@@ -108,12 +108,19 @@ def test_a_trial_brings_nothing_yet(olga_client: Client, acme: Organization) -> 
 def test_another_plan_not_on_sale_either(olga_client: Client, acme: Organization) -> None:
     assert olga_client.post(f"{ACME}plan/", {"plan": "startup"}).status_code == 302
     assert plan_of(acme) == "startup"
+    assert actions(acme)[:2] == [
+        ("subscription.start", "olga@operator.test"),
+        ("subscription.trial", "olga@operator.test"),
+    ], "the first plan with a fee, with its trial"
     assert olga_client.post(f"{ACME}plan/", {"plan": "enterprise"}).status_code == 302
     assert plan_of(acme) == "enterprise"
-    assert actions(acme)[0] == ("subscription.upgrade", "olga@operator.test")
+    assert actions(acme)[:2] == [
+        ("subscription.start", "olga@operator.test"),
+        ("subscription.upgrade", "olga@operator.test"),
+    ], "the trial goes on to its end"
     page = " ".join(olga_client.get(ACME).content.decode().split())
     assert "Upgraded" in page
-    assert "$2,500.00 a period" in page
+    assert "Enterprise, in a trial" in page
     refused = olga_client.post(f"{ACME}plan/", {"plan": "enterprise"})
     assert refused.status_code == 422, "it is what they have"
 
