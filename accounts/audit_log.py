@@ -15,6 +15,7 @@ from django.db.models import Q, QuerySet
 from django.utils.dateparse import parse_date, parse_datetime
 
 from accounts.models import AuditEntry
+from core.days import OUTSIDE, is_within_years
 from core.errors import ApiError
 from core.figures import money_exact
 from core.tenancy import organization_scope
@@ -131,13 +132,20 @@ def _moment(params: Mapping[str, str], name: str, zone: ZoneInfo, *, is_end: boo
     try:
         day = parse_date(text)
         if day is not None:
+            _check_year(day, name)
             return _midnight(day + timedelta(days=1) if is_end else day, zone)
         moment = parse_datetime(text.replace(" ", "+"))
-    except (ValueError, OverflowError):
+    except ValueError:
         moment = None
     if moment is None:
         raise ApiError(422, "invalid_parameter", f"{name} is a date or an RFC 3339 time.", param=name)
+    _check_year(moment, name)
     return moment if moment.tzinfo else moment.replace(tzinfo=zone)
+
+
+def _check_year(day: date, name: str) -> None:
+    if not is_within_years(day):
+        raise ApiError(422, "invalid_parameter", OUTSIDE, param=name)
 
 
 def _midnight(day: date, zone: ZoneInfo) -> datetime:

@@ -8,9 +8,9 @@ from django import forms
 from django.core.validators import validate_slug
 
 from billing.models import Feature, Overage, PlanVersion
+from core.days import DayField
 from core.money import nanos_from_usd, usd_text
 
-_DAY = forms.DateInput({"type": "date"}, format="%Y-%m-%d")
 _LARGEST_BIGINT = 2**63 - 1
 _LARGEST_INT = 2**31 - 1
 _MOST_TRIAL_DAYS = 365
@@ -83,9 +83,8 @@ class NewPlanForm(TermsForm):
 class NewVersionForm(TermsForm):
     """`seen` is the number that the version gets: another one that was made meanwhile has it."""
 
-    effective_on = forms.DateField(
+    effective_on = DayField(
         label="From",
-        widget=_DAY,
         help_text="A day that has begun nowhere. Who has the plan gets it with their next period.",
     )
     seen = forms.IntegerField(widget=forms.HiddenInput)
@@ -93,7 +92,7 @@ class NewVersionForm(TermsForm):
 
 
 class RetireForm(forms.Form):
-    effective_on = forms.DateField(label="First day it is not on sale", widget=_DAY)
+    effective_on = DayField(label="First day it is not on sale")
 
 
 def initial_of(version: PlanVersion) -> dict[str, Any]:

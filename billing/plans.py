@@ -16,6 +16,7 @@ from django.db import connection
 from django.utils.timezone import now
 
 from billing.models import Feature, Overage, Plan, PlanVersion
+from core.days import OUTSIDE, is_within_years
 from core.errors import ApiError
 from core.money import NANOS_PER_USD
 from core.tenancy import unscoped
@@ -116,6 +117,8 @@ def draft_version(
     """What `change_plan_terms` would store, to be looked at. Raises as it does."""
     if effective_on < first_day_to_change(at or now()):
         raise ApiError(422, "invalid_date", "A plan changes on a day that has begun nowhere yet.", param="effective_on")
+    if not is_within_years(effective_on):
+        raise ApiError(422, "invalid_date", OUTSIDE, param="effective_on")
     before = version_on(code, effective_on)
     terms = msgspec.structs.replace(terms_of(before), **changes)
     if code == DEFAULT_PLAN and not terms.is_offered:

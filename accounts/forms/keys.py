@@ -9,9 +9,10 @@ from zoneinfo import ZoneInfo
 from django import forms
 
 from accounts.forms.fields import MemberField, RowField
-from accounts.keys import LATEST_EXPIRY, OWN_KEY_SCOPES
+from accounts.keys import OWN_KEY_SCOPES
 from accounts.members import active_members
 from accounts.models import Project, Scope
+from core.days import DayField
 
 OVERLAPS = [
     (0, "At once"),
@@ -40,10 +41,9 @@ class KeyForm(forms.Form):
         label="Belongs to",
         help_text="The key ends with their membership.",
     )
-    expires_on = forms.DateField(
+    expires_on = DayField(
         label="Works until",
         required=False,
-        widget=forms.DateInput({"type": "date"}),
         help_text="The end of this day in the organization's zone.",
     )
     requests_per_minute = forms.IntegerField(
@@ -64,12 +64,6 @@ class KeyForm(forms.Form):
             self.fields["scopes"].choices = [  # type: ignore[attr-defined]
                 (scope.value, scope.label) for scope in Scope if scope in OWN_KEY_SCOPES
             ]
-
-    def clean_expires_on(self) -> date | None:
-        day: date | None = self.cleaned_data["expires_on"]
-        if day is not None and day >= LATEST_EXPIRY.date():
-            raise forms.ValidationError("Choose a day before the year 3000, or none.")
-        return day
 
     def values(self) -> dict[str, Any]:
         """As keys.create_key and keys.update_key take them."""
@@ -144,8 +138,8 @@ AUDITED = [
 class AuditFilterForm(forms.Form):
     """Draws the filter; accounts.audit_log.Filter reads it."""
 
-    start = forms.DateField(label="From", required=False, widget=forms.DateInput({"type": "date", **_CONTROL}))
-    end = forms.DateField(label="To", required=False, widget=forms.DateInput({"type": "date", **_CONTROL}))
+    start = DayField(label="From", required=False, widget=forms.DateInput({"type": "date", **_CONTROL}))
+    end = DayField(label="To", required=False, widget=forms.DateInput({"type": "date", **_CONTROL}))
     actor = forms.CharField(label="Who", required=False, max_length=254, widget=forms.TextInput(_CONTROL))
     action = forms.ChoiceField(label="What", required=False, choices=(), widget=forms.Select({"class": "form-select"}))
 

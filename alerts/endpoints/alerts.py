@@ -21,6 +21,7 @@ from alerts.evaluation.wording import about_of, sentence, unit_of
 from alerts.models import Alert, AlertState, RuleScope
 from alerts.rules.naming import name_of
 from alerts.rules.reach import Reach
+from core.days import within_years
 from core.errors import ApiError
 from core.pagination import paginate
 
@@ -115,7 +116,7 @@ class AlertSerializer(serializers.Serializer[Any]):
 
 class SnoozeSerializer(serializers.Serializer[Any]):
     minutes = serializers.IntegerField(required=False, min_value=1, max_value=30 * 24 * 60)
-    until = serializers.DateTimeField(required=False)
+    until = serializers.DateTimeField(required=False, validators=[within_years])
 
 
 _SCOPES: dict[str, Scope | None] = {"GET": Scope.USAGE_READ, "POST": Scope.ADMIN}

@@ -18,6 +18,7 @@ from alerts.endpoints.webhooks import EXAMPLE, OneWebhookView
 from alerts.models import DeliveryState, WebhookAttempt, WebhookDelivery
 from alerts.webhooks import outbox
 from alerts.webhooks.signing import public_id
+from core.days import within_years
 from core.errors import ApiError
 from core.pagination import paginate
 
@@ -47,8 +48,8 @@ ATTEMPT = {
 
 
 class ReplayRangeSerializer(serializers.Serializer[Any]):
-    since = serializers.DateTimeField()
-    until = serializers.DateTimeField(required=False, allow_null=True)
+    since = serializers.DateTimeField(validators=[within_years])
+    until = serializers.DateTimeField(required=False, allow_null=True, validators=[within_years])
     with_delivered = serializers.BooleanField(default=False, help_text="Also what was taken.")
 
 
@@ -153,7 +154,7 @@ class DeliveriesView(OneWebhookView):
                     422, "invalid_parameter", f"state is one of {', '.join(DeliveryState.values)}.", param="state"
                 )
             rows = rows.filter(state=state)
-        if kind := request.query_params.get("type"):
+        if kind := request.query_params.get("type", "").replace("\0", ""):
             rows = rows.filter(kind=kind)
         return Response(paginate(rows, request.query_params).body(_write_delivery))
 

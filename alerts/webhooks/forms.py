@@ -11,6 +11,7 @@ from django import forms
 from alerts.catalogue import KINDS
 from alerts.models import Webhook
 from alerts.webhooks import records
+from core.days import within_years
 
 OVERLAPS = [
     (0, "At once"),
@@ -77,6 +78,7 @@ class RotationForm(forms.Form):
 class ReplayForm(forms.Form):
     since = forms.DateTimeField(
         label="Since",
+        validators=[within_years],
         widget=forms.DateTimeInput({"type": "datetime-local"}, format="%Y-%m-%dT%H:%M"),
         help_text="In the organization’s zone.",
     )

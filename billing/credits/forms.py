@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 from django import forms
 
 from billing.models import Wallet
+from core.days import DayField
 from core.money import nanos_from_usd, usd_from_nanos
 from core.periods import day_start
 
@@ -125,12 +126,11 @@ class CreditActForm(forms.Form):
 
 
 class GrantForm(CreditActForm):
-    last_day = forms.DateField(
+    last_day = DayField(
         label="Last day",
         required=False,
         help_text="In the organization’s time zone. Empty: they do not expire. Invoices are stated two days after "
         "their period: what is meant for one has to last until then.",
-        widget=forms.DateInput({"type": "date"}, format="%Y-%m-%d"),
     )
     field_order = ("amount", "last_day", "note", "token")
 

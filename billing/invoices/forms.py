@@ -9,6 +9,8 @@ from typing import Any
 
 from django import forms
 
+from core.days import DayField
+
 METHODS = ("bank transfer", "direct debit", "check", "cash", "other")
 
 
@@ -22,7 +24,7 @@ class PaymentForm(forms.Form):
         help_text="Below 0 for money that went back.",
         widget=forms.TextInput({"inputmode": "decimal"}),
     )
-    received_on = forms.DateField(label="Came on", widget=forms.DateInput({"type": "date"}))
+    received_on = DayField(label="Came on")
     method = forms.ChoiceField(label="How", choices=[(one, one.capitalize()) for one in METHODS])
     note = forms.CharField(
         label="Reference", required=False, max_length=200, help_text="As on the bank statement, for your books."

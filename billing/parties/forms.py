@@ -9,8 +9,7 @@ from django import forms
 from accounts.countries import COUNTRIES
 from accounts.models import Organization
 from billing.models import EnteredTaxRate, Seller
-
-_DAY = forms.DateInput({"type": "date"}, format="%Y-%m-%d")
+from core.days import DayField
 
 
 class SellerForm(forms.ModelForm):  # type: ignore[type-arg]
@@ -71,7 +70,7 @@ class TaxRateForm(forms.ModelForm):  # type: ignore[type-arg]
             "name": "As invoices call the tax: “Sales tax”, “MVA”.",
             "since": "Goes before the product’s own table from that day on. Invoices already stated keep their tax.",
         }
-        widgets = {"since": _DAY}
+        field_classes = {"since": DayField}
 
     def clean_region(self) -> str:
         region: str = self.cleaned_data["region"]
@@ -79,7 +78,7 @@ class TaxRateForm(forms.ModelForm):  # type: ignore[type-arg]
 
 
 class RateEndForm(forms.Form):
-    until = forms.DateField(label="First day without it", widget=_DAY)
+    until = DayField(label="First day without it")
 
 
 class DetailsForm(forms.ModelForm):  # type: ignore[type-arg]

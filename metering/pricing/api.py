@@ -15,6 +15,7 @@ from rest_framework.response import Response
 
 from accounts.api import OrganizationAPIView, answers
 from accounts.models import Scope
+from core.days import OUTSIDE, is_within_years
 from core.errors import ApiError
 from core.pagination import paginate
 from metering.models.prices import PriceRate, PriceVersion
@@ -164,4 +165,6 @@ def _moment(text: str) -> dt.datetime:
         at = dt.datetime.combine(day, dt.time(0))
     if at is None:
         raise ApiError(422, "invalid_parameter", "at is a date or a time, such as 2026-11-21.", param="at")
+    if not is_within_years(at):
+        raise ApiError(422, "invalid_parameter", OUTSIDE, param="at")
     return at if at.tzinfo else at.replace(tzinfo=dt.UTC)

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 
 from django import forms
 
+from core.days import within_years
 from core.errors import ApiError
 from metering.events import BUCKETS
 from metering.models import PRICED_UNITS
@@ -79,11 +80,14 @@ class PriceForm(forms.Form):
         help_text="As they are when this price begins. Without it, what is left empty has no price of its own.",
     )
     valid_from = forms.DateTimeField(
-        label="From", widget=forms.DateTimeInput({"type": "datetime-local"}, format="%Y-%m-%dT%H:%M")
+        label="From",
+        validators=[within_years],
+        widget=forms.DateTimeInput({"type": "datetime-local"}, format="%Y-%m-%dT%H:%M"),
     )
     valid_to = forms.DateTimeField(
         label="Until",
         required=False,
+        validators=[within_years],
         help_text="Empty: until another price begins.",
         widget=forms.DateTimeInput({"type": "datetime-local"}, format="%Y-%m-%dT%H:%M"),
     )

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from core.errors import ApiError
-from core.periods import INTERVALS, UTC, Interval
+from core.periods import FIRST_DAY, INTERVALS, LAST_DAY, UTC, Interval
 from metering.dimensions import DIMENSIONS
 from metering.query.metrics import METRICS
 from metering.query.rate_parts import PRICE, RATE_PARTS, TIER
@@ -39,10 +39,10 @@ LARGEST_LIMIT = 10_000
 LONGEST: dict[Interval, int] = {"15m": 31, "hour": 400, "day": 4_000, "week": 12_000, "month": 40_000}
 # A range of whole local days may hold an hour that the clocks were set back.
 _SLACK = dt.timedelta(hours=1)
-EARLIEST = dt.datetime(1970, 1, 1, tzinfo=UTC)
+EARLIEST = dt.datetime.combine(FIRST_DAY, dt.time(), UTC)
 # Days begin up to that much earlier or later than in UTC.
 _ANY_OFFSET = dt.timedelta(days=1)
-LATEST = dt.datetime(2200, 1, 1, tzinfo=UTC)
+LATEST = dt.datetime.combine(LAST_DAY + dt.timedelta(days=1), dt.time(), UTC)
 
 # An entity's id, an entity's slug or address, a label's text; None is "without".
 FilterValue = int | str | None

@@ -14,6 +14,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from accounts.permissions import Right, may, require
 from accounts.requests import OrganizationRequest
+from core.days import is_within_years
 from metering import tasks
 from metering.models import Proof
 from metering.prove import MonthProof, months_of_rollups, proof_of
@@ -84,6 +85,9 @@ def prove(request: OrganizationRequest) -> HttpResponseRedirect:
 
 def _month(text: str) -> dt.date:
     try:
-        return dt.date.fromisoformat(f"{text}-01")
+        month = dt.date.fromisoformat(f"{text}-01")
     except ValueError:
         raise Http404("no such month") from None
+    if not is_within_years(month):
+        raise Http404("no such month")
+    return month

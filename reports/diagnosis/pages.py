@@ -20,6 +20,7 @@ from accounts.models import APIKey, Membership
 from accounts.permissions import Right, may, require
 from accounts.requests import OrganizationRequest
 from accounts.views.pages import to
+from core.days import DayField
 from core.figures import share
 from core.periods import day_start, local_day
 from metering.dimensions import Kind
@@ -61,10 +62,8 @@ class DiagnosisForm(forms.Form):
         initial=Symptom.MISSING,
         widget=forms.RadioSelect,
     )
-    first_day = forms.DateField(label="From", widget=forms.DateInput({"type": "date"}))
-    last_day = forms.DateField(
-        label="To", widget=forms.DateInput({"type": "date"}), help_text="Both days are looked at."
-    )
+    first_day = DayField(label="From")
+    last_day = DayField(label="To", help_text="Both days are looked at.")
     model = forms.CharField(
         label="Only this model", required=False, max_length=200, widget=forms.TextInput({"list": "models"})
     )
@@ -91,9 +90,6 @@ class DiagnosisForm(forms.Form):
     def clean(self) -> dict[str, Any]:
         values = super().clean() or {}
         first, last = values.get("first_day"), values.get("last_day")
-        for name, day in (("first_day", first), ("last_day", last)):
-            if day and not 2000 <= day.year <= 2100:
-                self.add_error(name, "This lies outside of the years 2000 to 2100.")
         if not self.errors and first and last and not first <= last < first + dt.timedelta(days=LONGEST_DAYS):
             self.add_error("last_day", f"The last day is not before the first, and at most {LONGEST_DAYS} days later.")
         return values

@@ -103,9 +103,9 @@ def create(request: OperatorRequest) -> HttpResponse:
 def change(request: OperatorRequest, code: str) -> HttpResponse:
     """A new version: typed in, looked at (`step` preview), saved (`step` save)."""
     versions, present = _versions(code)
-    earliest = first_day_to_change(now())
-    initial = initial_of(versions[-1]) | {
-        "effective_on": max(next_month(now().date()), earliest),
+    day = max(next_month(now().date()), first_day_to_change(now()))
+    initial = initial_of(next((one for one in reversed(versions) if one.effective_on <= day), present)) | {
+        "effective_on": day,
         "seen": versions_made(present.plan) + 1,
     }
     form = NewVersionForm(request.POST or None, initial=initial)

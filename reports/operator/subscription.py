@@ -22,6 +22,7 @@ from billing.models import PlanVersion
 from billing.plans import versions_on
 from billing.subscriptions import cancel, change_plan, extend_trial, resume, start_subscription, trial_of
 from billing.suspending import let_calls_in, suspend_calls
+from core.days import DayField
 from core.figures import money
 from core.periods import local_day
 from reports.operator.access import OperatorRequest, operator_only
@@ -48,10 +49,8 @@ class PlanForm(forms.Form):
 
 
 class TrialForm(forms.Form):
-    ends_on = forms.DateField(
-        label="First day that is no trial",
-        widget=forms.DateInput({"type": "date"}, format="%Y-%m-%d"),
-        help_text="What was decided for the trial’s end happens then.",
+    ends_on = DayField(
+        label="First day that is no trial", help_text="What was decided for the trial’s end happens then."
     )
 
 
