@@ -20,6 +20,7 @@ from billing.credits import ledger, settlement, wallets
 from billing.credits.order import in_order
 from billing.credits.topping_up import MOST_A_DAY
 from billing.models import CreditEntry, CreditKind, Wallet
+from core.errors import ApiError
 from core.money import NANOS_PER_USD, nanos_from_usd, usd_text
 from core.pagination import paginate
 
@@ -178,8 +179,11 @@ class CreditEntriesView(OrganizationAPIView):
     )
     def get(self, request: Request) -> Response:
         rows = CreditEntry.objects.all()
-        if request.query_params.get("kind"):
-            rows = rows.filter(kind=request.query_params["kind"])
+        if kind := request.query_params.get("kind"):
+            if kind not in CreditKind.values:
+                known = ", ".join(CreditKind.values)
+                raise ApiError(422, "invalid_parameter", f"kind is one of {known}.", param="kind")
+            rows = rows.filter(kind=kind)
         return Response(paginate(rows, request.query_params, ("-number",)).body(_write_entry))
 
 

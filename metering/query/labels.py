@@ -17,7 +17,7 @@ from metering.dimensions import DIMENSIONS, Kind
 from metering.models import Label
 from metering.query.event_sql import Filters, Wanted
 from metering.query.rate_parts import PRICE, RATE_PARTS
-from metering.query.spec import FilterValue, is_text, refusal
+from metering.query.spec import FilterValue, check_values, is_text, refusal
 
 SLOTS = 10
 _LARGEST_ID = 2**31 - 1
@@ -141,10 +141,14 @@ _ENTITIES: dict[str, Callable[[int, set[int]], _Named]] = {
 
 
 def resolve_filters(organization_id: int, filters: Mapping[str, tuple[FilterValue, ...]]) -> Filters:
-    """Filter values as the tables have them. A label nobody used matches nothing; an entity nobody knows is refused."""
+    """Filter values as the tables have them. A label nobody used matches nothing.
+
+    Raises ApiError 422 for an entity nobody knows, and for what no table can hold.
+    """
     resolved: dict[str, Wanted] = {}
     labels: list[tuple[int, str]] = []
     for name, values in filters.items():
+        check_values(name, values)
         words = [value for value in values if isinstance(value, str)]
         numbers = [value for value in values if isinstance(value, int) and 0 <= value <= _LARGEST_ID]
         if is_text(name):
