@@ -47,6 +47,11 @@ def _from_csv(text: str) -> Statement:
 def _from_json(text: str) -> Statement:
     """One page of an API, a list of pages, or pages line by line."""
     pages = _pages(text)
+    if pages and pages[-1].get("has_more"):
+        raise StatementError(
+            'The export goes on: its last page says "has_more". Fetch the pages that follow with its next_page, and '
+            "upload all of them as one file, one after the other."
+        )
     for reader in _READERS:
         if any(reader.is_json(page) for page in pages):
             return _statement(reader.PROVIDER, (row for page in pages for row in reader.from_json(page)))

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 
 import pytest
 
@@ -52,6 +53,18 @@ def test_pages_may_follow_each_other() -> None:
         f"{exports.ANTHROPIC_USAGE_JSON}\n{exports.ANTHROPIC_USAGE_JSON}\n",
     ):
         assert len(read_statement(text.encode()).rows) == 2
+
+
+@pytest.mark.parametrize("export", [exports.OPENAI_USAGE_JSON, exports.ANTHROPIC_USAGE_JSON, exports.OPENAI_COSTS_JSON])
+def test_a_page_that_others_follow_is_not_the_whole_bill(export: str) -> None:
+    whole = json.loads(export)
+    first = whole | {"has_more": True, "next_page": "page_2"}
+    for pages in (first, [first], [whole, first]):
+        with pytest.raises(StatementError, match="as one file"):
+            read_statement(json.dumps(pages).encode())
+    assert len(read_statement(json.dumps([first, whole]).encode()).rows) == 2 * len(
+        read_statement(export.encode()).rows
+    )
 
 
 def test_how_much_of_a_day_is_there() -> None:
