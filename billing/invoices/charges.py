@@ -138,20 +138,22 @@ def late_usage(contract: Contract, before: dt.date, as_of: dt.datetime) -> list[
 def late_so_far(contract: Contract, before: dt.date) -> list[Late]:
     """The same by all that is there now, from roll-ups: those that come to another sum. Without hashes."""
     charged = [
-        (closed, day_start(closed.charged_from, contract.zone), day_start(closed.ends_on, contract.zone))
+        (closed, closed.included_tokens, day_start(closed.charged_from, contract.zone))
         for closed in last_revisions(before - LATE_FOR, before)
         if closed.charged_from is not None and closed.included_tokens is not None
     ]
     if not charged:
         return []
-    days = run(UsageQuery(contract.organization_id, charged[0][1], charged[-1][2], contract.zone, interval="day")).rows
+    zone, last = contract.zone, day_start(charged[-1][0].ends_on, contract.zone)
+    days = run(UsageQuery(contract.organization_id, charged[0][2], last, zone, interval="day")).rows
     found = []
-    for closed, start, end in charged:
+    for closed, included, start in charged:
+        end = day_start(closed.ends_on, zone)
         used = sum(day.figures.total_tokens for day in days if start <= day.start < end)
         # Nothing beyond the allowance, then and now: no need to look for the event that crosses it.
-        if max(used, closed.used_tokens) <= closed.included_tokens:
+        if max(used, closed.used_tokens) <= included:
             continue
-        now = beyond(contract.organization_id, start, end, contract.zone, closed.included_tokens)
+        now = beyond(contract.organization_id, start, end, zone, included)
         over = Manifest(now.figures.requests, now.figures.total_tokens, now.figures.known_cost_nanos)
         late = Late(closed, now.used, over)
         if late.tokens or late.nanos:

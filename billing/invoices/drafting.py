@@ -45,7 +45,8 @@ def drafts(organization: Organization, at: dt.datetime | None = None) -> list[Dr
         if contract is None:
             return []
         today = contract.today(at)
-        room, open_, found = discounts.expected_nanos(contract, at), remainder(), []
+        room, open_ = discounts.expected_nanos(contract, at), remainder()
+        found: list[Draft] = []
         for period in open_periods(contract, today):
             usage = usage_so_far(contract, period, at)
             late = [] if found else late_so_far(contract, period.starts_on)
