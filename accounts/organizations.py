@@ -16,7 +16,7 @@ from django.utils.timezone import now
 from accounts import audit
 from accounts.audit import Actor
 from accounts.models import Membership, Organization, Role, User
-from accounts.signals import organization_created, organization_zone_changed
+from accounts.signals import organization_created, organization_described, organization_zone_changed
 from core.errors import ApiError
 from core.tenancy import organization_scope, unscoped
 
@@ -91,6 +91,8 @@ def update_organization(organization: Organization, values: Mapping[str, Any], *
     validated(draft)
     with transaction.atomic():
         changed = audit.change(by, "organization.update", organization, values)
+        if changed:
+            transaction.on_commit(lambda: organization_described.send(Organization, organization_id=organization.pk))
         if "timezone" in changed:
             transaction.on_commit(
                 lambda: organization_zone_changed.send(

@@ -6,7 +6,8 @@ from typing import Any
 
 from django.dispatch import receiver
 
-from billing.providers.stripe.tasks import collect_payments, follow_invoice, mirror_plan
+from accounts.signals import organization_described
+from billing.providers.stripe.tasks import collect_payments, follow_invoice, mirror_plan, tell_details
 from billing.signals import card_added, invoice_changed, plan_changed, tax_number_changed, top_up_due
 from billing.tasks import check_tax_number, make_paper
 from metering.tasks import enqueue
@@ -31,6 +32,11 @@ def collect_with_the_card(organization_id: int, **_: Any) -> None:
 @receiver([card_added, plan_changed])
 def show_the_plan_at_stripe(organization_id: int, **_: Any) -> None:
     enqueue(mirror_plan, organization_id)
+
+
+@receiver(organization_described)
+def tell_stripe_the_details(organization_id: int, **_: Any) -> None:
+    enqueue(tell_details, organization_id)
 
 
 @receiver(top_up_due)

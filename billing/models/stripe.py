@@ -17,6 +17,8 @@ class StripeCustomer(TenantModel):
 
     organization = models.OneToOneField(Organization, models.CASCADE, primary_key=True, related_name="+")
     stripe_id = models.CharField(max_length=255, unique=True)
+    # Name, e-mail and address as Stripe was told last (billing/providers/stripe/customers.py); empty: never.
+    details = models.JSONField(default=dict, blank=True)
     # Stripe's id of the default card; empty: none.
     method_id = models.CharField(max_length=255, blank=True)
     card_brand = models.CharField(max_length=30, blank=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from functools import partial
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 import stripe
 from django.db import transaction
@@ -14,6 +14,9 @@ from billing.models import StripeCustomer
 from billing.providers.stripe.connection import connected
 from billing.signals import card_added
 from core.tenancy import organization_scope, unscoped
+
+if TYPE_CHECKING:
+    from stripe.params import CustomerUpdateParams
 
 
 def customer_of(organization: Organization) -> StripeCustomer:
@@ -26,12 +29,36 @@ def customer_of(organization: Organization) -> StripeCustomer:
         {"metadata": {"organization": str(organization.pk)}},
         {"idempotency_key": f"tokenledger-customer-{organization.pk}-{organization.created_at.timestamp():.0f}"},
     )
-    _tell_address(api, made.id, organization)
     with organization_scope(organization.pk):
         customer: StripeCustomer = StripeCustomer.objects.get_or_create(
             organization=organization, defaults={"stripe_id": made.id}
         )[0]
+    tell_details(organization.pk)
     return customer
+
+
+def tell_details(organization_id: int) -> None:
+    """Bring the customer's name, e-mail and address up to date. Nothing where it has them, or there is no customer.
+
+    Its row is locked meanwhile, so that of several at once the last one tells what is there last. Raises
+    stripe.StripeError when Stripe cannot be asked.
+    """
+    with organization_scope(organization_id), transaction.atomic():
+        customer = StripeCustomer.objects.select_for_update().filter(organization=organization_id).first()
+        if customer is None:
+            return
+        details = _details(Organization.objects.get(pk=organization_id))
+        if details == customer.details:
+            return
+        connected().v1.customers.update(customer.stripe_id, details)
+        StripeCustomer.objects.filter(pk=customer.pk).update(details=details)
+
+
+def organizations_to_tell_of() -> list[int]:
+    """Ids of those whose details are other ones than Stripe was told."""
+    with unscoped("beat looks after every organization's customer"):
+        known = list(StripeCustomer.objects.select_related("organization").order_by("pk"))
+    return [one.organization_id for one in known if one.details != _details(cast("Organization", one.organization))]
 
 
 def find(organization: Organization) -> StripeCustomer | None:
@@ -107,20 +134,18 @@ def read_card(stripe_id: str) -> Organization | None:
     return organization
 
 
-def _tell_address(api: stripe.StripeClient, customer_id: str, organization: Organization) -> None:
-    api.v1.customers.update(
-        customer_id,
-        {
-            "name": organization.billing_name or organization.name,
-            "email": organization.billing_email,
-            "address": {
-                "line1": organization.billing_address,
-                "postal_code": organization.billing_postal_code,
-                "city": organization.billing_city,
-                "country": organization.country,
-            },
+def _details(organization: Organization) -> CustomerUpdateParams:
+    """As it is told, and kept beside the customer."""
+    return {
+        "name": organization.billing_name or organization.name,
+        "email": organization.billing_email,
+        "address": {
+            "line1": organization.billing_address,
+            "postal_code": organization.billing_postal_code,
+            "city": organization.billing_city,
+            "country": organization.country,
         },
-    )
+    }
 
 
 def _id_of(thing: object) -> str:

@@ -11,7 +11,7 @@ from django.utils.timezone import now
 from accounts.models import Organization
 from billing.dunning import facts
 from billing.models import Invoice, InvoiceKind, StripeEvent, StripeInvoice
-from billing.providers.stripe import inbox, metering, recording, subscriptions
+from billing.providers.stripe import customers, inbox, metering, recording, subscriptions
 from billing.providers.stripe.connection import is_connected
 from billing.providers.stripe.refunding import refund
 from billing.providers.stripe.schedule import collect_due, organizations_to_collect_from
@@ -55,6 +55,13 @@ def collect_payments(organization_id: int, with_new_card: bool = False) -> None:
         collect_due(organization, now(), with_new_card=with_new_card)
 
 
+@shared_task(name="billing.stripe.tell_details")
+def tell_details(organization_id: int) -> None:
+    """Stripe's customer gets the name and address as they are now. Nothing for who is none there."""
+    if is_connected():
+        customers.tell_details(organization_id)
+
+
 @shared_task(name="billing.stripe.watch")
 def watch() -> None:
     """Beat: events that wait, retries that are due, and whatever a worker that was told of it did not do."""
@@ -67,6 +74,8 @@ def watch() -> None:
         events = list(waiting.order_by("pk").values_list("pk", flat=True))
     for event in events:
         process_event.delay(event)
+    for organization_id in customers.organizations_to_tell_of():
+        tell_details.delay(organization_id)
     for organization_id in organizations_to_collect_from():
         collect_payments.delay(organization_id)
 

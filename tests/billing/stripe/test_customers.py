@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from urllib.parse import urlsplit
 
 import httpx
@@ -9,10 +10,12 @@ import stripe
 from django.test import Client
 
 from accounts.models import Organization
+from accounts.organizations import update_organization
 from billing.models import StripeCustomer
-from billing.providers.stripe import customers
+from billing.providers.stripe import customers, tasks
 from core.errors import ApiError
 from core.tenancy import organization_scope
+from tests.billing.plans import BY
 
 from .conftest import CARD
 
@@ -32,6 +35,58 @@ def test_a_customer_is_made_once(acme: Organization, connected: str, api: stripe
         StripeCustomer.objects.all().delete()
     assert customers.customer_of(acme).stripe_id == first.stripe_id
     assert [one.name for one in api.v1.customers.list().data] == ["Acme"]
+
+
+def test_later_details_reach_stripe(
+    acme: Organization,
+    connected: str,
+    customer_at_stripe: Callable[[], stripe.Customer],
+    api: stripe.StripeClient,
+    django_capture_on_commit_callbacks: Callable[..., AbstractContextManager[object]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    customers.customer_of(acme)
+    assert customers.organizations_to_tell_of() == []
+    heard: list[tuple[int]] = []
+    monkeypatch.setattr(tasks.tell_details, "apply_async", lambda args, countdown: heard.append(args))
+    with organization_scope(acme.pk), django_capture_on_commit_callbacks(execute=True):
+        update_organization(acme, {"billing_name": "Acme GmbH", "billing_city": "Kiel", "country": "DE"}, by=BY)
+    assert heard == [(acme.pk,)]
+    # The worker was away: beat finds it.
+    assert customer_at_stripe().name == "Acme"
+    assert customers.organizations_to_tell_of() == [acme.pk]
+    before = len(api.v1.events.list({"limit": 100}).data)
+    for _ in range(2):
+        tasks.tell_details(acme.pk)
+    there = customer_at_stripe()
+    assert there.address is not None
+    assert (there.name, there.address.city, there.address.country) == ("Acme GmbH", "Kiel", "DE")
+    assert len(api.v1.events.list({"limit": 100}).data) == before + 1, "told once"
+    assert customers.organizations_to_tell_of() == []
+
+
+def test_details_wait_while_stripe_is_away(
+    acme: Organization,
+    connected: str,
+    customer_at_stripe: Callable[[], stripe.Customer],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def away(*_: object, **__: object) -> None:
+        raise stripe.APIConnectionError("the line went dead")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(stripe.CustomerService, "update", away)
+        with pytest.raises(stripe.APIConnectionError):
+            customers.customer_of(acme)
+    assert customers.organizations_to_tell_of() == [acme.pk]
+    tasks.tell_details(acme.pk)
+    assert customer_at_stripe().name == "Acme"
+
+
+def test_who_is_no_customer_is_not_told_of(acme: Organization, connected: str) -> None:
+    tasks.tell_details(acme.pk)
+    with organization_scope(acme.pk):
+        assert not StripeCustomer.objects.exists()
 
 
 def test_a_card_becomes_the_default(
