@@ -120,6 +120,15 @@ def return_payment(top_up: TopUp, nanos: int, source: str, *, by: Actor, at: dt.
         return entry
 
 
+def left_of_cards() -> list[tuple[TopUp, int]]:
+    """Purchases that a card paid, with what is left of each in nano-dollars, oldest first. Needs the scope."""
+    left = {lot.grant: lot.left_nanos for lot in ledger.bought()}
+    sources = dict(CreditEntry.objects.filter(pk__in=left).values_list("source", "pk"))
+    paid = TopUp.objects.filter(status=TopUpStatus.PAID).exclude(payment_id="").order_by("pk")
+    found = [(top_up, sources.get(f"{SOURCE}{top_up.pk}")) for top_up in paid]
+    return [(top_up, left[grant]) for top_up, grant in found if grant is not None]
+
+
 def _end(top_up: TopUp, status: TopUpStatus, at: dt.datetime, **more: str) -> bool:
     with organization_scope(top_up.organization_id):
         ledger.lock(top_up.organization_id)

@@ -18,7 +18,7 @@ from accounts.audit import Actor
 from accounts.forms.organization import refusals_in
 from accounts.models import Organization
 from accounts.views.pages import form_page
-from billing.credits import ledger, wallets
+from billing.credits import ledger, purchases, wallets
 from billing.credits.forms import AdjustForm, CreditActForm, GrantForm
 from core.figures import money
 from core.tenancy import organization_scope
@@ -95,18 +95,21 @@ def refund(request: OperatorRequest, slug: str) -> HttpResponse:
     organization = named(slug)
     with organization_scope(organization.pk):
         left = money(sum(lot.left_nanos for lot in ledger.bought()))
+        at_stripe = _refunded_at_stripe()
 
     def words(form: CreditActForm) -> str:
         return (
             f"{money(form.cleaned_data['amount'])} of what {organization.name} bought and has not used are taken from "
-            "its credits. Pay the money back by the way it came: this only writes it down."
-        )
+            f"its credits. No money is sent: send it back by hand. {at_stripe}"
+        ).strip()
 
     def act(form: CreditActForm, by: Actor) -> None:
         given = form.cleaned_data
         wallets.refund(organization, given["amount"], form.source, by=by, note=given["note"])
 
-    lead = f"{left} that were bought are left. Card payments are refunded at Stripe, and come here by themselves."
+    lead = (
+        f"{left} that were bought are left. This writes the ledger; the money is to be sent back by hand. {at_stripe}"
+    )
     return _asked(
         request,
         organization,
@@ -116,6 +119,17 @@ def refund(request: OperatorRequest, slug: str) -> HttpResponse:
         lead,
         words,
         act,
+    )
+
+
+def _refunded_at_stripe() -> str:
+    """Which payments are refunded there, and not here. Needs the organization's scope."""
+    found = [f"{money(left)} of {top_up.payment_id}" for top_up, left in purchases.left_of_cards()]
+    if not found:
+        return ""
+    return (
+        f"Paid by card: {', '.join(found)}. Refund those at Stripe instead: their credits are taken by "
+        "themselves then, and would be taken twice."
     )
 
 

@@ -197,6 +197,19 @@ def test_the_operator_gives_corrects_and_writes_down_refunds(acme: Organization,
     assert "$74.50 to spend, $34.50 promotional until 1 Jan 2100" in shown
 
 
+def test_a_refund_says_what_is_to_be_sent_by_hand(acme: Organization, olga_client: Client) -> None:
+    path = f"{OPERATOR}credits/refund/"
+    wallets.purchase(acme, 60 * USD, "pay_1", by=BY)
+    assert "the money is to be sent back by hand" in text(olga_client, path)
+    assert "at Stripe" not in text(olga_client, path)
+    by_card = purchases.order(acme, 50 * USD, by=BY, charges_card=True)
+    purchases.complete(by_card, by=BY, payment_id="pi_1")
+    assert "Paid by card: $50.00 of pi_1. Refund those at Stripe instead" in text(olga_client, path)
+    given = {"amount": "5", "note": "As agreed", "token": "0" * 32}
+    asked = olga_client.post(path, given).content.decode()
+    assert "No money is sent: send it back by hand. Paid by card: $50.00 of pi_1." in asked
+
+
 def test_nothing_happens_before_it_is_confirmed(acme: Organization, olga_client: Client) -> None:
     olga_client.post(f"{OPERATOR}credits/grant/", {"amount": "40", "note": "x", "token": "0" * 32})
     with organization_scope(acme.pk):
