@@ -22,6 +22,7 @@ from billing.models import Budget, BudgetCrossing, BudgetPeriod
 from billing.periods import Period
 from billing.views.budgets import sees_budgets
 from core import figures as words
+from core.days import is_within_years
 from core.errors import ApiError
 from core.money import divide_half_even
 from core.periods import Interval, local_day, month_start
@@ -79,9 +80,24 @@ def detail(request: OrganizationRequest, budget: int) -> HttpResponse:
     return render(request, "reports/budget.html", context)
 
 
+# What the audit log calls a budget's fields → what its form does.
+_CALLED = {
+    "ref": "for",
+    "scope": "counts the usage of one",
+    "unit": "in",
+    "starts on": "from",
+    "ends on": "until before",
+    "is hard": "refuses calls beyond it",
+    "archived at": "archived",
+}
+
+
 def _history(budget: Budget) -> list[tuple[AuditEntry, list[tuple[str, str | None, str]]]]:
     entries = AuditEntry.objects.filter(target="budget", target_id=str(budget.pk)).order_by("-at", "-id")
-    return [(entry, changes_of(entry)) for entry in entries[:MOST_ENTRIES]]
+    return [
+        (entry, [(_CALLED.get(name, name), before, after) for name, before, after in changes_of(entry)])
+        for entry in entries[:MOST_ENTRIES]
+    ]
 
 
 def _moment(request: OrganizationRequest, budget: Budget, at: dt.datetime) -> dt.datetime:
@@ -93,6 +109,8 @@ def _moment(request: OrganizationRequest, budget: Budget, at: dt.datetime) -> dt
         month = dt.datetime.strptime(text, "%Y-%m").replace(tzinfo=request.organization.zone)
     except ValueError as error:
         raise Http404("no month") from error
+    if not is_within_years(month):
+        raise Http404("no month")
     if month.date() not in _months(local_day(at, request.organization.zone)):
         raise Http404("too long ago, or to come")
     last = (month.replace(day=28) + 4 * _DAY).replace(day=1) - dt.timedelta(seconds=1)

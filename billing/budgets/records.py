@@ -128,7 +128,10 @@ def _said(budget: Budget) -> dict[str, str]:
     """For the audit log: the amount with its unit, whose it is by name, the thresholds in words."""
     is_cost = budget.unit == LimitUnit.COST
     return {
+        "scope": BudgetScope(budget.scope).label,
         "ref": _whose(budget),
+        "period": BudgetPeriod(budget.period).label,
+        "unit": LimitUnit(budget.unit).label,
         "amount": words.money_exact(budget.amount) if is_cost else f"{words.tokens(budget.amount)} {budget.unit}",
         "thresholds": ", ".join(f"{one['name']} at {one['percent']}%" for one in budget.thresholds),
     }

@@ -19,6 +19,7 @@ from billing.budgets.actuals import Actual, actuals
 from billing.budgets.reach import Reach
 from billing.budgets.suggestions import Suggestion, suggest
 from billing.models import BudgetPeriod, BudgetScope
+from core.days import within_years
 from core.errors import ApiError
 from core.money import nanos_from_usd, usd_text
 from metering.models import LimitUnit
@@ -80,8 +81,12 @@ class BudgetSerializer(serializers.Serializer[Any]):
     model = serializers.CharField(max_length=200, allow_null=True, required=False, help_text="Of this model alone.")
     feature = serializers.CharField(max_length=200, allow_null=True, required=False)
     period = serializers.ChoiceField(choices=BudgetPeriod.values, required=False)
-    starts_on = serializers.DateField(allow_null=True, required=False, help_text="Of a custom period.")
-    ends_on = serializers.DateField(allow_null=True, required=False, help_text="The first day behind it.")
+    starts_on = serializers.DateField(
+        allow_null=True, required=False, validators=[within_years], help_text="Of a custom period."
+    )
+    ends_on = serializers.DateField(
+        allow_null=True, required=False, validators=[within_years], help_text="The first day behind it."
+    )
     amount_usd = serializers.DecimalField(
         max_digits=18, decimal_places=9, allow_null=True, required=False, help_text="Either this or amount_tokens."
     )
@@ -165,9 +170,7 @@ class BudgetsView(OrganizationAPIView):
         ],
     )
     def post(self, request: Request) -> Response:
-        body = BudgetSerializer(data=request.data)
-        body.is_valid(raise_exception=True)
-        values = _read(self.organization.pk, body.validated_data)
+        values = _read(self.organization.pk, _validated(request.data))
         if "amount" not in values:
             raise ApiError(422, "invalid_parameter", "A budget has an amount.", param="amount_usd")
         budget = records.create_budget(self.organization, values, _REACH, by=self.actor)
@@ -194,9 +197,7 @@ class BudgetView(OrganizationAPIView):
     )
     def patch(self, request: Request, budget: int) -> Response:
         row = records.find(budget, _REACH)
-        body = BudgetSerializer(data=request.data, partial=True)
-        body.is_valid(raise_exception=True)
-        given = dict(body.validated_data)
+        given = _validated(request.data, partial=True)
         if "of" in given and "scope" not in given:
             given["scope"] = row.scope
         records.change_budget(row, _read(self.organization.pk, given), _REACH, by=self.actor)
@@ -239,6 +240,21 @@ class SuggestionsView(OrganizationAPIView):
 # ── Reading ──
 
 
+def _validated(data: Any, *, partial: bool = False) -> dict[str, Any]:
+    """What was sent, each of its fields known. Raises ApiError 422."""
+    body = BudgetSerializer(data=data, partial=partial)
+    body.is_valid(raise_exception=True)
+    unknown = [name for name in data if name not in body.fields]
+    if unknown:
+        name = str(unknown[0])[:100]
+        raise ApiError(422, "unknown_parameter", f"There is no field {name!r} here.", param=name)
+    for name in ("amount_usd", "amount_tokens"):
+        amount = body.validated_data.get(name)
+        if amount is not None and amount <= 0:
+            raise ApiError(422, "invalid_parameter", "A budget is more than nothing.", param=name)
+    return dict(body.validated_data)
+
+
 def _read(organization_id: int, given: dict[str, Any]) -> dict[str, Any]:
     """Fields of a budget. Raises ApiError 422."""
     plain = ("name", "scope", "period", "starts_on", "ends_on", "is_hard", "owner")
@@ -253,6 +269,8 @@ def _read(organization_id: int, given: dict[str, Any]) -> dict[str, Any]:
 
 def _ref(organization_id: int, scope: str, of: str | None) -> int:
     if scope == BudgetScope.ORGANIZATION:
+        if of is not None:
+            raise ApiError(422, "invalid_parameter", "The organization has no name here: leave it out.", param="of")
         return 0
     if not of:
         raise ApiError(422, "invalid_parameter", f"Name the {scope.replace('_', ' ')} it is for.", param="of")

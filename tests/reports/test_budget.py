@@ -169,6 +169,17 @@ def test_who_sees_it(
     assert bob_client.get(address(own)).status_code == 404
 
 
+def test_the_history_is_in_words(acme: Organization, alice_client: Client) -> None:
+    values = {"scope": "organization", "ref": 0, "amount": 10**10}
+    one = create_budget(acme, values, Reach.whole(), by=BY)
+    change_budget(one, {"is_hard": True}, Reach.whole(), by=BY)
+    page = " ".join(alice_client.get(f"/o/acme/budgets/{one.pk}/").content.decode().split())
+    for words in ("refuses calls beyond it: no", "for: the organization", "counts the usage of one: Organization",
+                  "in: Cost", "period: Calendar month"):  # fmt: skip
+        assert f">{words}<" in page, words
+    assert "is hard" not in page
+
+
 def test_one_that_there_is_not(acme: Organization, alice_client: Client, globex: Organization) -> None:
     with organization_scope(globex.pk):
         other = budget(globex)

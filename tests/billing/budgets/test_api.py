@@ -64,12 +64,31 @@ def test_a_budget_from_its_making_to_its_end(acme_api: Client, search: Team, ali
         {"scope": "organization", "amount_usd": "1", "owner": "nobody@acme.test"},
         {"scope": "organization", "amount_usd": "1", "period": "custom"},
         {"scope": "organization", "amount_usd": "1", "model": "a\0b"},
+        {"scope": "organization", "amount_usd": "1", "of": "search"},
+        {"scope": "team", "amount_usd": "1", "of": "a\0b"},
     ],
 )
 def test_nonsense(acme_api: Client, body: dict[str, Any]) -> None:
     answer = acme_api.post("/v1/budgets", body, content_type="application/json")
     assert answer.status_code == 422, answer.content
     assert answer.json()["error"]["param"]
+
+
+def test_the_culprit_is_named_as_it_was_sent(acme_api: Client) -> None:
+    body = {"scope": "organization", "amount_usd": "1"}
+    made = acme_api.post("/v1/budgets", body, content_type="application/json").json()["id"]
+    for fields, param in (
+        ({"amount_usd": "0"}, "amount_usd"),
+        ({"amount_usd": None, "amount_tokens": -1}, "amount_tokens"),
+        ({"ammount_usd": "5"}, "ammount_usd"),
+        ({"of": "search"}, "of"),
+    ):
+        for answer in (
+            acme_api.post("/v1/budgets", {**body, **fields}, content_type="application/json"),
+            acme_api.patch(f"/v1/budgets/{made}", fields, content_type="application/json"),
+        ):
+            assert answer.status_code == 422, answer.content
+            assert answer.json()["error"]["param"] == param
 
 
 def test_suggestions(acme_api: Client) -> None:
