@@ -107,7 +107,11 @@ def change_plan(
         elif present is None or is_immediate(present, version):
             _decide(organization, ChangeKind.UPGRADE, version, today, by, at)
         else:
-            _decide(organization, ChangeKind.DOWNGRADE, version, _paid_until(contract, today), by, at)
+            ends_on = _paid_until(contract, today)
+            then = contract.decision_on(ends_on)
+            if then is not None and then.plan == version.plan.code:
+                raise ApiError(409, "change_scheduled", f"{version.name} begins on {ends_on:%-d %B %Y} already.")
+            _decide(organization, ChangeKind.DOWNGRADE, version, ends_on, by, at)
         return _pushed(organization, at)
 
 
@@ -168,10 +172,6 @@ def extend_trial(organization: Organization, until: dt.date, *, by: Actor, at: d
         return _pushed(organization, at)
 
 
-def is_immediate(present: PlanVersion, other: PlanVersion) -> bool:
-    """Whether a change gives at least as much and costs at least as much, so that nothing paid for is lost.
-
-    Plans that are paid with credits are left when a period ends, and begun at once where nothing was paid for. One that
 def trial_of(contract: Contract | None, version: PlanVersion, today: dt.date) -> Trial | None:
     """The trial that is due to whoever takes a plan today: with the first plan that has a fee, once. None: none is.
 
@@ -185,6 +185,10 @@ def trial_of(contract: Contract | None, version: PlanVersion, today: dt.date) ->
     return Trial(starts_on, starts_on + dt.timedelta(days=version.trial_days))
 
 
+def is_immediate(present: PlanVersion, other: PlanVersion) -> bool:
+    """Whether a change gives at least as much and costs at least as much, so that nothing paid for is lost.
+
+    Plans that are paid with credits are left when a period ends, and begun at once where nothing was paid for. One that
     charges overage is left for one that does not when a period ends: what is over is charged from a day on until then.
     """
     if present.overage == Overage.CREDITS or (present.overage == Overage.CHARGE and other.overage != Overage.CHARGE):
@@ -219,10 +223,6 @@ def _paid_until(contract: Contract, today: dt.date) -> dt.date:
     return contract.trial_ends_on(today) or contract.period(today).ends_on
 
 
-def _decide(
-    organization: Organization,
-    kind: ChangeKind,
-    version: PlanVersion,
 def _trial(contract: Contract | None, version: PlanVersion, today: dt.date) -> Trial:
     found = trial_of(contract, version, today)
     if found is None:
@@ -235,6 +235,10 @@ def _begin(organization: Organization, version: PlanVersion, trial: Trial, by: A
     _decide(organization, ChangeKind.START, version, trial.ends_on, by, at)
 
 
+def _decide(
+    organization: Organization,
+    kind: ChangeKind,
+    version: PlanVersion,
     on: dt.date,
     by: Actor,
     at: dt.datetime,

@@ -100,10 +100,14 @@ def change(request: OrganizationRequest, plan: str) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 @require(Right.MANAGE_PLAN)
 def cancel(request: OrganizationRequest) -> HttpResponse:
+    today = local_day(now(), request.organization.zone)
+    contract = Contract.load(request.organization)
+    present = contract.version_on(today) if contract is not None else None
     return confirm_page(
         request,
         "Cancel the plan?",
-        "It holds until the period, or the trial, is over; then Free begins. Usage and reports stay.",
+        "It holds until the period, or the trial, is over; then Free begins. Usage and reports stay."
+        f"{_no_way_back(present, today)}",
         submit="Cancel plan",
         back=to(request, PAGE),
         act=lambda: (cancel_subscription(request.organization, by=request.actor), None)[1],
@@ -183,19 +187,15 @@ def _offer(version: PlanVersion, current: PlanVersion | None, trial: Trial | Non
     return {
         "version": version,
         "is_current": is_current,
+        "trial": trial,
         "overage": {
             Overage.REFUSE: "refused beyond it",
             Overage.CHARGE: "beyond it at model prices",
             Overage.CREDITS: "each call at model prices, from credits",
-        "trial": trial,
         }[Overage(version.overage)],
     }
 
 
-def _consequence(contract: Contract | None, present: PlanVersion | None, version: PlanVersion, today: dt.date) -> str:
-    if contract is None or present is None:
-        return f"{version.name} begins today."
-    ends_on = contract.trial_ends_on(today) or contract.period(today).ends_on
 def _trial_words(trial: Trial, version: PlanVersion, today: dt.date) -> str:
     begins = "" if trial.starts_on == today else f"Begins on {trial.starts_on:%-d %B %Y}. "
     return (
@@ -204,12 +204,26 @@ def _trial_words(trial: Trial, version: PlanVersion, today: dt.date) -> str:
     )
 
 
+def _consequence(contract: Contract | None, present: PlanVersion | None, version: PlanVersion, today: dt.date) -> str:
+    if contract is None or present is None:
+        return f"{version.name} begins today."
+    ends_on = contract.trial_ends_on(today) or contract.period(today).ends_on
     if contract.trial_ends_on(today) is None and not is_immediate(present, version):
-        return f"{present.name} holds until it is over. {version.name} begins on {ends_on:%-d %B %Y}."
+        return (
+            f"{present.name} holds until it is over. {version.name} begins on {ends_on:%-d %B %Y}."
+            f"{_no_way_back(present, today)}"
+        )
     period = contract.period(today)
     fee = fee_share(version.base_fee_nanos, period, today, period.ends_on)
     before = fee_share(present.base_fee_nanos, period, today, period.ends_on)
     return (
         f"{version.name} begins today. For the rest of this period its fee is {money(fee)}, instead of {money(before)} "
-        f"for {present.name}; the allowance of the period grows with the days."
+        f"for {present.name}; the allowance of the period grows with the days.{_no_way_back(present, today)}"
     )
+
+
+def _no_way_back(present: PlanVersion | None, today: dt.date) -> str:
+    """A warning for who is about to leave a plan that nobody may choose any more; else nothing."""
+    if present is None or versions_on(today)[present.plan.code].is_offered:
+        return ""
+    return f" {present.name} is not on sale: once you have left it, you cannot choose it again."

@@ -61,7 +61,9 @@ def test_up_at_once(acme: Organization, alice_client: Client) -> None:
 
 def test_down_with_the_period_and_back(acme: Organization, alice_client: Client) -> None:
     subscribed(acme, "startup", MONTHS_AGO)
-    assert "Startup holds until it is over" in text(alice_client, f"{ADDRESS}plans/developer/")
+    asked = text(alice_client, f"{ADDRESS}plans/developer/")
+    assert "Startup holds until it is over" in asked
+    assert "not on sale" not in asked
     alice_client.post(f"{ADDRESS}plans/developer/")
     page = text(alice_client)
     assert "Developer begins on" in page
@@ -71,6 +73,12 @@ def test_down_with_the_period_and_back(acme: Organization, alice_client: Client)
     alice_client.post(f"{ADDRESS}cancel/")
     assert "Free begins on" in text(alice_client)
     assert plan_of(acme) == "startup"
+
+
+def test_leaving_what_is_not_on_sale_warns(acme: Organization, alice_client: Client) -> None:
+    subscribed(acme, "enterprise", MONTHS_AGO)
+    for address in ("plans/startup/", "cancel/"):
+        assert "Enterprise is not on sale: once you have left it" in text(alice_client, f"{ADDRESS}{address}")
 
 
 def test_what_the_domain_refuses_is_said(acme: Organization, alice_client: Client) -> None:
@@ -91,14 +99,6 @@ def test_without_a_plan_one_is_begun(acme: Organization, alice_client: Client) -
 def test_a_trial_says_when_it_ends(acme: Organization, alice_client: Client) -> None:
     subscribed(acme, "developer", NOW, with_trial=True)
     assert "The trial ends on" in text(alice_client)
-
-
-def test_credits(acme: Organization, fiona_client: Client) -> None:
-    assert "No credits yet" in text(fiona_client)
-    wallets.purchase(acme, 12_340_000_000, "pay_1", by=BY, note="Card 4242")
-    page = text(fiona_client)
-    assert "$12.34 to spend" in page
-    assert "Card 4242" in page
 
 
 @pytest.mark.parametrize("has_plan", [True, False])
@@ -131,6 +131,14 @@ def test_a_trial_is_never_given_twice(acme: Organization, alice_client: Client) 
     assert "days free" not in text(alice_client, f"{ADDRESS}plans/startup/")
     with pytest.raises(ApiError, match="no trial"):
         change_plan(acme, "startup", by=BY, with_trial=True)
+
+
+def test_credits(acme: Organization, fiona_client: Client) -> None:
+    assert "No credits yet" in text(fiona_client)
+    wallets.purchase(acme, 12_340_000_000, "pay_1", by=BY, note="Card 4242")
+    page = text(fiona_client)
+    assert "$12.34 to spend" in page
+    assert "Card 4242" in page
 
 
 def test_unlimited(acme: Organization, fiona_client: Client) -> None:

@@ -207,6 +207,18 @@ def test_plans_that_are_none(acme: Organization, code: str) -> None:
     assert refused.value.code == "unknown_plan"
 
 
+def test_what_is_scheduled_is_not_decided_twice(acme: Organization) -> None:
+    subscribed(acme, "startup", on("2026-11-01"))
+    change_plan(acme, "developer", by=BY, at=on("2026-11-10"))
+    with pytest.raises(ApiError) as refused:
+        change_plan(acme, "developer", by=BY, at=on("2026-11-11"))
+    assert (refused.value.status, refused.value.code) == (409, "change_scheduled")
+    with organization_scope(acme.pk):
+        assert SubscriptionChange.objects.count() == 2
+    contract = change_plan(acme, "prepaid", by=BY, at=on("2026-11-12"))
+    assert [one.plan for one in contract.decisions] == ["startup", "developer", "prepaid"]
+
+
 def test_nothing_to_change_without_a_subscription(acme: Organization) -> None:
     for act in (cancel, resume):
         with pytest.raises(ApiError) as refused:
