@@ -126,4 +126,5 @@ def _each(task: Task, model: type[TenantModel], whose: str, every: int, **chosen
 
 def _organization(organization_id: int) -> Organization:
     with organization_scope(organization_id):
-        return Organization.objects.get(pk=organization_id)
+        organization: Organization = Organization.objects.get(pk=organization_id)
+    return organization
