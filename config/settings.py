@@ -317,18 +317,18 @@ CELERY_BEAT_SCHEDULE = {
     "push limits of plans": {"task": "billing.push_limits_of_all", "schedule": dt.timedelta(minutes=15)},
     "recheck tax numbers": {"task": "billing.recheck_tax_numbers", "schedule": dt.timedelta(minutes=30)},
     "watch payments": {"task": "billing.stripe.watch", "schedule": dt.timedelta(minutes=5)},
+    "show plans at Stripe": {"task": "billing.stripe.mirror_plans_of_all", "schedule": dt.timedelta(hours=1)},
+    "report usage to Stripe": {"task": "billing.stripe.report_usage_of_all", "schedule": dt.timedelta(hours=1)},
     "spread facts": {"task": "alerts.spread_facts", "schedule": dt.timedelta(seconds=30)},
     "summarize days": {"task": "alerts.summarize_days", "schedule": dt.timedelta(minutes=15)},
     "deliver webhooks": {"task": "alerts.deliver_webhooks", "schedule": dt.timedelta(seconds=30)},
     "watch webhooks' thresholds": {"task": "alerts.watch_webhook_thresholds", "schedule": dt.timedelta(minutes=1)},
     "forget webhook deliveries": {"task": "alerts.forget_webhook_deliveries", "schedule": dt.timedelta(days=1)},
-    "evaluate due rules": {"task": "alerts.evaluate_due", "schedule": dt.timedelta(seconds=30)},
     "send messages": {"task": "alerts.send_waiting", "schedule": dt.timedelta(seconds=30)},
     "forget messages": {"task": "alerts.forget_messages", "schedule": dt.timedelta(days=1)},
     "send digests": {"task": "alerts.send_digests", "schedule": dt.timedelta(minutes=1)},
+    "evaluate due rules": {"task": "alerts.evaluate_due", "schedule": dt.timedelta(seconds=30)},
     "close periods": {"task": "billing.close_due_periods", "schedule": dt.timedelta(hours=1)},
-    "show plans at Stripe": {"task": "billing.stripe.mirror_plans_of_all", "schedule": dt.timedelta(hours=1)},
-    "report usage to Stripe": {"task": "billing.stripe.report_usage_of_all", "schedule": dt.timedelta(hours=1)},
 }
 CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
 

@@ -100,8 +100,8 @@ BELOW: tuple[tuple[str, tuple[Place, ...]], ...] = (
     (
         "Billing",
         (
-            Place("Invoices", "billing:invoices", "receipt", (Right.SEE_MONEY,)),
             Place("Credits", "billing:credits", "wallet2", (Right.SEE_MONEY,)),
+            Place("Invoices", "billing:invoices", "receipt", (Right.SEE_MONEY,)),
             Place("Period so far", "billing:invoice-draft", "receipt", (Right.SEE_MONEY,)),
         ),
     ),

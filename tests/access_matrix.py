@@ -447,7 +447,6 @@ ROWS: list[Row] = [
     # ── billing: Stripe (not connected in tests) ──
     Page("stripe:card", "finance admin owner", method="POST", ok=409),
     Page("stripe:card-return", "finance admin owner", ok=302),
-    Page("stripe:portal", "finance admin owner", method="POST", ok=409),
     Everybody(
         "stripe:credits-pay",
         404,
@@ -459,6 +458,7 @@ ROWS: list[Row] = [
         foreign_key=302,
     ),
     Everybody("stripe:credits-return", 404, anonymous=302, viewer=403, member=403, foreign_key=302),
+    Page("stripe:portal", "finance admin owner", method="POST", ok=409),
     Everybody("stripe:webhook", 404, method="POST"),
     # ── billing: API ──
     Endpoint("alerts-api:alerts", "usage:read", foreign=200),

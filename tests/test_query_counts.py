@@ -50,10 +50,15 @@ FEW, MANY = range(3), range(3, 15)
 # A secret, and what only appears in a state that has nothing to do with how many rows there are.
 NOT_REACHED = frozenset(
     {
-        "accounts:invitation", "alerts:unsubscribe", "metering:import-problems", "reports:diagnosis-report",
+        "accounts:invitation",
+        "alerts:unsubscribe",
+        "metering:import-problems",
+        "reports:diagnosis-report",
         # The demo's and developers' alone.
-        "alerts:mailbox", "alerts:mail", "alerts:mail-body",
-    }  # fmt: skip
+        "alerts:mailbox",
+        "alerts:mail",
+        "alerts:mail-body",
+    }
 )
 BY = Actor.of_command("test")
 
@@ -154,10 +159,13 @@ def _calls(number: int) -> list:
     ]
 
 
-def counted(client: Client, path: str) -> int:
-    """Queries of a later visit: what the first finds out stays known, and only now and then one notes who was here."""
-    numbers = []
-    for _ in range(3):
+def counted(client: Client, path: str, enough: int = 0) -> int:
+    """Queries of a later visit: what the first finds out stays known, and only now and then one notes who was here.
+
+    No third visit is made where the second asked no more often than `enough`.
+    """
+    numbers: list[int] = []
+    while len(numbers) < 2 or (len(numbers) < 3 and numbers[-1] > enough):
         counter = Counter()
         with connection.execute_wrapper(counter):
             answer = client.get(path)
@@ -195,6 +203,6 @@ def test_no_page_asks_more_often_when_there_is_more(
     found["reports:connect-live"] = (client, path.partition("?")[0])
     few = {name: counted(client, path) for name, (client, path) in found.items()}
     more(MANY)
-    many = {name: counted(client, path) for name, (client, path) in found.items()}
+    many = {name: counted(client, path, few[name]) for name, (client, path) in found.items()}
     grown = {name: f"{few[name]} → {many[name]}" for name in few if many[name] > few[name]}
     assert not grown

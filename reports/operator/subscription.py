@@ -72,9 +72,9 @@ def put_on_plan(request: OperatorRequest, slug: str) -> HttpResponse:
     plans = [one for one in versions_on(today).values() if present is None or one.plan_id != present.plan_id]
     form = PlanForm(request.POST or None, plans=plans)
     if request.method == "POST" and form.is_valid():
+        code, by = form.cleaned_data["plan"], Actor.of_person(request.user, request)
         version = next(one for one in plans if one.plan.code == code)
         is_tried = trial_of(contract, version, today) is not None
-        code, by = form.cleaned_data["plan"], Actor.of_person(request.user, request)
         with refusals_in(form):
             if contract is None:
                 start_subscription(organization, code, by=by, with_trial=is_tried)

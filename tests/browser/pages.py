@@ -31,7 +31,8 @@ MACHINES = frozenset(
 # Nobody is led to these by a page of the demo: an invitation's address comes by mail; an import of long ago has no
 # progress to ask for; a list that is not long has no more rows; a view that was not changed is not replaced;
 # without a network the worker shows a page of its own; who is logged in is asked by what sends notes.
-# The address of an invoice's proof stands on its paper, that of unsubscribing in e-mails. Written from the address of a page beside them.
+# The address of an invoice's proof stands on its paper, that of unsubscribing in e-mails. Written from the address
+# of a page beside them.
 NOT_LINKED: Mapping[str, tuple[str, Callable[[str], str]]] = {
     "accounts:invitation": ("accounts:home", lambda home: f"{home}invitations/no-such-invitation/"),
     "alerts:unsubscribe": ("accounts:home", lambda home: f"{home}unsubscribe/nobody/"),
