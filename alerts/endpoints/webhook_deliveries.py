@@ -14,6 +14,7 @@ from rest_framework.response import Response
 from accounts.api import answers
 from accounts.endpoints.fields import page_of
 from accounts.endpoints.keys import LISTING
+from alerts.catalogue import KINDS, TEST
 from alerts.endpoints.webhooks import EXAMPLE, OneWebhookView
 from alerts.models import DeliveryState, WebhookAttempt, WebhookDelivery
 from alerts.webhooks import outbox
@@ -22,6 +23,7 @@ from core.days import within_years
 from core.errors import ApiError
 from core.pagination import paginate
 
+KINDS_SENT = [*KINDS, TEST.name]
 DELIVERY = {
     "id": 812,
     "message_id": "msg_0191d0c27b6a4f0f9c1d2e3f4a5b6c7d",
@@ -138,7 +140,7 @@ class DeliveriesView(OneWebhookView):
         parameters=[
             *LISTING,
             OpenApiParameter("state", str, enum=DeliveryState.values),
-            OpenApiParameter("type", str, description="Of one type."),
+            OpenApiParameter("type", str, enum=KINDS_SENT),
         ],
         responses=answers(page_of("WebhookDeliveryPage", WebhookDeliverySerializer(many=True)), also=(404,)),
         examples=[
@@ -147,15 +149,12 @@ class DeliveriesView(OneWebhookView):
     )
     def get(self, request: Request, webhook: int) -> Response:
         rows = WebhookDelivery.objects.filter(webhook=self.found(webhook))
-        state = request.query_params.get("state")
-        if state:
-            if state not in DeliveryState.values:
-                raise ApiError(
-                    422, "invalid_parameter", f"state is one of {', '.join(DeliveryState.values)}.", param="state"
-                )
-            rows = rows.filter(state=state)
-        if kind := request.query_params.get("type", "").replace("\0", ""):
-            rows = rows.filter(kind=kind)
+        for name, column, known in (("state", "state", DeliveryState.values), ("type", "kind", KINDS_SENT)):
+            asked = request.query_params.get(name)
+            if asked and asked not in known:
+                raise ApiError(422, "invalid_parameter", f"{name} is one of {', '.join(known)}.", param=name)
+            if asked:
+                rows = rows.filter(**{column: asked})
         return Response(paginate(rows, request.query_params).body(_write_delivery))
 
 

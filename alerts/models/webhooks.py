@@ -31,6 +31,8 @@ class Webhook(TenantModel):
     events = ArrayField(models.CharField(max_length=60))
     # Told usage.threshold when the allowance is used up to it; once a period.
     usage_threshold_percent = models.PositiveSmallIntegerField(null=True, blank=True)
+    # The first day of the period it was told so of: messages are forgotten before a month is over.
+    usage_told_of = models.DateField(null=True, blank=True)
     # Told credits.low below as many credits; in place of what the wallet calls low.
     credits_low_threshold = models.PositiveBigIntegerField(null=True, blank=True)
     credits_low_since = models.DateTimeField(null=True, blank=True)

@@ -10,6 +10,7 @@ import uuid
 from typing import Any
 
 from django.db.models import Q
+from django.db.models.functions import Coalesce
 from django.urls import reverse
 from django.utils.timezone import now
 
@@ -48,7 +49,8 @@ def tell_one(webhook: Webhook, message_id: uuid.UUID, kind: str, data: dict[str,
             "body": messages.body(kind, at, webhook.organization, data),
         },
     )
-    hasten(webhook)
+    if is_new:
+        hasten(webhook)
     return is_new
 
 
@@ -77,7 +79,8 @@ def replay_since(
 ) -> int:
     """What happened from then on and was not taken, what nothing was written down for while it was disabled included.
 
-    With what was taken, too, when `with_delivered`. Returns how many messages. Raises ApiError 409, 422.
+    Its own thresholds happened when they were written; tests are none of it. With what was taken, too, when
+    `with_delivered`. Returns how many messages. Raises ApiError 409, 422.
     """
     _refuse_disabled(webhook)
     moment = now()
@@ -86,12 +89,13 @@ def replay_since(
     if until is not None and until <= since:
         raise ApiError(422, "invalid_parameter", "The end lies behind the beginning.", param="until")
     _write_missing(webhook, since, until)
-    wanted = Q(webhook=webhook, fact__happened_at__gte=since)
+    wanted = WebhookDelivery.objects.filter(webhook=webhook).exclude(kind=TEST.name)
+    wanted = wanted.annotate(happened_at=Coalesce("fact__happened_at", "created_at")).filter(happened_at__gte=since)
     if until is not None:
-        wanted &= Q(fact__happened_at__lt=until)
+        wanted = wanted.filter(happened_at__lt=until)
     if not with_delivered:
-        wanted &= ~Q(state=DeliveryState.DELIVERED)
-    ids = list(WebhookDelivery.objects.filter(wanted).order_by("pk").values_list("pk", flat=True)[:MOST_REPLAYED])
+        wanted = wanted.exclude(state=DeliveryState.DELIVERED)
+    ids = list(wanted.order_by("pk").values_list("pk", flat=True)[:MOST_REPLAYED])
     _make_due(Q(pk__in=ids))
     audit.record(by, "webhook.replay", webhook, {"since": (None, since), "messages": (None, len(ids))})
     hasten(webhook)

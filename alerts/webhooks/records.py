@@ -57,11 +57,13 @@ def change(webhook: Webhook, values: Mapping[str, Any], *, by: Actor) -> None:
     checked = _checked(values)
     with transaction.atomic():
         locked = _locked(webhook)
-        before = locked.credits_low_threshold
+        percent, credits_ = locked.usage_threshold_percent, locked.credits_low_threshold
         for name, value in checked.items():
             setattr(webhook, name, value)
         audit.change(by, "webhook.change", locked, checked)
-        if locked.credits_low_threshold != before:
+        if locked.usage_threshold_percent != percent:
+            Webhook.objects.filter(pk=locked.pk).update(usage_told_of=None)
+        if locked.credits_low_threshold != credits_:
             Webhook.objects.filter(pk=locked.pk).update(credits_low_since=None)
 
 

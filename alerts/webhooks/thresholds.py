@@ -60,8 +60,10 @@ def _watch_allowance(organization: Organization, webhooks: list[Webhook], at: dt
     used = Fraction(allowance.used * 100, allowance.amount)
     for webhook in webhooks:
         percent = webhook.usage_threshold_percent
-        if percent is None or used < percent:
+        if percent is None or used < percent or webhook.usage_told_of == span.starts_on:
             continue
+        webhook.usage_told_of = span.starts_on
+        webhook.save(update_fields=["usage_told_of"])
         data = {
             "page": reverse("reports:overview", args=[organization.slug]),
             "state": "firing",

@@ -133,7 +133,9 @@ def test_a_test_its_log_and_a_replay(acme: Organization, acme_api: Client, progr
     [one] = acme_api.get(f"{path}/deliveries?state=failed&type=webhook.test").json()["data"]
     assert (one["id"], one["last_status"], one["attempts"], one["next_attempt_at"]) == (sent.json()["id"], 500, 1, None)
     assert acme_api.get(f"{path}/deliveries?state=delivered").json()["data"] == []
-    assert acme_api.get(f"{path}/deliveries?state=lost").status_code == 422
+    for query, param in (("state=lost", "state"), ("type=nonsense", "type"), ("type=%00", "type")):
+        refused = acme_api.get(f"{path}/deliveries?{query}")
+        assert (refused.status_code, refused.json()["error"]["param"]) == (422, param)
     whole = acme_api.get(f"{path}/deliveries/{one['id']}").json()
     assert whole["body"]["type"] == "webhook.test"
     [attempt] = whole["attempt_log"]
