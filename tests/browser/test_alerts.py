@@ -35,5 +35,11 @@ def test_a_rule_is_previewed_made_and_its_alert_settled(visitor: Visitor, acme: 
     visitor.open("/o/acme/alerts/")
     page.get_by_role("link", name="Daily limit").click()
     page.get_by_role("heading", name="By model").wait_for()
+    page.set_viewport_size({"width": 360, "height": 780})
+    actions = page.locator(".tl-head-actions").locator("a, summary, button:visible")
+    shown = {one.inner_text().strip(): box for one in actions.all() if (box := one.bounding_box())}
+    assert min(shown, key=lambda name: (shown[name]["y"], shown[name]["x"])) == "Acknowledge"
+    assert {"Snooze", "Resolve"} < shown.keys()
+    assert all(box["x"] + box["width"] <= 360 for box in shown.values())
     page.get_by_role("button", name="Acknowledge").click()
     page.get_by_text("Acknowledged", exact=True).first.wait_for()
