@@ -20,6 +20,14 @@ EXAMPLES: dict[str, dict[str, Any]] = {
         "window_start": "2026-11-20T23:00:00Z",
         "window_end": "2026-11-21T14:05:00Z",
         "summary": "Support has used $31.40 today, above $25.",
+        "model": None,
+        "counted_unit": "usd",
+        "actual": "31.402118",
+        "expected": None,
+        "drivers": [
+            {"dimension": "model", "label": "gpt-4o", "unit": "usd", "actual": "24.9", "expected": None},
+            {"dimension": "api_key", "label": "support-bot", "unit": "usd", "actual": "28.110004", "expected": None},
+        ],
     },
     "usage.anomaly": {
         "page": "/o/northbound/usage/",
@@ -36,6 +44,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
         "expected_high": "6.9",
         "drivers": [{"dimension": "project", "label": "Search", "change": "12.8"}],
         "summary": "Cost from 14:00 to 15:00 was $18.25; $2.20 to $6.90 is usual.",
+        "finding": "unusual",
     },
     "usage.daily_summary": {
         "page": "/o/northbound/overview?range=custom&from=2026-11-20&to=2026-11-20",
@@ -86,6 +95,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
             {"dimension": "project", "label": "support-bot", "usd": "380.120004", "tokens": None},
             {"dimension": "model", "label": "gpt-4o", "usd": "301.5", "tokens": None},
         ],
+        "is_highest": True,
     },
     "credits.low": {
         "page": "/o/northbound/billing/credits/",

@@ -23,6 +23,9 @@ ScopeName = Literal[
 Unit = Literal["usd", "tokens", "requests", "percent", "ms", "hours", "count"]
 
 
+Finding = Literal["unusual", "new_model", "new_key", "dormant_key", "unusual_hours", "model_switched"]
+
+
 class Data(msgspec.Struct, kw_only=True, frozen=True):
     page: Annotated[str, Meta(pattern="^/", description="Path of the page to look at.")]
 
@@ -48,6 +51,25 @@ class UsageThreshold(Data, kw_only=True, frozen=True):
     window_start: Moment
     window_end: Moment
     summary: Annotated[str, Meta(description="One sentence for people.")]
+    model: Annotated[str | None, Meta(description="Where the rule watches each model by itself.")] = None
+    counted_unit: Annotated[
+        Unit | None, Meta(description="Of actual and expected; another than unit where value is a percent of them.")
+    ] = None
+    actual: Annotated[Amount | None, Meta(description="What was counted.")] = None
+    expected: Annotated[Amount | None, Meta(description="What is usual, where the rule knows it.")] = None
+    drivers: Annotated[
+        list[ThresholdDriver], Meta(description="What it came of, what moved most first by each dimension.")
+    ] = []
+
+
+class ThresholdDriver(msgspec.Struct, kw_only=True, frozen=True):
+    """What a part had, and what is usual of it where that is known."""
+
+    dimension: str
+    label: str
+    unit: Unit
+    actual: Amount
+    expected: Amount | None
 
 
 class Rule(msgspec.Struct, kw_only=True, frozen=True):
@@ -71,6 +93,9 @@ class UsageAnomaly(Data, kw_only=True, frozen=True):
     expected_high: Amount | None
     drivers: Annotated[list[Driver], Meta(description="What moved most, the largest first.")]
     summary: str
+    finding: Annotated[Finding, Meta(description="A figure out of its range, or what is new about the usage.")] = (
+        "unusual"
+    )
 
 
 class Driver(msgspec.Struct, kw_only=True, frozen=True):
@@ -142,6 +167,9 @@ class BudgetThreshold(Data, kw_only=True, frozen=True):
     is_hard: Annotated[bool, Meta(description="Whether calls beyond the budget are refused.")]
     is_exceeded: bool
     drivers: Annotated[list[BudgetDriver], Meta(description="What it went on, the largest first by each dimension.")]
+    is_highest: Annotated[
+        bool, Meta(description="Whether none higher was reached at once with it; people are told of that one alone.")
+    ] = True
 
 
 class BudgetDriver(msgspec.Struct, kw_only=True, frozen=True):

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from alerts.models import ChatChannel, Dispatch, ToldFact
-from alerts.notices.audience import team_ids_of
+from alerts.notices.audience import is_for_people, team_ids_of
 from alerts.notices.sending import hasten
 
 
 def address(fact: ToldFact) -> None:
     """Called once for each fact, in its organization's scope (alerts/channels)."""
+    if not is_for_people(fact):
+        return
     rooms = list(ChatChannel.objects.filter(is_active=True, kinds__contains=[fact.kind]).order_by("pk"))
     if not rooms:
         return

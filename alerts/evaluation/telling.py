@@ -14,7 +14,7 @@ from alerts import payloads
 from alerts.conditions import condition
 from alerts.conditions.units import hundredths
 from alerts.evaluation.explaining import MOST_PARTS
-from alerts.evaluation.wording import sentence, unit_of
+from alerts.evaluation.wording import part_unit_of, sentence, unit_of
 from alerts.models import Alert, AlertRule, RuleScope
 from alerts.models.rules import TEXT_SCOPES
 from alerts.rules.naming import name_of, name_subject
@@ -83,7 +83,32 @@ def _threshold(organization: Organization, rule: AlertRule, alert: Alert, state:
         summary=sentence(alert, organization.zone)
         if state == "firing"
         else f"Over: {sentence(alert, organization.zone)}",
+        model=alert.about or None,
+        counted_unit=judged_by.measured.value,
+        actual=judged_by.measured.amount(alert.actual),
+        expected=judged_by.measured.amount(alert.expected),
+        drivers=_came_of(alert),
     )
+
+
+# Of one dimension.
+_MOST_TOLD = 3
+
+
+def _came_of(alert: Alert) -> list[payloads.ThresholdDriver]:
+    """The largest parts by each dimension. What has no name of its own explains nothing."""
+    unit = part_unit_of(alert)
+    return [
+        payloads.ThresholdDriver(
+            dimension=by["dimension"],
+            label=part["label"],
+            unit=unit.value,
+            actual=unit.amount(part["actual"]) or "0",
+            expected=unit.amount(part["expected"]),
+        )
+        for by in alert.explanation.get("by", [])
+        for part in [part for part in by["parts"] if part["key"] is not None][:_MOST_TOLD]
+    ]
 
 
 def _refused(organization: Organization, rule: AlertRule, alert: Alert, _: State) -> payloads.RateLimitFrequent:
@@ -148,6 +173,7 @@ def _anomaly(organization: Organization, _rule: AlertRule, alert: Alert, _: Stat
         expected_high=unit.amount(said.get("high")),
         drivers=sorted(drivers, key=lambda one: -abs(Decimal(one.change)))[:MOST_PARTS],
         summary=said["text"],
+        finding=said["kind"],
     )
 
 

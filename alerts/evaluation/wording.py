@@ -33,7 +33,16 @@ def unit_of(alert: Alert) -> Unit:
     return Unit(alert.explanation.get("unit", condition(alert.condition).measured))
 
 
-_FINDINGS = {
+def part_unit_of(alert: Alert) -> Unit:
+    """Of its parts: a share's are what is counted of it."""
+    return _PART_UNITS.get(condition(alert.condition).part or "", unit_of(alert))
+
+
+_PART_UNITS = {"errors": Unit.REQUESTS, "unpriced_tokens": Unit.TOKENS}
+
+
+# What is new about usage, and no figure out of its range.
+FINDINGS = {
     "new_model": "New model",
     "new_key": "New key",
     "dormant_key": "Key in use again",
@@ -47,7 +56,7 @@ def title_of(alert: Alert, rule_name: str) -> str:
     if alert.condition != "anomaly":
         return rule_name
     said = alert.explanation
-    return _FINDINGS.get(said.get("kind", ""), f"Unusual {said.get('measure', 'usage')}")
+    return FINDINGS.get(said.get("kind", ""), f"Unusual {said.get('measure', 'usage')}")
 
 
 def about_of(alert: Alert) -> str:

@@ -15,12 +15,12 @@ URGENT_PERCENT = 95
 
 
 def threshold(data: BudgetThreshold, organization: Organization) -> Letter:
-    whose = data.budget.name or _whose(data, organization)
+    whose = _whose(data, organization)
     used = usd(data.actual_usd) if data.actual_tokens is None else figures.tokens(data.actual_tokens)
     of = f"{used} of {_amount(data.amount_usd, data.amount_tokens)}"
     last = data.period_ends_on - dt.timedelta(days=1)
     return Letter(
-        subject=f"{whose} has {_reached(data)} its budget: {of}",
+        subject=f"{whose} has {_reached(data)} its budget{_named(data)}: {of}",
         lead=f"{of} is used, and {percent(data.passed_percent)} of the time from {day(data.period_starts_on)} to"
         f" {day(last)} has passed.",
         path=data.page,
@@ -47,6 +47,14 @@ def _whose(data: BudgetThreshold, organization: Organization) -> str:
     if data.about.scope == "organization":
         return organization.name
     return data.about.label or f"A {data.about.scope.replace('_', ' ')}"
+
+
+def _named(data: BudgetThreshold) -> str:
+    """Which of its budgets: by the name it was given, else by what it counts alone."""
+    if data.budget.name:
+        return f" “{data.budget.name}”"
+    alone = " and ".join(text for text in (data.model, data.feature) if text)
+    return f" for {alone}" if alone else ""
 
 
 def _reached(data: BudgetThreshold) -> str:

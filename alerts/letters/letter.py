@@ -65,7 +65,7 @@ def measured(amount: str | None, unit: str) -> str:
     if unit == "usd":
         return figures.money(value)
     if unit == "percent":
-        return figures.percent(value / 100)
+        return figures.percent(value / 100).replace(".0%", "%")
     if unit == "ms":
         return figures.duration(int(value))
     words = {"tokens": " tokens", "requests": " requests", "hours": " hours"}.get(unit, "")

@@ -5,8 +5,9 @@ from __future__ import annotations
 from decimal import Decimal
 
 from accounts.models import Organization
+from alerts.evaluation.wording import FINDINGS
 from alerts.letters.letter import Letter, Tone, day, enough, hours, measured, percent, usd
-from alerts.payloads import DailySummary, RateLimitFrequent, Scope, UsageAnomaly, UsageThreshold
+from alerts.payloads import DailySummary, RateLimitFrequent, Scope, ThresholdDriver, UsageAnomaly, UsageThreshold
 from core import figures
 
 _SEVERITIES: dict[str, Tone] = {"info": "plain", "warning": "warning", "critical": "critical"}
@@ -14,16 +15,22 @@ _SEVERITIES: dict[str, Tone] = {"info": "plain", "warning": "warning", "critical
 
 def threshold(data: UsageThreshold, organization: Organization) -> Letter:
     name = data.rule.name if data.rule else "Allowance"
+    whose = _about(data.about, organization)
+    subject = f"{name}: {data.model} in {whose}" if data.model else f"{name}: {whose}"
     is_over = data.state == "resolved"
     return Letter(
-        subject=f"Over again: {name}" if is_over else f"{name}: {measured(data.value, data.unit)}",
+        subject=f"Over again: {subject}" if is_over else f"{subject}, {_counted(data)}",
         lead=data.summary,
         path=data.page,
         table=enough(
-            ("About", _about(data.about, organization)),
-            ("Measured", measured(data.value, data.unit)),
+            ("About", whose),
+            ("Model", data.model),
+            ("Measured", _counted(data)),
+            ("Usual", measured(data.expected, data.counted_unit or data.unit) if data.expected else None),
+            ("In percent", measured(data.value, data.unit) if _is_percent_of(data) else None),
             ("Threshold", measured(data.threshold, data.unit)),
             ("From", hours(data.window_start, data.window_end, organization.zone)),
+            *((f"By {driver.dimension.replace('_', ' ')}", _part(driver)) for driver in data.drivers),
         ),
         action="See the usage",
         tone="ok" if is_over else "warning",
@@ -36,7 +43,7 @@ def anomaly(data: UsageAnomaly, organization: Organization) -> Letter:
         usual = f"{measured(data.expected_low, data.unit)} to {measured(data.expected_high, data.unit)}"
     whose = _about(data.about, organization)
     return Letter(
-        subject=f"Unusual usage of {whose}: {measured(data.actual, data.unit)}",
+        subject=f"{_unusual(data, whose)}{measured(data.actual, data.unit)}",
         lead=data.summary,
         path=data.page,
         table=enough(
@@ -102,6 +109,29 @@ def daily_summary(data: DailySummary, organization: Organization) -> Letter:
 
 def _about(about: Scope, organization: Organization) -> str:
     return organization.name if about.scope == "organization" else about.label or about.of or "what was deleted"
+
+
+def _is_percent_of(data: UsageThreshold) -> bool:
+    """Whether the rule is about a percent of figures that it also tells."""
+    return data.actual is not None and data.counted_unit not in (None, data.unit)
+
+
+def _counted(data: UsageThreshold) -> str:
+    if _is_percent_of(data):
+        return measured(data.actual, data.counted_unit or data.unit)
+    return measured(data.value, data.unit)
+
+
+def _part(driver: ThresholdDriver) -> str:
+    usual = "" if driver.expected is None else f" (usually {measured(driver.expected, driver.unit)})"
+    return f"{driver.label}: {measured(driver.actual, driver.unit)}{usual}"
+
+
+def _unusual(data: UsageAnomaly, whose: str) -> str:
+    """What begins the subject, up to the figure."""
+    if data.finding in FINDINGS:
+        return f"{FINDINGS[data.finding]}: {whose}, "
+    return f"Unusual usage of {whose}: "
 
 
 def _change(amount: str, unit: str) -> str:

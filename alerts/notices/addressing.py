@@ -9,7 +9,7 @@ from django.utils.timezone import now
 from accounts.models import Organization
 from alerts.letters import letter_of
 from alerts.models import Dispatch, Notice, PushDevice, Rhythm, Timing, ToldFact, Way
-from alerts.notices.audience import Told, audience
+from alerts.notices.audience import Told, audience, is_for_people
 from alerts.notices.inbox import announce
 from alerts.notices.sending import hasten
 from alerts.notices.timing import digest_due_at, due_at
@@ -17,6 +17,8 @@ from alerts.notices.timing import digest_due_at, due_at
 
 def address(fact: ToldFact) -> None:
     """Called once for each fact, in its organization's scope (alerts/channels)."""
+    if not is_for_people(fact):
+        return
     organization = Organization.objects.get(pk=fact.organization_id)
     told = audience(fact)
     if not told:

@@ -47,6 +47,11 @@ def audience(fact: ToldFact) -> list[Told]:
     return found
 
 
+def is_for_people(fact: ToldFact) -> bool:
+    """Of thresholds that a budget reached at once, people hear the highest; programs hear each."""
+    return bool(fact.data.get("is_highest", True))
+
+
 def team_ids_of(scope: str, ref: int) -> frozenset[int]:
     """The teams something is about: a team itself, a project's, those of a member."""
     if scope == "team":

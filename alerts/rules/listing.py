@@ -10,9 +10,8 @@ from urllib.parse import urlencode
 from django.urls import reverse
 
 from accounts.models import Organization
-from alerts.conditions import condition
 from alerts.conditions.units import Unit
-from alerts.evaluation.wording import about_of, sentence, title_of, unit_of
+from alerts.evaluation.wording import about_of, part_unit_of, sentence, title_of
 from alerts.models import Alert, AlertRule, AlertState, RuleScope
 from alerts.models.rules import TEXT_SCOPES
 from alerts.rules.forms import UNIT_WORDS
@@ -103,7 +102,7 @@ def explorer_url(organization: Organization, alert: Alert, of: str | None, **mor
 
 def part_rows(alert: Alert, organization: Organization, of: str | None) -> list[dict[str, Any]]:
     """Explanations by dimension: parts with their words, shares and the way to their usage."""
-    unit = _PART_UNITS.get(condition(alert.condition).part or "", unit_of(alert))
+    unit = part_unit_of(alert)
     found = []
     for one in alert.explanation.get("by", []):
         parts: Sequence[dict[str, Any]] = one["parts"]
@@ -137,7 +136,6 @@ def part_rows(alert: Alert, organization: Organization, of: str | None) -> list[
     return found
 
 
-_PART_UNITS = {"errors": Unit.REQUESTS, "unpriced_tokens": Unit.TOKENS}
 _DIMENSIONS = {"model": "Model", "api_key": "API key", "member": "Member", "feature": "Feature"}
 
 

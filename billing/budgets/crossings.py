@@ -32,8 +32,9 @@ def watch_budgets(organization: Organization, at: dt.datetime) -> list[BudgetCro
         for actual in actuals(organization, running, at):
             noted = _note(actual, at)
             drivers = drivers_of(organization, actual) if noted else []
+            highest = max((crossing.percent for crossing in noted), default=0)
             for crossing in noted:
-                _tell(organization, actual, crossing, drivers)
+                _tell(organization, actual, crossing, drivers, is_highest=crossing.percent == highest)
             new += noted
     return new
 
@@ -74,7 +75,14 @@ def _thresholds(actual: Actual) -> list[dict[str, Any]]:
     return sorted([*own, {"percent": WHOLE, "name": "used up"}], key=lambda one: one["percent"])
 
 
-def _tell(organization: Organization, actual: Actual, crossing: BudgetCrossing, drivers: list[dict[str, Any]]) -> None:
+def _tell(
+    organization: Organization,
+    actual: Actual,
+    crossing: BudgetCrossing,
+    drivers: list[dict[str, Any]],
+    *,
+    is_highest: bool,
+) -> None:
     budget = actual.budget
     tell(
         Fact(
@@ -103,6 +111,7 @@ def _tell(organization: Organization, actual: Actual, crossing: BudgetCrossing, 
                 "is_hard": budget.is_hard,
                 "is_exceeded": actual.is_exceeded,
                 "drivers": drivers,
+                "is_highest": is_highest,
             },
         )
     )

@@ -105,6 +105,14 @@ def test_what_something_is_called_mentions_nobody_and_links_nowhere() -> None:
 # ── What is told where ──
 
 
+def test_a_room_hears_the_highest_of_thresholds_reached_at_once(acme: Organization, receiver: ChatReceiver) -> None:
+    room(acme, receiver)
+    happen(acme, key="90", is_highest=False)
+    highest = happen(acme, key="95", threshold_percent=95)
+    with organization_scope(acme.pk):
+        assert [row.fact_id for row in Dispatch.objects.filter(channel="chat")] == [highest.pk]
+
+
 def test_a_fact_comes_to_the_rooms_that_want_it(acme: Organization, receiver: ChatReceiver, search: Team) -> None:
     room(acme, receiver)
     room(acme, receiver, "#others", kinds=["invoice.paid"])

@@ -110,6 +110,46 @@ def test_a_budget_of_tokens_that_is_used_up(acme: Organization) -> None:
     assert (letter.tone, letter.is_urgent) == ("critical", True)
 
 
+@pytest.mark.parametrize(
+    ("said", "words"),
+    [
+        ({"model": "gpt-4o"}, " for gpt-4o"),
+        ({"model": "gpt-4o", "feature": "summaries"}, " for gpt-4o and summaries"),
+        ({"budget": {"id": 4, "name": "Launch"}, "model": "gpt-4o"}, " “Launch”"),
+    ],
+)
+def test_a_budget_s_title_says_which_it_is(acme: Organization, said: dict[str, Any], words: str) -> None:
+    data = {**EXAMPLES["budget.threshold"], **said}
+    letter = letter_of(ToldFact(organization=acme, kind="budget.threshold", data=data, happened_at=now()), acme)
+    assert letter.subject == f"Support has reached 90% of its budget{words}: $409.70 of $450.00"
+
+
+@pytest.mark.parametrize(
+    ("finding", "begins"),
+    [
+        ("unusual", "Unusual usage of r6: "),
+        ("new_model", "New model: r6, "),
+        ("new_key", "New key: r6, "),
+        ("dormant_key", "Key in use again: r6, "),
+        ("unusual_hours", "Unusual hours: r6, "),
+        ("model_switched", "Model switched: r6, "),
+    ],
+)
+def test_what_is_unusual_says_what_it_is(acme: Organization, finding: str, begins: str) -> None:
+    about = {"scope": "api_key", "of": "tl_r6", "label": "r6"}
+    data = {**EXAMPLES["usage.anomaly"], "about": about, "finding": finding, "unit": "requests", "actual": "160"}
+    letter = letter_of(ToldFact(organization=acme, kind="usage.anomaly", data=data, happened_at=now()), acme)
+    assert letter.subject == f"{begins}160 requests"
+
+
+def test_of_a_budget_s_thresholds_reached_at_once_people_hear_the_highest(acme: Organization, fiona: User) -> None:
+    happen(acme, key="90", is_highest=False)
+    highest = happen(acme, key="95", threshold_percent=95)
+    assert {(row.fact_id, row.channel) for row in rows(acme)} == {(highest.pk, "email")}
+    with organization_scope(acme.pk):
+        assert [notice.fact_id for notice in Notice.objects.all()] == [highest.pk]
+
+
 # ── E-mail ──
 
 
@@ -137,8 +177,8 @@ def test_names_are_escaped_in_html_and_plain_in_text(acme: Organization, fiona: 
     happen(acme, budget={"id": 1, "name": "<b>A & B</b>"})
     send_waiting()
     [sent] = mail.outbox
-    assert sent.subject.startswith("<b>A & B</b> has reached")
-    assert "&lt;b&gt;A &amp; B&lt;/b&gt; has reached" in str(sent.alternatives[0][0])
+    assert sent.subject.startswith("Support has reached 90% of its budget “<b>A & B</b>”")
+    assert "“&lt;b&gt;A &amp; B&lt;/b&gt;”" in str(sent.alternatives[0][0])
 
 
 def test_each_is_told_once_whoever_looks_how_often(acme: Organization, alice: User, adam: User, fiona: User) -> None:

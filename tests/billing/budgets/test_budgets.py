@@ -285,6 +285,8 @@ def test_each_threshold_once_a_period(acme: Organization, told_facts: list[Fact]
     watch_budgets(acme, NOW)
     assert crossings(acme) == [(p, n, "2026-11-01") for p, n in ((75, "warning"), (90, "caution"), (95, "critical"))]
     assert [fact.data["budget"]["id"] for fact in told_facts] == [one.pk] * 3
+    # Reached at once: 90 and 95.
+    assert [fact.data["is_highest"] for fact in told_facts] == [True, False, True]
     last = told_facts[-1].data
     assert (last["amount_tokens"], last["actual_tokens"], last["used_percent"], last["amount_usd"]) == (
         1_000,
