@@ -24,6 +24,7 @@ from alerts.rules.reach import Reach
 from core.days import within_years
 from core.errors import ApiError
 from core.pagination import paginate
+from metering.query.params import refuse_unknown
 
 ALERT = {
     "id": 31,
@@ -145,6 +146,7 @@ class AlertsView(OrganizationAPIView):
         ],
     )
     def get(self, request: Request) -> Response:
+        refuse_unknown(request.query_params, ("state", "condition", "scope", "rule", "limit", "cursor"), filters=False)
         rows = Alert.objects.select_related("rule")
         for name, known in (("state", AlertState.values), ("condition", list(CONDITIONS)), ("scope", RuleScope.values)):
             given = request.query_params.get(name)
@@ -173,7 +175,8 @@ class AlertView(OrganizationAPIView):
         responses=answers(AlertSerializer, also=(404,)),
         examples=[OpenApiExample("Alert", ALERT, response_only=True)],
     )
-    def get(self, _request: Request, alert: int) -> Response:
+    def get(self, request: Request, alert: int) -> Response:
+        refuse_unknown(request.query_params, (), filters=False)
         return Response(write_alert(acting.find(alert, _REACH), self.organization.zone))
 
 

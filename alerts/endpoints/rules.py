@@ -175,10 +175,10 @@ class RulePreviewView(RulesView):
         ],
     )
     def post(self, request: Request) -> Response:
-        name = request.data.get("condition") if isinstance(request.data, dict) else None
-        if name in CONDITIONS and not condition(name).has_history:
+        values = self._values(request)
+        if not condition(values["condition"]).has_history:
             raise ApiError(422, "no_preview", "What is unusual is judged as it comes.", param="condition")
-        draft = records.draft_rule(self.organization, self._values(request), _REACH)
+        draft = records.draft_rule(self.organization, values, _REACH)
         found = preview(self.organization, draft, now())
         return Response(
             {
@@ -244,13 +244,15 @@ def _read(organization_id: int, given: dict[str, Any], name: str) -> dict[str, A
     if given.get("minimum") is not None:
         minimum: Decimal = given["minimum"]
         values["minimum"] = judged_by.minimum_unit.read(minimum, "minimum")
-    if "scope" in given:
-        values |= _subject(organization_id, given["scope"], given.get("of"))
+    if "scope" in given or "of" in given:
+        values |= _subject(organization_id, given.get("scope", RuleScope.ORGANIZATION), given.get("of"))
     return values
 
 
 def _subject(organization_id: int, scope: str, of: str | None) -> dict[str, Any]:
     if scope == RuleScope.ORGANIZATION:
+        if of is not None:
+            raise ApiError(422, "invalid_parameter", "The organization has no name here: leave it out.", param="of")
         return {"scope": scope, "ref": 0, "value": ""}
     if not of:
         raise ApiError(422, "invalid_parameter", f"Name the {scope.replace('_', ' ')} it is for.", param="of")

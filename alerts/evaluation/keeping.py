@@ -36,14 +36,12 @@ def keep(
         else:
             alert = alerts[_number(step.spell)]
         changed.add(alert.pk)
-        _take(alert, step.spell)
+        _take(organization, rule, alert, step.spell, at)
         if step.turn is Turn.REOPENED:
             alert.state, alert.resolved_at, alert.resolution = AlertState.OPEN, None, ""
             note(alert, ActKind.REOPENED, at)
         elif step.turn is Turn.RESOLVED:
             resolve(alert, Resolution.OVER, step.spell.resolved_at or at)
-            if step.spell.reading.finding is None and not alert.explanation.get("text"):
-                alert.explanation = explain(organization, rule, alert, at)
             if alert in new:
                 alert.is_told = False
             tell(organization, rule, alert, "resolved", at)
@@ -121,12 +119,9 @@ def _open(organization: Organization, rule: AlertRule, spell: Spell, at: dt.date
         threshold=spell.threshold,
         opened_at=at,
     )
-    _take(alert, spell)
-    finding = spell.reading.finding
-    if finding is None:
-        alert.explanation = explain(organization, rule, alert, at)
-    else:
-        _be_about(alert, finding)
+    _take(organization, rule, alert, spell, at)
+    if spell.reading.finding is not None:
+        _be_about(alert, spell.reading.finding)
     alert.save()
     note(alert, ActKind.OPENED, at)
     tell(organization, rule, alert, "firing", at)
@@ -144,14 +139,19 @@ def _be_about(alert: Alert, finding: Finding) -> None:
     alert.label = finding.label[:254]
 
 
-def _take(alert: Alert, spell: Spell) -> None:
+def _take(organization: Organization, rule: AlertRule, alert: Alert, spell: Spell, at: dt.datetime) -> None:
+    """The furthest reading with its parts: asked for when it moves and only then, so that whatever ends the alert finds
+    the parts of its value."""
     reading = spell.reading
-    if reading.finding is not None:
-        alert.explanation = explain_finding(reading.finding)
-        alert.period_ends_at = max(alert.period_ends_at, reading.end)
+    has_moved = (alert.peak_starts_at, alert.actual) != (reading.start, reading.value or 0)
     alert.peak_starts_at, alert.peak_ends_at = reading.start, reading.end
     alert.actual, alert.bound, alert.expected = reading.value or 0, reading.bound, reading.expected
     alert.held_until = spell.held_until
+    if reading.finding is not None:
+        alert.explanation = explain_finding(reading.finding)
+        alert.period_ends_at = max(alert.period_ends_at, reading.end)
+    elif has_moved:
+        alert.explanation = explain(organization, rule, alert, at)
 
 
 def _number(spell: Spell) -> int:

@@ -20,7 +20,6 @@ from accounts.views.pages import to
 from alerts import acting
 from alerts.conditions import CONDITIONS, all_conditions, condition
 from alerts.conditions.reading import Span, interval_of
-from alerts.evaluation.explaining import explain
 from alerts.evaluation.judging import judge
 from alerts.evaluation.wording import sentence, share_text, title_of, unit_of
 from alerts.models import Alert, AlertState, RuleScope, Window
@@ -79,11 +78,6 @@ def index(request: OrganizationRequest) -> HttpResponse:
 def detail(request: OrganizationRequest, alert: int) -> HttpResponse:
     found, reach = _alert(request, alert)
     organization, at = request.organization, now()
-    if found.state != AlertState.RESOLVED:
-        # As it is at this moment; what was told stays as it was told.
-        found.explanation = (
-            found.explanation if found.condition == "anomaly" else explain(organization, found.rule, found, at)
-        )
     named = name_subject(organization, found.rule)
     measured = unit_of(found)
     context = {

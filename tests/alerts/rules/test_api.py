@@ -46,14 +46,40 @@ def test_a_rule_is_made_read_changed_and_removed(acme_api: Client, search: Team)
         ({"condition": "no_data", "threshold": 0}, "threshold"),
         ({"condition": "daily_limit", "scope": "team"}, "of"),
         ({"condition": "daily_limit", "scope": "team", "of": "nobody"}, "of"),
+        ({"condition": "daily_limit", "of": "search"}, "of"),
+        ({"condition": "daily_limit", "scope": "organization", "of": "search"}, "of"),
+        ({"condition": ["daily_limit"]}, "condition"),
+        ({"condition": {}}, "condition"),
         ({"condition": "credits_low", "scope": "model", "of": "gpt-4o"}, "scope"),
         ({"condition": "daily_limit", "renotify_minutes": 1}, "renotify_minutes"),
     ],
 )
 def test_nonsense_is_refused_by_name(acme_api: Client, search: Team, body: dict[str, Any], param: str) -> None:
-    answer = post(acme_api, RULES, body)
-    assert answer.status_code == 422, answer.content
-    assert answer.json()["error"]["param"] == param
+    for path in (RULES, f"{RULES}/preview"):
+        answer = post(acme_api, path, body)
+        assert answer.status_code == 422, answer.content
+        assert answer.json()["error"]["param"] == param
+
+
+def test_a_rule_of_the_organization_stays_so_unless_its_scope_is_named(
+    acme: Organization, acme_api: Client, search: Team
+) -> None:
+    path = f"{RULES}/{rule(acme, 'daily_limit', now()).pk}"
+    for body, status, of in (
+        ({"of": "search"}, 422, None),
+        ({"of": None}, 200, None),
+        ({"scope": "team", "of": "search"}, 200, "search"),
+        ({"scope": "organization", "of": "search"}, 422, "search"),
+        ({"scope": "organization"}, 200, None),
+    ):
+        answer = acme_api.patch(path, body, content_type="application/json")
+        assert answer.status_code == status, answer.content
+        assert acme_api.get(path).json()["of"] == of
+
+
+def test_what_is_unusual_has_no_preview(acme_api: Client) -> None:
+    answer = post(acme_api, f"{RULES}/preview", {"condition": "anomaly"})
+    assert (answer.status_code, answer.json()["error"]["code"]) == (422, "no_preview")
 
 
 def test_a_preview_says_when_and_saves_nothing(acme: Organization, acme_api: Client) -> None:
@@ -76,9 +102,17 @@ def test_an_alert_is_listed_acknowledged_snoozed_and_resolved(acme: Organization
     assert acme_api.get("/v1/alerts", {"state": "resolved"}).json()["data"] == []
     assert acme_api.get("/v1/alerts", {"state": "sleepy"}).status_code == 422
     path = f"/v1/alerts/{alert.pk}"
+    for asked in ("/v1/alerts", path):
+        refused = acme_api.get(asked, {"since": "2026-09-01"})
+        assert refused.status_code == 422
+        assert refused.json()["error"]["param"] == "since"
     body = acme_api.get(path).json()
     assert (body["value"], body["bound"], body["state"], body["rule"]["name"]) == (11, 10, "open", "Daily limit")
     assert body["explanation"]["by"][0]["parts"][0]["actual"] == 11
+    use(acme, at, 4)
+    evaluate_at(acme, at + dt.timedelta(seconds=1))
+    body = acme_api.get(path).json()
+    assert (body["value"], body["explanation"]["by"][0]["parts"][0]["actual"]) == (15, 15)
     assert post(acme_api, f"{path}/acknowledge").json()["state"] == "acknowledged"
     assert post(acme_api, f"{path}/snooze", {"minutes": 60}).json()["state"] == "snoozed"
     for nonsense in ({}, {"minutes": 60, "until": "2030-01-01T00:00:00Z"}, {"until": "2020-01-01T00:00:00Z"}):

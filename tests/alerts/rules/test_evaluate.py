@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Callable
 
 import pytest
 from django.db import connection
 
 from accounts.models import Organization, Team
+from alerts import acting
 from alerts.evaluation.evaluate import evaluate
-from alerts.models import AlertState
+from alerts.models import Alert, AlertRule, AlertState
+from alerts.rules.reach import Reach
+from alerts.rules.records import archive_rule, change_rule
 from core.tenancy import organization_scope
-from tests.alerts.rules.usage import alerts_of, berlin, evaluate_at, rule, told_of, use, use_all
+from tests.alerts.rules.usage import BY, alerts_of, berlin, evaluate_at, rule, told_of, use, use_all
 from tests.queries import Counter
 
 pytestmark = pytest.mark.django_db
@@ -38,6 +42,50 @@ def test_a_daily_limit_fires_once_a_day_and_is_over_with_it(acme: Organization) 
         ("usage.threshold", "firing"),
     ]
     assert [part["actual"] for part in alerts_of(acme)[0].explanation["by"][0]["parts"]] == [1_501]
+
+
+def _by_hand(made: AlertRule, alert: Alert, at: dt.datetime) -> None:
+    acting.resolve(alert, Reach.whole(), by=BY, at=at)
+
+
+def _window_over(made: AlertRule, alert: Alert, at: dt.datetime) -> None:
+    evaluate(made.organization, at + dt.timedelta(days=1))
+
+
+def _rule_changed(made: AlertRule, alert: Alert, at: dt.datetime) -> None:
+    change_rule(made, {"condition": "cost"}, Reach.whole(), by=BY, at=at)
+
+
+def _rule_paused(made: AlertRule, alert: Alert, at: dt.datetime) -> None:
+    change_rule(made, {"is_enabled": False}, Reach.whole(), by=BY, at=at)
+
+
+def _rule_removed(made: AlertRule, alert: Alert, at: dt.datetime) -> None:
+    archive_rule(made, Reach.whole(), by=BY, at=at)
+
+
+@pytest.mark.parametrize("end", [_by_hand, _window_over, _rule_changed, _rule_paused, _rule_removed])
+def test_however_an_alert_ends_its_parts_sum_to_its_value(
+    acme: Organization, end: Callable[[AlertRule, Alert, dt.datetime], None]
+) -> None:
+    made = rule(acme, "daily_limit", "2026-09-01 09:00", threshold=1_000)
+    use(acme, berlin("2026-09-01 10:00"), 1_001)
+    (alert,) = evaluate_at(acme, "2026-09-01 10:01")
+    use(acme, berlin("2026-09-01 11:00"), 400, "claude")
+    use(acme, berlin("2026-09-01 11:00"), 100)
+    (alert,) = evaluate_at(acme, "2026-09-01 11:01")
+    assert _sums(alert) == {1_501}
+    # What is not judged yet is in neither, or in both. A caller's clock may be ahead.
+    use(acme, berlin("2026-09-01 11:02"), 30, "claude")
+    use(acme, berlin("2026-09-01 11:05"), 7)
+    end(made, alert, berlin("2026-09-01 11:03"))
+    (alert,) = alerts_of(acme)
+    assert alert.state == AlertState.RESOLVED
+    assert _sums(alert) == {alert.actual}
+
+
+def _sums(alert: Alert) -> set[int]:
+    return {sum(part["actual"] for part in one["parts"]) for one in alert.explanation["by"]}
 
 
 def test_days_that_were_not_looked_at_meanwhile_are_caught_up_with(acme: Organization) -> None:
