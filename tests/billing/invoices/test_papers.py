@@ -70,7 +70,7 @@ def test_the_worker_makes_it_after_each_change(
     acme: Organization, monkeypatch: pytest.MonkeyPatch, django_capture_on_commit_callbacks: object
 ) -> None:
     asked: list[tuple[int, int]] = []
-    monkeypatch.setattr(tasks.make_paper, "delay", lambda *args: asked.append(args))
+    monkeypatch.setattr(tasks.make_paper, "apply_async", lambda args, countdown: asked.append(args))
     with django_capture_on_commit_callbacks(execute=True), organization_scope(acme.pk):  # type: ignore[operator]
         invoice = invoice_of(acme)
         pay(invoice, 100)

@@ -126,7 +126,7 @@ def test_a_saved_number_is_asked_about_and_changes_the_tax(
 ) -> None:
     has_seller()
     asked: list[int] = []
-    monkeypatch.setattr(receivers, "enqueue", lambda task, organization_id: asked.append(organization_id))
+    monkeypatch.setattr(receivers.check_tax_number, "apply_async", lambda args, countdown: asked.extend(args))
     with django_capture_on_commit_callbacks(execute=True):
         fiona_client.post(PAGE, details())
         fiona_client.post(PAGE, details(reference="PO-8"))

@@ -236,7 +236,7 @@ def test_a_change_of_zone_is_followed(
     acme: Organization, usage: None, django_capture_on_commit_callbacks, monkeypatch
 ) -> None:
     told: list[int] = []
-    monkeypatch.setattr("metering.tasks.follow_zone.delay", told.append)
+    monkeypatch.setattr("metering.tasks.follow_zone.apply_async", lambda args, countdown: told.extend(args))
     with django_capture_on_commit_callbacks(execute=True), organization_scope(acme.id):
         update_organization(Organization.objects.get(), {"timezone": "Asia/Kathmandu"}, by=Actor.of_command("test"))
     assert told == [acme.id]

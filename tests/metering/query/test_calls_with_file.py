@@ -68,7 +68,7 @@ def test_times_and_scopes_bound_what_is_found(calls: Organization, globex: Organ
         assert found(AT, LATEST) == both[1:]
         assert found(EARLIEST, AT) == both[:1]
     with unscoped("test"):
-        assert {organization for organization, _ in found(EARLIEST, LATEST)} == {calls.pk, globex.pk}
+        assert {organization for organization, _ in found(EARLIEST, LATEST)} >= {calls.pk, globex.pk}
     with connection.cursor() as cursor:
         cursor.execute("SELECT count(*) FROM metering_calls_with_file(%s, %s, %s)", [["f1"], EARLIEST, LATEST])
         assert cursor.fetchone() == (0,), "nothing without a scope"
