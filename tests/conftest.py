@@ -46,24 +46,18 @@ def django_db_setup(django_db_modify_db_settings: ExitStack, django_db_setup: No
 
 
 # Events have a partition for each month: truncating all of them, empty as they are, would take longer than most tests.
+# What takes no room has no rows; asking each for its first row took as long as the rest of emptying.
 _EMPTY = """
 DO $$
 DECLARE
-    leaf regclass;
-    is_used boolean;
-    used text[] := '{{}}';
+    used text;
 BEGIN
-    FOR leaf IN
-        SELECT coalesce(tree.relid, name::regclass) FROM unnest(ARRAY[{tables}]) AS name
+    SELECT string_agg(leaf::text, ', ') INTO used FROM (
+        SELECT coalesce(tree.relid, name::regclass) AS leaf FROM unnest(ARRAY[{tables}]) AS name
         LEFT JOIN LATERAL pg_partition_tree(name::regclass) AS tree ON true WHERE tree.isleaf IS NOT false
-    LOOP
-        EXECUTE format('SELECT EXISTS (SELECT FROM %s)', leaf) INTO is_used;
-        IF is_used THEN
-            used := used || leaf::text;
-        END IF;
-    END LOOP;
-    IF used <> '{{}}' THEN
-        EXECUTE 'TRUNCATE ' || array_to_string(used, ', ') || ' CASCADE';
+    ) AS leaves WHERE pg_relation_size(leaf) > 0;
+    IF used IS NOT NULL THEN
+        EXECUTE 'TRUNCATE ' || used || ' CASCADE';
     END IF;
 END $$
 """
