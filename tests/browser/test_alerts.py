@@ -10,6 +10,7 @@ from accounts.models import Organization, User
 from alerts.evaluation.evaluate import evaluate
 from metering.events import Usage
 from tests.browser.conftest import Visitor
+from tests.browser.every_page import settle
 from tests.metering.query.usage import make_event, write
 
 
@@ -26,6 +27,7 @@ def test_a_rule_is_previewed_made_and_its_alert_settled(visitor: Visitor, acme: 
     page = visitor.page
     page.get_by_role("link", name="New rule").first.click()
     page.get_by_text("It would not have fired").wait_for()
+    settle(page)  # what is typed before the scripts are there is asked about with the next change
     page.get_by_label("Threshold, tokens").fill("4000")
     page.get_by_text("It would have fired 2 times").wait_for()
     page.get_by_role("button", name="Add rule").click()
