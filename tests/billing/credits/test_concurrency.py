@@ -78,6 +78,7 @@ def test_settling_at_once_takes_usage_once(acme: Organization) -> None:
 
 
 def test_credits_are_topped_up_once(acme: Organization) -> None:
+    subscribed(acme, "prepaid", on("2026-11-02"))
     wallets.set_rules(acme, low_below_nanos=None, top_up_below_nanos=USD, top_up_nanos=5 * USD, by=BY)
     with organization_scope(acme.pk):
         due = TopUp.objects.get()
