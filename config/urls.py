@@ -13,6 +13,7 @@ urlpatterns = [
     path("v1/", include("accounts.endpoints.urls")),
     path("v1/", include("billing.endpoints.urls")),
     path("v1/", include("alerts.endpoints.urls")),
+    path("v1/", include("reports.endpoints.urls")),
     path("", include("metering.api_urls")),
     path("", include("metering.urls")),
     path("", include("billing.urls")),

@@ -1,4 +1,4 @@
-from django.urls import path
+from django.urls import include, path
 
 from reports import (
     budget,
@@ -94,4 +94,9 @@ urlpatterns = [
     path("o/<slug:organization>/integrations/latency.csv", integrations.latency_file, name="integrations-latency"),
     path("o/<slug:organization>/connect/", connect.connect, name="connect"),
     path("o/<slug:organization>/connect/live", connect.live, name="connect-live"),
+    path("o/<slug:organization>/forecast/", include("reports.forecasting.urls")),
+    path("o/<slug:organization>/advice/", include("reports.advice.urls")),
+    path("o/<slug:organization>/reports/", include("reports.custom.urls")),
+    path("o/<slug:organization>/reports/monthly/", include("reports.monthly.urls")),
+    path("o/<slug:organization>/planning/", include("reports.planning.urls")),
 ]

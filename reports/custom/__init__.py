@@ -1,0 +1,1 @@
+"""Reports that people put together themselves: run once or by schedule, kept for a while."""

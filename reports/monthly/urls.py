@@ -1,0 +1,5 @@
+"""Part of reports.urls, and of its names."""
+
+from django.urls import URLPattern
+
+urlpatterns: list[URLPattern] = []

@@ -1,0 +1,1 @@
+"""Budgets proposed from what is likely to come."""
