@@ -1,5 +1,16 @@
 """Tables of reports."""
 
+from reports.models.insights import AdviceRound, Effort, Insight, InsightEvidence, InsightState
 from reports.models.pages import Diagnosis, SavedView, StartPage, Symptom
 
-__all__ = ["Diagnosis", "SavedView", "StartPage", "Symptom"]
+__all__ = [
+    "AdviceRound",
+    "Diagnosis",
+    "Effort",
+    "Insight",
+    "InsightEvidence",
+    "InsightState",
+    "SavedView",
+    "StartPage",
+    "Symptom",
+]

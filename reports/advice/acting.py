@@ -1,0 +1,93 @@
+"""What people and programs do about advice: take it, or not."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+from django.core.exceptions import PermissionDenied
+from django.utils.timezone import now
+
+from accounts import audit
+from accounts.audit import Actor
+from accounts.models import Organization
+from accounts.permissions import Right, may
+from core.errors import ApiError
+from core.tenancy import organization_scope
+from metering.pricing.book import PriceBook
+from reports.advice import kind_of
+from reports.advice.following import begin
+from reports.advice.kind import Context
+from reports.advice.records import find_insight, reopen
+from reports.advice.savings import window_of
+from reports.models import Insight, InsightState
+
+# Who decides what is meant to be spent decides about advice.
+ACTS = Right.MANAGE_BUDGETS
+LONGEST_REASON = 500
+
+
+def dismiss(insight: Insight, reason: str, role: str | None, *, by: Actor, at: dt.datetime | None = None) -> Insight:
+    """It is not followed. Raises ApiError 409 for advice that is not open, 422 for a reason that is too long,
+    PermissionDenied without the right. `role` None is a program."""
+    at = at or now()
+    if len(reason) > LONGEST_REASON or "\0" in reason:
+        raise ApiError(
+            422,
+            "invalid_parameter",
+            f"A reason has at most {LONGEST_REASON} characters, none of them NUL.",
+            param="reason",
+        )
+    with organization_scope(insight.organization_id):
+        found = _open_one(insight, role)
+        _settle(found, InsightState.DISMISSED, by, at)
+        found.reason = reason.strip()
+        found.save()
+        audit.record(by, "insight.dismiss", found, {"reason": (None, found.reason)}, label=found.title)
+    return found
+
+
+def mark_done(insight: Insight, role: str | None, *, by: Actor, at: dt.datetime | None = None) -> Insight:
+    """It was followed: what it realizes is measured from the next day on. Raises as `dismiss`."""
+    at = at or now()
+    with organization_scope(insight.organization_id):
+        found = _open_one(insight, role)
+        organization = Organization.objects.get(pk=found.organization_id)
+        context = Context(organization, *window_of(at, organization.zone), at, PriceBook.load())
+        begin(found, context, kind_of(found.kind))
+        _settle(found, InsightState.DONE, by, at)
+        found.save()
+        audit.record(by, "insight.done", found, label=found.title)
+    return found
+
+
+def open_again(insight: Insight, role: str | None, *, by: Actor, at: dt.datetime | None = None) -> Insight:
+    """What was dismissed or done is not. Raises ApiError 409 for advice that is neither, PermissionDenied."""
+    at = at or now()
+    with organization_scope(insight.organization_id):
+        found = _locked(insight, role)
+        if found.state not in (InsightState.DISMISSED, InsightState.DONE):
+            raise ApiError(409, "insight_not_settled", "This advice was neither dismissed nor done.")
+        reopen(found, at)
+        found.save()
+        audit.record(by, "insight.reopen", found, label=found.title)
+    return found
+
+
+def _settle(insight: Insight, state: InsightState, by: Actor, at: dt.datetime) -> None:
+    insight.state, insight.settled_at, insight.settled_by_label = state, at, by.label
+    insight.settled_nanos, insight.reason = insight.likely_nanos, ""
+
+
+def _open_one(insight: Insight, role: str | None) -> Insight:
+    found = _locked(insight, role)
+    if found.state != InsightState.OPEN:
+        raise ApiError(409, "insight_not_open", f"This advice is not open: {found.get_state_display().lower()}.")
+    return found
+
+
+def _locked(insight: Insight, role: str | None) -> Insight:
+    """As it is now, and stays until the transaction ends."""
+    if role is not None and not may(role, ACTS):
+        raise PermissionDenied("You may see this advice, not settle it.")
+    Insight.objects.select_for_update(no_key=True).filter(pk=insight.pk).first()
+    return find_insight(insight.pk, role)
