@@ -20,7 +20,8 @@ _RUNNING = frozenset({Role.OWNER, Role.ADMIN})
 class Kind:
     """`roles` are told by default when the fact is about the organization; team admins also of what is their team's.
 
-    `data` is what it says.
+    `data` is what it says. Of a kind that `names_its_readers`, a fact that names people, or is not about the whole
+    organization, is told to those people and the team's admins alone.
     """
 
     name: str
@@ -29,6 +30,7 @@ class Kind:
     data: type[Data]
     roles: frozenset[Role]
     tells_team_admins: bool = False
+    names_its_readers: bool = False
 
 
 _ALL = (
@@ -98,7 +100,15 @@ _ALL = (
         payloads.CallsSuspended,
         _MONEY,
     ),
-    Kind("report.ready", "Report ready", "A report can be downloaded.", payloads.ReportReady, frozenset()),
+    Kind(
+        "report.ready",
+        "Report ready",
+        "A report can be downloaded.",
+        payloads.ReportReady,
+        _MONEY,
+        tells_team_admins=True,
+        names_its_readers=True,
+    ),
     Kind("key.created", "API key created", "An API key is made.", payloads.KeyCreated, _RUNNING),
     Kind("member.joined", "Member joined", "A person accepts an invitation.", payloads.MemberJoined, _RUNNING),
     Kind(

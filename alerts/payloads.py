@@ -278,8 +278,14 @@ class ReportReady(Data, kw_only=True, frozen=True):
 
     report: str
     period_start: dt.date
-    period_end: dt.date
+    period_end: Annotated[dt.date, Meta(description="The last day of the period.")]
     formats: list[str]
+    about: Annotated[Scope | None, Meta(description="Whose usage it is of; null where its own filters say so.")] = None
+    revision: Annotated[int, Meta(ge=0, description="0 at first; a report that was made again has one more.")] = 0
+    cost_usd: Annotated[Amount | None, Meta(description="Of the period, where the report says it.")] = None
+    cost_usd_before: Annotated[Amount | None, Meta(description="Of the period before.")] = None
+    total_tokens: Tokens | None = None
+    requests: Annotated[int, Meta(ge=0)] | None = None
 
 
 class KeyCreated(Data, kw_only=True, frozen=True):

@@ -12,6 +12,7 @@ from django.urls import reverse
 from accounts.models import Membership
 from alerts.channels.errors import RefusedError, TryLaterError
 from alerts.letters import letter_of
+from alerts.letters.attachments import attachment_of
 from alerts.models import Dispatch, Way
 from alerts.notices.preferences import is_turned_off
 from alerts.notices.unsubscribe import link_of
@@ -25,7 +26,12 @@ def send(dispatch: Dispatch) -> None:
     letter = letter_of(dispatch.fact, dispatch.organization)
     unsubscribe = link_of(member, dispatch.fact.kind)
     context = {"letter": letter, "link": letter.elsewhere or emails.absolute(letter.path), "unsubscribe": unsubscribe}
-    hand_over(emails.compose("notice", member.user.email, context | about(member), headers_of(dispatch, unsubscribe)))
+    attachment = attachment_of(dispatch.fact)
+    context |= {"attached": attachment.name if attachment else ""}
+    message = emails.compose("notice", member.user.email, context | about(member), headers_of(dispatch, unsubscribe))
+    if attachment is not None:
+        message.attach(attachment.name, attachment.content, attachment.type)
+    hand_over(message)
 
 
 def reachable(dispatch: Dispatch) -> Membership:

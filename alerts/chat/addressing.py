@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from alerts.models import ChatChannel, Dispatch, ToldFact
-from alerts.notices.audience import is_for_people, team_ids_of
+from alerts.notices.audience import is_for_people, is_for_those_named, team_ids_of
 from alerts.notices.sending import hasten
 
 
@@ -15,10 +15,11 @@ def address(fact: ToldFact) -> None:
     if not rooms:
         return
     teams = team_ids_of(fact.scope, fact.ref)
+    is_for_every_room = not is_for_those_named(fact)
     hasten(
         Dispatch.objects.bulk_create(
             Dispatch(organization_id=fact.organization_id, fact=fact, channel="chat", chat=room)
             for room in rooms
-            if room.team_ref is None or room.team_ref in teams
+            if (is_for_every_room if room.team_ref is None else room.team_ref in teams)
         )
     )

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from accounts.models import Organization
-from alerts.letters.letter import Letter, day, enough, moment
+from alerts.letters.letter import Letter, day, enough, moment, usd
 from alerts.payloads import KeyCreated, MemberJoined, ReportReady, WebhookDisabled
+from core import figures
 
 
 def key_created(data: KeyCreated, organization: Organization) -> Letter:
@@ -50,11 +51,18 @@ def webhook_disabled(data: WebhookDisabled, organization: Organization) -> Lette
 
 
 def report_ready(data: ReportReady, organization: Organization) -> Letter:
+    whose = data.about.label if data.about and data.about.label else organization.name
     return Letter(
-        subject=f"{data.report} is ready",
-        lead=f"{data.report} of {organization.name} for {day(data.period_start)} to {day(data.period_end)} can be"
-        " downloaded.",
+        subject=f"{data.report}: {whose}" + (f", {usd(data.cost_usd)}" if data.cost_usd else ""),
+        lead=f"{data.report} of {whose} for {day(data.period_start)} to {day(data.period_end)} can be downloaded.",
         path=data.page,
-        table=enough(("Formats", ", ".join(data.formats))),
+        table=enough(
+            ("Cost", usd(data.cost_usd) if data.cost_usd else None),
+            ("The period before", usd(data.cost_usd_before) if data.cost_usd_before else None),
+            ("Tokens", None if data.total_tokens is None else figures.tokens(data.total_tokens)),
+            ("Requests", None if data.requests is None else figures.count(data.requests)),
+            ("Formats", ", ".join(one.upper() for one in data.formats)),
+        ),
+        text=("It was made again, with usage that had come late.",) if data.revision else (),
         action="See the report",
     )

@@ -20,8 +20,8 @@ def audience(fact: ToldFact) -> list[Told]:
     """Never strangers, people who have left or cannot log in, or people who may not see what it is about.
 
     The organization's facts go to the roles of their kind, a team's to its admins too, what is about a member to that
-    member, and every fact to those it names. Members may want less, or more of what they may see. Needs the
-    organization's scope.
+    member, and every fact to those it names. Members may want less, or more of what they may see; of what is for those
+    it names there is no more to want. Needs the organization's scope.
     """
     kind = KINDS[fact.kind]
     said = said_about(fact.kind)
@@ -35,11 +35,12 @@ def audience(fact: ToldFact) -> list[Told]:
         .order_by("pk")
     )
     found = []
+    only_named = is_for_those_named(fact)
     for member in candidates:
         sees_all, is_named = may_see(member.role, fact.kind), member.pk in admins or member.user_id in fact.people
         # Who sees everybody's is told of their own as of others'.
         default = is_named or member.role in kind.roles or (member.pk == themselves and not sees_all)
-        if not (default or sees_all or member.pk == themselves):
+        if not (default or sees_all or member.pk == themselves) or (only_named and not is_named):
             continue
         ways = frozenset(way for way in Way if said.get((member.pk, way), default))
         if ways:
@@ -50,6 +51,11 @@ def audience(fact: ToldFact) -> list[Told]:
 def is_for_people(fact: ToldFact) -> bool:
     """Of thresholds that a budget reached at once, people hear the highest; programs hear each."""
     return bool(fact.data.get("is_highest", True))
+
+
+def is_for_those_named(fact: ToldFact) -> bool:
+    """Whether it is told to the people it names, and its team's admins, and to nobody else."""
+    return KINDS[fact.kind].names_its_readers and (bool(fact.people) or fact.scope != "organization")
 
 
 def team_ids_of(scope: str, ref: int) -> frozenset[int]:

@@ -53,7 +53,7 @@ BY_ROLE = {
     "payment.recovered": MONEY,
     "payment.disputed": MONEY,
     "calls.suspended": MONEY,
-    "report.ready": set(),
+    "report.ready": MONEY,
     "key.created": RUNNING,
     "member.joined": RUNNING,
     "webhook.disabled": RUNNING,
@@ -96,6 +96,18 @@ def test_who_it_is_about_and_who_is_named_are_told(acme: Organization, everybody
     # And whoever it is about may not want to hear of it.
     prefer(bob, acme, "budget.threshold", Way.EMAIL, False)
     assert "bob" not in told_of(happen(acme, key="again", scope="member", ref=own.pk))
+
+
+def test_a_report_of_a_team_is_for_its_admins_alone(
+    acme: Organization, everybody: list[User], search: Team, bob: User
+) -> None:
+    lead(search, bob)
+    prefer(everybody[4], acme, "report.ready", Way.EMAIL, True)
+    assert told_of(happen(acme, "report.ready", key="all")) == {*MONEY, "vera"}
+    assert told_of(happen(acme, "report.ready", key="team", scope="team", ref=search.pk)) == {"bob"}
+    with organization_scope(acme.pk):
+        TeamMembership.objects.update(is_admin=False)
+    assert told_of(happen(acme, "report.ready", key="nobody", scope="team", ref=search.pk)) == set()
 
 
 def test_strangers_and_people_who_left_are_never_told(
