@@ -159,7 +159,8 @@ def test_choices_are_kept_where_they_differ(acme: Organization, adam: User, bob:
         assert not Preference.objects.exists()
         # A member is offered what can be about them.
         offered = {one.kind.name for one in choices_of(membership_of(bob, acme))}
-    assert offered == {"usage.threshold", "usage.anomaly", "rate_limit.frequent", "budget.threshold"}
+    about_them = {"usage.threshold", "usage.anomaly", "rate_limit.frequent", "budget.threshold"}
+    assert offered == about_them | {"report.ready"}
 
 
 def test_the_teams_of_a_fact(acme: Organization, search: Team, website: Project, bob: User) -> None:
