@@ -72,17 +72,27 @@ def femtos_per_unit(usd: Decimal) -> int:
     return int(scaled)
 
 
+def exact_decimal(count: int, scale: int) -> Decimal:
+    """A whole number of 10^-scale, exact."""
+    return Decimal(count).scaleb(-scale, _WIDE)
+
+
+def decimal_text(count: int, scale: int) -> str:
+    """A whole number of 10^-scale: exact, without exponent or needless zeros, at least "0"."""
+    if not scale:
+        return str(count)
+    sign = "-" if count < 0 else ""
+    whole, fraction = divmod(abs(count), 10**scale)
+    return f"{sign}{whole}.{fraction:0{scale}d}".rstrip("0").rstrip(".")
+
+
 def usd_from_nanos(nanos: int) -> Decimal:
-    return Decimal(nanos).scaleb(-9, _WIDE)
+    return exact_decimal(nanos, 9)
 
 
 def usd_text(nanos: int | None) -> str | None:
-    """Dollars as the API writes them: exact, without exponent or needless zeros, at least "0"; None stays unknown."""
-    if nanos is None:
-        return None
-    sign = "-" if nanos < 0 else ""
-    whole, fraction = divmod(abs(nanos), NANOS_PER_USD)
-    return f"{sign}{whole}.{fraction:09d}".rstrip("0").rstrip(".")
+    """Dollars as the API writes them, exact; None stays unknown."""
+    return None if nanos is None else decimal_text(nanos, 9)
 
 
 def nanos_from_usd(usd: Decimal) -> int:

@@ -19,12 +19,12 @@ from core.money import NANOS_PER_USD
 from core.tenancy import organization_scope
 from metering.query.chats import ChatAbout, ChatPage, ChatRow, describe_chats, list_chats
 from metering.query.events import EventRow, list_events
-from metering.query.export import begun
 from metering.query.export_api import download
 from metering.query.files import list_files
 from metering.query.labels import GroupValue
 from metering.query.metrics import instant_text, written
 from metering.query.spec import EARLIEST, LATEST, FilterValue
+from metering.query.tables import begun
 from reports.calls import call_row, sees_usage
 from reports.page import UsagePage, show
 from reports.split import LEGEND
@@ -142,20 +142,20 @@ def chat(request: OrganizationRequest, chat_id: str) -> HttpResponse:
     return render(request, "reports/chat.html", OneChat.find(page, chat_id).context())
 
 
-def _file(page: Chats) -> Iterator[str]:
+def _file(page: Chats) -> Iterator[bytes]:
     # Before the heading, so that a question that makes no sense is refused and not a file that breaks off.
     lists = begun(_lists(page))
-    yield csv_text([COLUMNS])
+    yield csv_text([COLUMNS]).encode()
     yield from lists
 
 
-def _lists(page: Chats) -> Iterator[str]:
+def _lists(page: Chats) -> Iterator[bytes]:
     organization_id, cursor = page.organization.pk, page.chosen.given("cursor")
     while True:
         with organization_scope(organization_id):
             found = page.find(limit=FILE_ROWS, cursor=cursor)
             about = describe_chats(organization_id, found.rows, page.chosen.filters)
-        yield csv_text(_cells(row, about[row.chat]) for row in found.rows)
+        yield csv_text(_cells(row, about[row.chat]) for row in found.rows).encode()
         cursor = found.next_cursor
         if cursor is None:
             return

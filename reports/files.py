@@ -161,7 +161,7 @@ def files_csv(request: OrganizationRequest) -> HttpResponseBase:
     return download(request, _list(page), "text/csv; charset=utf-8", f"{request.organization.slug}-files.csv")
 
 
-def _list(page: Files) -> Iterator[str]:
+def _list(page: Files) -> Iterator[bytes]:
     cursor, is_first = page.chosen.given("cursor"), True
     while True:
         with organization_scope(page.organization.pk):
@@ -170,8 +170,8 @@ def _list(page: Files) -> Iterator[str]:
         if is_first:
             columns = ("id", "name", "size_bytes", "tokens", "chats", "file_tokens", "processing_cost_usd",
                        "first_at", "last_at", *FIGURES)  # fmt: skip
-            yield csv_text([columns])
-        yield csv_text(list(row.values()) for row in rows)
+            yield csv_text([columns]).encode()
+        yield csv_text(list(row.values()) for row in rows).encode()
         cursor, is_first = found.next_cursor, False
         if cursor is None:
             return

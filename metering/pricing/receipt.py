@@ -7,7 +7,7 @@ from decimal import Decimal
 
 import msgspec
 
-from core.money import FEMTOS_PER_USD, usd_text
+from core.money import decimal_text, usd_text
 from metering.events import BUCKETS, Usage
 from metering.pricing.plan import Plan, Version
 from metering.pricing.rate import Charge, Pricing, split_cost
@@ -109,9 +109,7 @@ def make_receipt(call: RatedCall, version: Version | None) -> Receipt:
 
 def exact_usd(femtos: int) -> str:
     """Femto-dollars as dollars: exact, without exponent or needless zeros."""
-    sign = "-" if femtos < 0 else ""
-    whole, fraction = divmod(abs(femtos), FEMTOS_PER_USD)
-    return f"{sign}{whole}.{fraction:015d}".rstrip("0").rstrip(".")
+    return decimal_text(femtos, 15)
 
 
 def quoted_rate(bucket: str, femtos_per_unit: int) -> tuple[str, str]:

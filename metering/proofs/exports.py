@@ -9,9 +9,10 @@ from decimal import Decimal
 
 from core.money import nanos_from_usd
 from metering.proofs.subject import CheckResult, Difference, Subject, result
-from metering.query.export import make_export, write_csv, write_jsonl
+from metering.query.export import make_export
 from metering.query.metrics import METRICS, Figures
 from metering.query.spec import UsageQuery
+from metering.query.tables import write_csv, write_jsonl
 
 Sums = dict[str, int]
 # Sums that a file has; averages have none, and seconds are whole milliseconds.
@@ -69,6 +70,6 @@ def check(subject: Subject) -> CheckResult:
     return result("export", "Exports, read back line by line (CSV and JSON lines)", rows, "rows", differences)
 
 
-def _lines(chunks: Iterator[str]) -> Iterator[str]:
+def _lines(chunks: Iterator[bytes]) -> Iterator[str]:
     for chunk in chunks:
-        yield from chunk.splitlines(keepends=True)
+        yield from chunk.decode().splitlines(keepends=True)

@@ -1,4 +1,4 @@
-"""Usage as a file of any size: read piece by piece, written as it is read, never held as a whole.
+"""Usage as a file of any size and format: read piece by piece, written as it is read, never held as a whole.
 
 Time is cut into segments of a moderate number of requests; every segment is asked for page by page, in a short
 transaction of its own, so that a long download holds neither memory nor an old snapshot of the database. What goes
@@ -8,20 +8,18 @@ wrong on the way is raised, which breaks the connection off: a file that ends is
 from __future__ import annotations
 
 import datetime as dt
-import itertools
-import json
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
-from typing import TypeVar
+from collections.abc import Callable, Iterator, Sequence
 
 import msgspec
-from asgiref.sync import sync_to_async
 
-from core.csvcells import csv_text
 from core.periods import Interval, bucket_start, next_bucket
 from metering.dimensions import DIMENSIONS
-from metering.query.metrics import METRICS, Written, instant_text
+from metering.query.metrics import METRICS, instant_text
+from metering.query.parquet import write_parquet
 from metering.query.run import UsageRow, run
 from metering.query.spec import UsageQuery, check_dimension, refusal
+from metering.query.spreadsheet import write_xlsx
+from metering.query.tables import Cell, Column, Table, write_csv, write_json, write_jsonl
 
 TIMESTAMP = "timestamp"
 DEFAULT_COLUMNS = (TIMESTAMP, "model", "prompt_tokens", "completion_tokens", "total_tokens", "requests")
@@ -30,7 +28,6 @@ PAGE_ROWS = 2_000
 SEGMENT_REQUESTS = 20_000
 _LONGER = 4
 _CHUNK_BUCKETS = 1_000
-_T = TypeVar("_T")
 
 
 class Export(msgspec.Struct, frozen=True):
@@ -41,7 +38,44 @@ class Export(msgspec.Struct, frozen=True):
 
     query: UsageQuery
     interval: Interval | None
-    columns: tuple[str, ...]
+    names: tuple[str, ...]
+
+    @property
+    def columns(self) -> tuple[Column, ...]:
+        return tuple(map(_column, self.names))
+
+    @property
+    def period(self) -> tuple[dt.datetime, dt.datetime]:
+        return self.query.start, self.query.end
+
+    @property
+    def about(self) -> dict[str, str]:
+        start, end = map(instant_text, self.period)
+        return {"generator": "Tokenledger", "period_start": start, "period_end": end, "timezone": self.query.zone.key}
+
+    def pages(self) -> Iterator[list[list[Cell]]]:
+        """Opens and closes its scopes itself, so it may be read after the request's has ended."""
+        for rows in export_rows(self):
+            yield [self._cells(row) for row in rows]
+
+    def _cells(self, row: UsageRow) -> list[Cell]:
+        return [
+            row.start if name == TIMESTAMP
+            else row.group[name].key if name in row.group
+            else METRICS[name].value(row.figures)
+            for name in self.names
+        ]  # fmt: skip
+
+
+def _column(name: str) -> Column:
+    if name == TIMESTAMP:
+        return Column(name, "time")
+    metric = METRICS.get(name)
+    if metric is None:
+        return Column(name)
+    if metric.unit == "usd":
+        return Column(name, "decimal", 9)
+    return Column(name, "number" if metric.is_ratio else "count")
 
 
 def make_export(
@@ -69,7 +103,7 @@ def make_export(
 
 
 def export_rows(export: Export) -> Iterator[list[UsageRow]]:
-    """Rows by the page. Opens and closes its scopes itself, so it may be read after the request's has ended."""
+    """Rows by the page."""
     query = export.query
     order = (*(("start",) if export.interval else ()), *query.group_by) or ("requests",)
     for start, end in _chunks(query, export.interval):
@@ -128,89 +162,21 @@ def _pages(segment: UsageQuery) -> Iterator[list[UsageRow]]:
             return
 
 
-# ── Writing ──
-
-
-def _values(export: Export, row: UsageRow) -> list[Written]:
-    values: list[Written] = []
-    for name in export.columns:
-        if name == TIMESTAMP:
-            values.append(instant_text(row.start))
-        elif name in row.group:
-            values.append(row.group[name].key)
-        else:
-            values.append(METRICS[name].write(row.figures))
-    return values
-
-
-def write_csv(export: Export) -> Iterator[str]:
-    pages = begun(export_rows(export))
-    yield csv_text([export.columns])
-    for page in pages:
-        yield csv_text(_values(export, row) for row in page)
-
-
-def write_jsonl(export: Export) -> Iterator[str]:
-    for page in export_rows(export):
-        yield "".join(f"{_object(export, row)}\n" for row in page)
-
-
-def write_json(export: Export) -> Iterator[str]:
-    """One object: {"period": {"start", "end"}, "data": […]}; `end` is the last second, as in every published period."""
-    period = {
-        "start": instant_text(export.query.start),
-        "end": instant_text(export.query.end - dt.timedelta(seconds=1)),
-    }
-    pages = begun(export_rows(export))
-    yield f'{{"period": {json.dumps(period)}, "data": ['
-    separator = "\n"
-    for page in pages:
-        if page:
-            yield separator + ",\n".join(_object(export, row) for row in page)
-            separator = ",\n"
-    yield "\n]}\n"
-
-
-def _object(export: Export, row: UsageRow) -> str:
-    return json.dumps(dict(zip(export.columns, _values(export, row), strict=True)), ensure_ascii=False)
+# ── Formats ──
 
 
 class Format(msgspec.Struct, frozen=True):
+    """`write` turns any table into a file's bytes, chunk by chunk; `name` is what people call it."""
+
+    name: str
     content_type: str
-    write: Callable[[Export], Iterator[str]]
+    write: Callable[[Table], Iterator[bytes]]
 
 
 FORMATS: dict[str, Format] = {
-    "csv": Format("text/csv; charset=utf-8", write_csv),
-    "json": Format("application/json", write_json),
-    "jsonl": Format("application/x-ndjson", write_jsonl),
+    "csv": Format("CSV", "text/csv; charset=utf-8", write_csv),
+    "json": Format("JSON", "application/json", write_json),
+    "jsonl": Format("JSON lines", "application/x-ndjson", write_jsonl),
+    "parquet": Format("Parquet", "application/vnd.apache.parquet", write_parquet),
+    "xlsx": Format("Excel", "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet", write_xlsx),
 }
-
-
-# ── Sending ──
-
-
-def begun(made: Iterator[_T]) -> Iterator[_T]:
-    """The same with the first one made already, so that what fails at once can still be answered as an error.
-
-    Who writes a heading before the first rows begins these before it, for the same reason.
-    """
-    first = list(itertools.islice(made, 1))
-    return itertools.chain(first, made)
-
-
-def for_wsgi(chunks: Iterable[str]) -> Iterator[bytes]:
-    for chunk in chunks:
-        if chunk:
-            yield chunk.encode()
-
-
-async def for_asgi(chunks: Iterable[str]) -> AsyncIterator[bytes]:
-    """Each chunk is made in the request's thread; a plain iterator would be read to its end before a byte is sent."""
-    encoded = for_wsgi(chunks)
-
-    def advance() -> bytes | None:
-        return next(encoded, None)
-
-    while (chunk := await sync_to_async(advance)()) is not None:
-        yield chunk

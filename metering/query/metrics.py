@@ -9,7 +9,7 @@ from typing import Literal
 
 import msgspec
 
-from core.money import NANOS_PER_USD, divide_half_even, usd_text
+from core.money import NANOS_PER_USD, decimal_text, divide_half_even
 from metering.events import BUCKETS, COMPLETION_BUCKETS, PROMPT_BUCKETS
 
 
@@ -183,11 +183,17 @@ Unit = Literal["count", "tokens", "usd", "seconds", "milliseconds"]
 
 
 class Metric(msgspec.Struct, frozen=True):
-    """`sort` is an SQL expression over the sums, `write` makes what the API and exports show."""
+    """`sort` is an SQL expression over the sums, `value` is typed: money in nano-dollars, ratios as floats."""
 
     unit: Unit
     sort: str
-    write: Callable[[Figures], Written]
+    value: Callable[[Figures], int | float | None]
+    is_ratio: bool = False
+
+    def write(self, figures: Figures) -> Written:
+        """What the API and texts show."""
+        value = self.value(figures)
+        return decimal_text(value, 9) if self.unit == "usd" and isinstance(value, int) else value
 
 
 def _sum(name: str, unit: Unit) -> Metric:
@@ -195,7 +201,7 @@ def _sum(name: str, unit: Unit) -> Metric:
 
 
 def _money(name: str) -> Metric:
-    return Metric("usd", name, lambda figures: usd_text(getattr(figures, name)))
+    return Metric("usd", name, lambda figures: getattr(figures, name))
 
 
 _PROMPT = " + ".join(PROMPT_BUCKETS)
@@ -211,7 +217,7 @@ METRICS: dict[str, Metric] = {
     **{bucket: _sum(bucket, "tokens") for bucket in BUCKETS},
     "web_searches": _sum("web_searches", "count"),
     "images": _sum("images", "count"),
-    "seconds": Metric("seconds", "media_ms", lambda figures: rounded(Fraction(figures.media_ms, 1000), 3)),
+    "seconds": Metric("seconds", "media_ms", lambda figures: rounded(Fraction(figures.media_ms, 1000), 3), True),
     "cost_usd": _money("cost_nanos"),
     "input_cost_usd": _money("input_cost_nanos"),
     "output_cost_usd": _money("output_cost_nanos"),
@@ -219,11 +225,13 @@ METRICS: dict[str, Metric] = {
         "tokens",
         f"coalesce(({_TOTAL})::numeric / nullif(requests, 0), -1)",
         lambda figures: rounded(figures.average_tokens, 1),
+        True,
     ),
     "average_latency_ms": Metric(
         "milliseconds",
         "coalesce(duration_ms::numeric / nullif(timed_requests, 0), -1)",
         lambda figures: rounded(figures.average_latency_ms, 1),
+        True,
     ),
 }
 
