@@ -7,3 +7,4 @@ class ReportsConfig(AppConfig):
     def ready(self) -> None:
         from reports import receivers  # noqa: F401  (they register themselves)
         from reports.advice import tasks as advice_tasks  # noqa: F401  (Celery looks in reports.tasks alone)
+        from reports.custom import tasks  # noqa: F401  (so do these, where Celery does not look)

@@ -190,6 +190,10 @@ ROWS: list[Row] = [
     Page("reports:diagnosis"),
     # A member reads their own alone (tests/reports/diagnosis/test_pages.py).
     Everybody("reports:diagnosis-report", anonymous=302, stranger=404, member=404, foreign_key=302),
+    # Everybody's usage, which a member does not see (tests/reports/custom/test_results.py).
+    Everybody("reports:result", anonymous=302, stranger=404, member=404, foreign_key=302),
+    Everybody("reports:result-download", 409, anonymous=302, stranger=404, member=404, foreign_key=302),
+    Everybody("reports:result-cancel", 302, method="POST", stranger=404, member=404, viewer=403),
     Page("reports:search"),
     Page("reports:search-options"),
     Page("reports:integrations"),

@@ -25,6 +25,7 @@ from billing.subscriptions import start_subscription
 from core.tenancy import organization_scope
 from metering.gateway.upstreams import create_upstream
 from metering.imports.records import create_import
+from reports.custom import results
 from reports.models import Diagnosis, SavedView, Symptom
 from tests.access_matrix import OWN_ACCOUNT, ROWS, Endpoint, Row
 from tests.alerts.rules.usage import open_alert
@@ -32,6 +33,7 @@ from tests.alerts.rules.usage import rule as make_rule
 from tests.billing.invoices.selling import issue
 from tests.cast import Key, logged_in, make_key
 from tests.metering.query.usage import make_event, write
+from tests.reports.custom.making import wanted as result_wanted
 
 CANARY = "ACMEONLY"
 TOKEN = "canary-token"
@@ -90,6 +92,8 @@ def arguments(acme: Organization, bob: User, alice: User) -> dict[str, Any]:
             organization=acme, asked_by=Membership.objects.get(user=alice), symptom=Symptom.COST,
             starts_at=now() - timedelta(days=1), ends_at=now(), filters={"model": [f"{CANARY}-model"]},
         )  # fmt: skip
+        result = results.queued(acme, result_wanted(title=f"{CANARY} report"), None)
+        result.save()
         upload = create_import(acme, f"{CANARY}.csv", 1, by=Actor.of_command("test"))
         upstream = create_upstream(
             acme,
@@ -135,6 +139,7 @@ def arguments(acme: Organization, bob: User, alice: User) -> dict[str, Any]:
         "organization": acme.slug,
         "member": bobs.pk,
         "department": department.pk,
+        "result": result.pk,
         "channel": channel.pk,
         "webhook": webhook.pk,
         "delivery": delivery.pk,

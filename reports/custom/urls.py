@@ -1,5 +1,11 @@
 """Part of reports.urls, and of its names."""
 
-from django.urls import URLPattern
+from django.urls import path
 
-urlpatterns: list[URLPattern] = []
+from reports.custom import result_pages
+
+urlpatterns = [
+    path("results/<int:result>/", result_pages.result, name="result"),
+    path("results/<int:result>/file", result_pages.download, name="result-download"),
+    path("results/<int:result>/cancel", result_pages.cancel, name="result-cancel"),
+]

@@ -1,5 +1,6 @@
 """Tables of reports."""
 
+from reports.models.custom import Result, ResultState
 from reports.models.insights import AdviceRound, Effort, Insight, InsightEvidence, InsightState
 from reports.models.pages import Diagnosis, SavedView, StartPage, Symptom
 
@@ -14,3 +15,5 @@ __all__ = [
     "StartPage",
     "Symptom",
 ]
+    "Result",
+    "ResultState",
