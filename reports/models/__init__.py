@@ -11,9 +11,9 @@ __all__ = [
     "Insight",
     "InsightEvidence",
     "InsightState",
+    "Result",
+    "ResultState",
     "SavedView",
     "StartPage",
     "Symptom",
 ]
-    "Result",
-    "ResultState",
