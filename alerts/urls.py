@@ -52,6 +52,7 @@ urlpatterns = [
     path("o/<slug:organization>/alerts/rules/", rules.index, name="rules"),
     path("o/<slug:organization>/alerts/rules/new/", rules.create, name="rule-create"),
     path("o/<slug:organization>/alerts/rules/preview", rules.show_preview, name="rule-preview"),
+    path("o/<slug:organization>/alerts/rules/unusual", rules.show_unusual, name="rule-unusual"),
     path("o/<slug:organization>/alerts/rules/presets/<slug:name>", rules.add_preset, name="rule-preset"),
     path("o/<slug:organization>/alerts/rules/<int:rule>/", rules.detail, name="rule"),
     path("o/<slug:organization>/alerts/rules/<int:rule>/change/", rules.change, name="rule-change"),

@@ -294,6 +294,7 @@ ROWS: list[Row] = [
     Page("alerts:rule-create", SEERS),
     # Which rule is said behind the question mark.
     Page("alerts:rule-preview", SEERS, ok=404),
+    Page("alerts:rule-unusual", "viewer finance admin owner"),
     Page("alerts:rule-preset", MANAGERS, method="POST", ok=302, args={"name": "daily_limit"}),
     Everybody("alerts:rule", anonymous=302, stranger=404, member=404, foreign_key=302),
     *(

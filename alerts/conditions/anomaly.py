@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 from alerts.conditions.condition import Condition, Material
 from alerts.conditions.reading import Findings, Need, Reading, Span, Verdict
 from alerts.conditions.units import Unit
+from alerts.detection.finding import Finding
 from alerts.detection.measures import Measure
 from alerts.models import AlertRule, RuleScope, Window
 
@@ -33,32 +34,27 @@ class Anomaly(Condition):
     threshold = 0
     most_threshold = 0
     part = None
-    has_history = False
+    is_slow = True
     # Weeks of hours are read for it.
     pause = dt.timedelta(minutes=5)
 
-    def needs(self, _rule: AlertRule, _span: Span, _zone: ZoneInfo) -> list[Need]:
-        return [Findings()]
+    def needs(self, _rule: AlertRule, span: Span, _zone: ZoneInfo) -> list[Need]:
+        return [Findings(span)]
 
     def read(self, _rule: AlertRule, span: Span, material: Material) -> list[Reading]:
         """Those that say something a wider finding, or another measure's, does not say already."""
-        return [
-            Reading(
-                found.period_start,
-                found.period_end,
-                span.end,
-                found.actual,
-                found.expected,
-                found.expected,
-                about=found.matter,
-                finding=found,
-            )
-            for found in material.findings(Findings())
-            if found.within is None
-        ]
+        readings: list[Reading] = []
+        before: set[str] = set()
+        for seen in material.findings(Findings(span)):
+            leading = [found for found in seen.findings if found.within is None]
+            readings += [_reading(found, seen.at) for found in leading]
+            matters = {found.matter for found in leading}
+            readings += [_gone(seen.at, matter) for matter in sorted(before - matters)]
+            before = matters
+        return readings
 
-    def judge(self, _rule: AlertRule, _reading: Reading) -> Verdict:
-        return Verdict.HOLDS
+    def judge(self, _rule: AlertRule, reading: Reading) -> Verdict:
+        return Verdict.CALM if reading.finding is None else Verdict.HOLDS
 
     def further(self, one: int, _other: int) -> int:
         """The newer one: it is of all hours so far, perhaps in another measure."""
@@ -66,4 +62,21 @@ class Anomaly(Condition):
 
     def absence(self, at: dt.datetime) -> list[tuple[Reading, Verdict]]:
         """What is not found any more is over."""
-        return [(Reading(at, at, at, None, 0), Verdict.CALM)]
+        return [(_gone(at), Verdict.CALM)]
+
+
+def _reading(found: Finding, at: dt.datetime) -> Reading:
+    return Reading(
+        found.period_start,
+        found.period_end,
+        at,
+        found.actual,
+        found.expected,
+        found.expected,
+        about=found.matter,
+        finding=found,
+    )
+
+
+def _gone(at: dt.datetime, matter: str = "") -> Reading:
+    return Reading(at, at, at, None, 0, about=matter)

@@ -21,7 +21,7 @@ from alerts.conditions.reading import (
     Verdict,
 )
 from alerts.conditions.units import Unit
-from alerts.detection.finding import Finding
+from alerts.detection.history import Seen
 from alerts.models import AlertRule, RuleScope, Window
 from billing.contracts import Contract
 from metering.query.metrics import Figures
@@ -46,7 +46,7 @@ class Material(Protocol):
 
     def contract(self, need: Allowances) -> Contract | None: ...
 
-    def findings(self, need: Findings) -> list[Finding]: ...
+    def findings(self, need: Findings) -> list[Seen]: ...
 
     def credits(self, need: Credits) -> list[tuple[dt.datetime, int]]:
         """Nano-dollars that could be spent from each instant on; the last one is of now."""
@@ -84,8 +84,8 @@ class Condition:
     is_per_window: ClassVar[bool] = False
     calm: ClassVar[int] = 1
     cooldown: ClassVar[dt.timedelta] = dt.timedelta(hours=1)
-    # Whether windows of the past can be judged as they were then.
-    has_history: ClassVar[bool] = True
+    # Judging seasons of the past takes seconds: pages ask for it when they are there.
+    is_slow: ClassVar[bool] = False
     # So long after an evaluation there is none again.
     pause: ClassVar[dt.timedelta] = dt.timedelta(0)
     # What an alert's parts are sums of; None: it has no parts.

@@ -77,7 +77,9 @@ class Credits(msgspec.Struct, frozen=True):
 
 
 class Findings(msgspec.Struct, frozen=True):
-    """What is unusual at this moment."""
+    """What is unusual at the end of the span; of the past, at every moment of it that something was found at."""
+
+    span: Span
 
 
 Need = Findings | Usage | UsualHours | Latencies | Refusals | Allowances | Credits

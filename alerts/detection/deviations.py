@@ -14,7 +14,7 @@ from alerts.detection.draft import Draft
 from alerts.detection.error_rates import judge_errors
 from alerts.detection.expectation import Basis, begun, references, usual_size
 from alerts.detection.finding import Kind
-from alerts.detection.lookback import HOURS_OF_DAY, Floats, Ints
+from alerts.detection.lookback import HOURS_OF_DAY, HOURS_OF_WEEK, Floats, Ints
 from alerts.detection.measures import MATERIAL, MINIMUM, Measure
 from alerts.detection.usage_hours import COURSE, DIMENSIONS, ORGANIZATION, UsageHours
 from alerts.detection.verdicts import MATERIAL_SHARE, Verdicts, judge_hours
@@ -46,6 +46,30 @@ def find_deviations(usage: UsageHours) -> list[Draft]:
     return [draft for drafts in of_kind.values() for draft in heapq.nlargest(MOST, drafts, key=_difference)]
 
 
+def unusual_hours(usage: UsageHours, first: int) -> set[int]:
+    """The positions from `first` on at which anything is out of its range, of hours that are over."""
+    found: set[int] = set()
+    calls, failed = _rows(usage, Measure.REQUESTS), _rows(usage, Measure.ERRORS)
+    kept = np.nonzero(failed.values.any(axis=1))[0]
+    for measure in VOLUMES:
+        every = calls if measure is Measure.REQUESTS else _rows(usage, measure)
+        material, rows = _material(every, measure), _lively(every, measure)
+        for begin, end in _stretches(usage, first):
+            verdicts = _judged(usage, measure, rows, material, begin, end)
+            found |= {begin + at for at in np.nonzero(verdicts.is_anomalous.any(axis=0))[0].tolist()}
+    for begin, end in _stretches(usage, first):
+        errors = judge_errors(calls.values[kept, :end], failed.values[kept, :end], first=begin)
+        found |= {begin + at for at in np.nonzero(errors.is_anomalous.any(axis=0))[0].tolist()}
+    return found
+
+
+def _stretches(usage: UsageHours, first: int) -> Iterator[tuple[int, int]]:
+    """A week at a time: each hour is held against hundreds of others, of every series."""
+    over = len(usage.clock) - usage.clock.open_hours
+    for begin in range(first, over, HOURS_OF_WEEK):
+        yield begin, min(begin + HOURS_OF_WEEK, over)
+
+
 def _difference(draft: Draft) -> int:
     return abs(draft.actual - draft.expected)
 
@@ -62,25 +86,29 @@ def _rows(usage: UsageHours, measure: Measure) -> Rows:
 
 
 def _volumes(usage: UsageHours, measure: Measure) -> Iterator[Draft]:
-    every, clock = _rows(usage, measure), usage.clock
-    material = _material(every, measure)
+    every, end = _rows(usage, measure), len(usage.clock)
+    material, rows = _material(every, measure), _lively(every, measure)
+    verdicts = _judged(usage, measure, rows, material, latest_hour(usage), end)
+    rows = rows.only(np.nonzero(verdicts.is_anomalous.any(axis=1))[0])
+    yield from _courses(usage, measure, rows, _judged(usage, measure, rows, material, end - COURSE, end))
 
-    def judged(rows: Rows, first: int) -> Verdicts:
-        return judge_hours(
-            rows.values,
-            clock.places,
-            minimum=float(MINIMUM[measure]),
-            material=material[first:],
-            first=first,
-            begins=rows.begins,
-            open_hours=clock.open_hours,
-        )
 
-    # A series that never had the minimum cannot be unusual.
-    rows = every.only(np.nonzero(every.values.max(axis=1) >= MINIMUM[measure])[0])
-    unusual = judged(rows, latest_hour(usage)).is_anomalous.any(axis=1)
-    rows, first = rows.only(np.nonzero(unusual)[0]), len(clock) - COURSE
-    yield from _courses(usage, measure, rows, judged(rows, first))
+def _lively(rows: Rows, measure: Measure) -> Rows:
+    """A series that never had the minimum cannot be unusual."""
+    return rows.only(np.nonzero(rows.values.max(axis=1) >= MINIMUM[measure])[0])
+
+
+def _judged(usage: UsageHours, measure: Measure, rows: Rows, material: Floats, first: int, end: int) -> Verdicts:
+    """Of the hours [first, end); those at the end of all are still open."""
+    return judge_hours(
+        rows.values[:, :end],
+        usage.clock.places[:end],
+        minimum=float(MINIMUM[measure]),
+        material=material[first:end],
+        first=first,
+        begins=rows.begins,
+        open_hours=max(usage.clock.open_hours - (len(usage.clock) - end), 0),
+    )
 
 
 def _material(rows: Rows, measure: Measure) -> Floats:

@@ -48,10 +48,9 @@ class Explainer:
         self._read: dict[tuple[str, int | str, tuple[int, ...]], dict[int, Figures4]] = {}
 
     def explain(self, draft: Draft) -> tuple[RefBreakdown, ...]:
+        told = explain_from_hours(self._usage, draft)
         if draft.switch is not None:
-            return (RefBreakdown("model", (RefPart(draft.switch.target, draft.actual, draft.expected),), 0),)
-        names = [name for name in DIMENSIONS if name != draft.scope]
-        told = [breakdown(name, *_from_hours(self._usage, draft, name), draft.expected) for name in names]
+            return told
         return (*told, breakdown(MEMBER, *self._from_events(draft), draft.expected))
 
     def _from_events(self, draft: Draft) -> tuple[dict[int, int], dict[int, int]]:
@@ -70,6 +69,14 @@ class Explainer:
             spans = spans_of(self._usage, positions)
             self._read[asked] = read_spans(self._organization_id, spans, MEMBER, refs)
         return self._read[asked]
+
+
+def explain_from_hours(usage: UsageHours, draft: Draft) -> tuple[RefBreakdown, ...]:
+    """By what hours tell apart: no event is read."""
+    if draft.switch is not None:
+        return (RefBreakdown("model", (RefPart(draft.switch.target, draft.actual, draft.expected),), 0),)
+    names = [name for name in DIMENSIONS if name != draft.scope]
+    return tuple(breakdown(name, *_from_hours(usage, draft, name), draft.expected) for name in names)
 
 
 def breakdown(dimension: str, actual: Mapping[int, int], before: Mapping[int, int], expected: int) -> RefBreakdown:

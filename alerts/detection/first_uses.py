@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from alerts.detection.draft import Draft
 from alerts.detection.finding import Kind
+from alerts.detection.lookback import HOURS_OF_DAY
 from alerts.detection.measures import Measure
 from alerts.detection.usage_hours import UsageHours
 
@@ -34,6 +35,19 @@ def find_first_uses(usage: UsageHours) -> Iterator[Draft]:
         for ref, hours in zip(refs.tolist(), calls, strict=True):
             if ref and hours[fresh:].any():
                 yield from _of_one(usage, dimension, ref, hours, fresh)
+
+
+def hours_of_first_use(usage: UsageHours, first: int) -> set[int]:
+    """The positions from `first` on at which something may be used for the first time, or after a long pause."""
+    found: set[int] = set()
+    for dimension in _NEW:
+        _, calls = usage.by(dimension, Measure.REQUESTS)
+        for hours in calls:
+            used = np.nonzero(hours)[0]
+            # A pause of days is longer than one less in hours, whatever clocks do.
+            pauses = np.diff(used, prepend=-DORMANT_DAYS * HOURS_OF_DAY)
+            found |= set(used[(used >= first) & (pauses > (DORMANT_DAYS - 1) * HOURS_OF_DAY - 2)].tolist())
+    return found
 
 
 def _of_one(usage: UsageHours, dimension: str, ref: int, hours: npt.NDArray[np.int64], fresh: int) -> Iterator[Draft]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from accounts.models import Organization
 from alerts.detection.deviations import find_deviations
@@ -22,6 +22,7 @@ from metering.query.labels import GroupValue, name_refs, name_texts
 
 # Names by dimension and reference.
 Names = Mapping[str, Mapping[int | str, GroupValue]]
+Explained = tuple[Draft, Sequence[RefBreakdown]]
 
 
 def judge(organization: Organization, now: dt.datetime) -> list[Finding]:
@@ -35,22 +36,28 @@ def judge(organization: Organization, now: dt.datetime) -> list[Finding]:
         usage = read_usage_hours(organization.pk, now)
         if usage is None:
             return []
-        drafts = [
-            *find_deviations(usage),
-            *find_first_uses(usage),
-            *find_quiet_hours(usage),
-            *find_switches(organization.pk, usage),
-        ]
+        drafts = [*find_in_hours(usage), *find_switches(organization.pk, usage)]
         if not drafts:
             return []
         explainer = Explainer(organization.pk, usage)
         explained = [(draft, explainer.explain(draft)) for draft in drafts]
-        names = _names(organization, explained)
+        names = read_names(organization, explained)
+    return make_findings(organization, usage, explained, names)
+
+
+def find_in_hours(usage: UsageHours) -> list[Draft]:
+    """All that hours by key and model tell, switches of models aside."""
+    return [*find_deviations(usage), *find_first_uses(usage), *find_quiet_hours(usage)]
+
+
+def make_findings(
+    organization: Organization, usage: UsageHours, explained: Iterable[Explained], names: Names
+) -> list[Finding]:
     return fold([_finding(organization, usage, draft, parts, names) for draft, parts in explained])
 
 
-def _names(organization: Organization, explained: Sequence[tuple[Draft, Sequence[RefBreakdown]]]) -> Names:
-    """One query for each dimension, however many findings."""
+def read_names(organization: Organization, explained: Iterable[Explained]) -> Names:
+    """One query for each dimension, however many findings. Needs the organization's scope."""
     refs: dict[str, set[int]] = defaultdict(set)
     chats: set[str | None] = set()
     for draft, breakdowns in explained:

@@ -47,6 +47,15 @@ def find_quiet_hours(usage: UsageHours) -> Iterator[Draft]:
         )
 
 
+def hours_of_quiet_places(usage: UsageHours, first: int) -> set[int]:
+    """The positions from `first` on with enough calls, at places of the week that were hardly used before."""
+    calls = usage.of(Measure.REQUESTS).sum(axis=0)
+    used = calls > 0
+    weeks = same_places(usage.clock.places, HOURS_OF_WEEK, WEEKS, first)
+    were_used = np.where(weeks >= 0, used[np.maximum(weeks, 0)], False).sum(axis=1) > AT_MOST_USED
+    return set((np.nonzero((calls[first:] >= MINIMUM[Measure.REQUESTS]) & ~were_used)[0] + first).tolist())
+
+
 def _was_quiet(used: Bools, places: tuple[int, ...], at: int, begin: int) -> bool:
     weeks = same_places(places[: at + 1], HOURS_OF_WEEK, WEEKS, at)[0]
     weeks = weeks[weeks > begin]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from alerts.detection.draft import Draft, Switch
 from alerts.detection.finding import Kind
@@ -21,26 +21,46 @@ BASIS = "the seven days before"
 
 # Calls by model.
 Calls = Mapping[int, int]
+Edges = tuple[int, int, int]
 
 
 def find_switches(organization_id: int, usage: UsageHours) -> Iterator[Draft]:
     """Needs the organization's scope. The same all day long: only whole days are compared."""
-    clock = usage.clock
-    today = clock.day_of(len(clock) - 1)
+    edges = _edges(usage)
+    begin, middle, end = (usage.clock.starts[edge] for edge in edges)
+    if _has_choice(usage, edges):
+        uses = read_model_use(organization_id, begin, middle, end, FEWEST_CALLS)
+        yield from _switched(_of_keys(usage, edges) + uses, edges)
+
+
+def find_switches_of_keys(usage: UsageHours) -> Iterator[Draft]:
+    """Those that hours alone can tell: no event is read."""
+    edges = _edges(usage)
+    if _has_choice(usage, edges):
+        yield from _switched(_of_keys(usage, edges), edges)
+
+
+def _edges(usage: UsageHours) -> Edges:
+    """Where the seven days, the day that ended last and today begin."""
+    today = usage.clock.day_of(len(usage.clock) - 1)
     begin, middle, end = (_start_of(usage, today - dt.timedelta(days=days)) for days in (1 + DAYS_BEFORE, 1, 0))
-    calls = usage.of(Measure.REQUESTS)
-    if len(set(usage.models[calls[:, begin:end].any(axis=1)].tolist())) < 2:
-        return
-    starts = clock.starts
-    uses = _of_keys(usage, begin, middle, end)
-    uses += read_model_use(organization_id, starts[begin], starts[middle], starts[end], FEWEST_CALLS)
+    return begin, middle, end
+
+
+def _has_choice(usage: UsageHours, edges: Edges) -> bool:
+    calls = usage.of(Measure.REQUESTS)[:, edges[0] : edges[2]]
+    return len(set(usage.models[calls.any(axis=1)].tolist())) > 1
+
+
+def _switched(uses: Iterable[ModelUse], edges: Edges) -> Iterator[Draft]:
     for use in uses:
         switch = switched(use.before, use.after)
         if switch:
-            yield _draft(use, switch, (begin, middle, end))
+            yield _draft(use, switch, edges)
 
 
-def _of_keys(usage: UsageHours, begin: int, middle: int, end: int) -> list[ModelUse]:
+def _of_keys(usage: UsageHours, edges: Edges) -> list[ModelUse]:
+    begin, middle, end = edges
     calls = usage.of(Measure.REQUESTS)
     found: dict[int, ModelUse] = {}
     for row, (key, model) in enumerate(zip(usage.keys.tolist(), usage.models.tolist(), strict=True)):
@@ -74,7 +94,7 @@ def switched(before: Calls, after: Calls) -> tuple[int, int] | None:
     return (source, target) if min(-moves[source], moves[target]) * 100 >= enough else None
 
 
-def _draft(use: ModelUse, switch: tuple[int, int], edges: tuple[int, int, int]) -> Draft:
+def _draft(use: ModelUse, switch: tuple[int, int], edges: Edges) -> Draft:
     source, target = switch
     begin, middle, end = edges
     all_before, all_after = sum(use.before.values()), sum(use.after.values())

@@ -33,7 +33,6 @@ DIMENSIONS = ("api_key", "model")
 SETTLES = dt.timedelta(minutes=5)
 # Verdicts of so many hours back are asked for: the longest course of one thing, and where it may have begun.
 COURSE = 72
-HOURS = LOOKBACK + COURSE
 
 _PLACES = {Measure(name): place for place, name in enumerate(COLUMNS)}
 
@@ -53,6 +52,10 @@ class Clock(msgspec.Struct, frozen=True):
     def __len__(self) -> int:
         return len(self.starts)
 
+    def until(self, position: int) -> Clock:
+        """The clock when the hours before a position had ended, and all of their events had come."""
+        return Clock(self.zone, self.starts[:position], self.end_of(position - 1), self.places[:position], 0)
+
     def end_of(self, position: int) -> dt.datetime:
         return self.starts[position + 1] if position + 1 < len(self.starts) else self.end
 
@@ -71,6 +74,11 @@ class UsageHours(msgspec.Struct, frozen=True):
     models: Ints
     figures: npt.NDArray[np.int64]
     lifetimes: dict[str, dict[int, Lifetime]]
+
+    def until(self, position: int) -> UsageHours:
+        """What was known when the hours before a position had ended."""
+        cut = self.figures[:, :, :position]
+        return UsageHours(self.clock.until(position), self.keys, self.models, cut, self.lifetimes)
 
     def of(self, measure: Measure) -> npt.NDArray[np.int64]:
         return self.figures[:, _PLACES[measure]]
@@ -111,15 +119,15 @@ class UsageHours(msgspec.Struct, frozen=True):
         return self.clock.day_of(int(np.argmax(self.of(Measure.REQUESTS).sum(axis=0) > 0)))
 
 
-def read_usage_hours(organization_id: int, now: dt.datetime) -> UsageHours | None:
+def read_usage_hours(organization_id: int, now: dt.datetime, course: int = COURSE) -> UsageHours | None:
     """As of now: what happened later is not in it. None before the first event, or without any use in these hours.
 
-    Needs the organization's scope.
+    Verdicts can be made of the last `course` hours. Needs the organization's scope.
     """
     zone = ledger_zone(organization_id)
     if zone is None:
         return None
-    clock = clock_at(zone, now)
+    clock = clock_at(zone, now, course)
     opened = hour_start(now, zone)
     rows = read_hours(organization_id, clock.starts[0], opened)
     if opened < now:
@@ -130,10 +138,10 @@ def read_usage_hours(organization_id: int, now: dt.datetime) -> UsageHours | Non
     return UsageHours(clock, *_columns(rows, clock), lifetimes)
 
 
-def clock_at(zone: ZoneInfo, now: dt.datetime) -> Clock:
+def clock_at(zone: ZoneInfo, now: dt.datetime, course: int = COURSE) -> Clock:
     """The hours that verdicts at that time look at; the first one begins a day, so that no day is seen in part."""
     opened = hour_start(now, zone)
-    starts, places = _hours_before(zone, opened)
+    starts, places = _hours_before(zone, opened, LOOKBACK + course)
     if opened < now:
         local = opened.astimezone(zone)
         starts, places = (*starts, opened), (*places, local.weekday() * 24 + local.hour)
@@ -142,9 +150,9 @@ def clock_at(zone: ZoneInfo, now: dt.datetime) -> Clock:
 
 
 @functools.lru_cache(maxsize=64)
-def _hours_before(zone: ZoneInfo, opened: dt.datetime) -> tuple[tuple[dt.datetime, ...], tuple[int, ...]]:
+def _hours_before(zone: ZoneInfo, opened: dt.datetime, count: int) -> tuple[tuple[dt.datetime, ...], tuple[int, ...]]:
     """Organizations of a zone share them."""
-    first = local_day(opened - dt.timedelta(hours=HOURS), zone)
+    first = local_day(opened - dt.timedelta(hours=count), zone)
     starts = tuple(start for start, _ in buckets(day_start(first, zone), opened, "hour", zone))
     local = [at.astimezone(zone) for at in starts]
     return starts, tuple(at.weekday() * 24 + at.hour for at in local)

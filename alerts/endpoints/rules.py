@@ -14,6 +14,7 @@ from rest_framework.response import Response
 from accounts.api import OrganizationAPIView, answers
 from accounts.models import Scope
 from alerts.conditions import CONDITIONS, condition
+from alerts.conditions.anomaly import UNITS
 from alerts.models import AlertRule, RuleScope, Window
 from alerts.models.rules import TEXT_SCOPES
 from alerts.rules import records
@@ -52,6 +53,7 @@ PREVIEW = {
             "value": 1_204_331,
             "bound": 1_000_000,
             "over_at": "2026-09-08T00:00:00+02:00",
+            "text": None,
         }
     ],
 }
@@ -107,6 +109,7 @@ class FiringSerializer(serializers.Serializer[Any]):
     value = serializers.JSONField()
     bound = serializers.JSONField()
     over_at = serializers.DateTimeField(allow_null=True, help_text="Null: it would still hold.")
+    text = serializers.CharField(allow_null=True, help_text="What was unusual, where that is what the rule watches.")
 
 
 class PreviewSerializer(serializers.Serializer[Any]):
@@ -176,8 +179,6 @@ class RulePreviewView(RulesView):
     )
     def post(self, request: Request) -> Response:
         values = self._values(request)
-        if not condition(values["condition"]).has_history:
-            raise ApiError(422, "no_preview", "What is unusual is judged as it comes.", param="condition")
         draft = records.draft_rule(self.organization, values, _REACH)
         found = preview(self.organization, draft, now())
         return Response(
@@ -294,7 +295,9 @@ def write_rule(rule: AlertRule, named: Named) -> dict[str, Any]:
 
 
 def _write_firing(rule: AlertRule, firing: Firing) -> dict[str, Any]:
-    unit, spell = condition(rule.condition).measured, firing.spell
+    spell = firing.spell
+    finding = spell.reading.finding
+    unit = condition(rule.condition).measured if finding is None else UNITS[finding.measure]
     return {
         "about": firing.about or None,
         "window_start": spell.start,
@@ -302,4 +305,5 @@ def _write_firing(rule: AlertRule, firing: Firing) -> dict[str, Any]:
         "value": unit.written(spell.reading.value),
         "bound": unit.written(spell.reading.bound),
         "over_at": spell.resolved_at,
+        "text": None if finding is None else finding.text,
     }

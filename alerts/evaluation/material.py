@@ -27,7 +27,7 @@ from alerts.conditions.reading import (
     Usage,
     UsualHours,
 )
-from alerts.detection.finding import Finding
+from alerts.detection.history import Seen, detect_past
 from alerts.detection.judging import judge as detect
 from alerts.models.rules import TEXT_SCOPES
 from billing.contracts import Contract
@@ -61,7 +61,7 @@ class Material:
         self._latencies: dict[tuple[Interval, str], dict[_Value, dict[dt.datetime, tuple[int | None, int]]]] = {}
         self._refusals: list[refusals.Refused] = []
         self._contract: Contract | None = None
-        self._findings: list[Finding] = []
+        self._findings: dict[Findings, list[Seen]] = {}
         self._credits: list[tuple[dt.datetime, int]] = []
 
     def load(self, needs: Iterable[Need]) -> None:
@@ -91,8 +91,9 @@ class Material:
             self._refusals = refusals.too_fast(span.start, span.end)
         if any(isinstance(need, Allowances) for need in asked):
             self._contract = Contract.load(self.organization)
-        if any(isinstance(need, Findings) for need in asked):
-            self._findings = detect(self.organization, self.at)
+        for need in asked:
+            if isinstance(need, Findings):
+                self._findings[need] = self._find(need.span)
         balances = [need for need in asked if isinstance(need, Credits)]
         if balances:
             self._credits = self._read_credits(_whole(balances))
@@ -118,13 +119,18 @@ class Material:
     def contract(self, _: Allowances) -> Contract | None:
         return self._contract
 
-    def findings(self, _: Findings) -> list[Finding]:
-        return self._findings
+    def findings(self, need: Findings) -> list[Seen]:
+        return self._findings[need]
 
     def credits(self, need: Credits) -> list[tuple[dt.datetime, int]]:
         return [one for one in self._credits if need.span.start <= one[0] <= need.span.end]
 
     # ── Questions ──
+
+    def _find(self, span: Span) -> list[Seen]:
+        if self._is_live:
+            return [Seen(self.at, tuple(detect(self.organization, self.at)))]
+        return detect_past(self.organization, span.start, span.end)
 
     def _read_usage(
         self, interval: Interval, by_model: bool, dimension: str, needs: Sequence[Usage]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -43,21 +44,20 @@ def preview_chart(found: Preview, zone: ZoneInfo) -> dict[str, Any]:
     """A place a day: the reading of it that went the furthest."""
     rule = found.rule
     judged_by = condition(rule.condition)
+    if judged_by.measured is Unit.COUNT:
+        return _findings_chart(found, zone)
     by_day: dict[dt.date, list[Reading]] = {}
     for reading, _ in found.judged:
         # A month's or a moment's reading belongs to the day it was taken on.
         at = reading.start if rule.window not in _LONG else min(reading.at, reading.end) - dt.timedelta(microseconds=1)
         by_day.setdefault(local_day(at, zone), []).append(reading)
     fired = {local_day(_moment(rule, firing.spell.start, firing.at), zone) for firing in found.firings}
-    first = local_day(found.start, zone)
-    days = [first + dt.timedelta(days=n) for n in range((local_day(found.end, zone) - first).days + 1)]
     points = []
-    for day in days:
+    for day in _days(found, zone):
         furthest = _furthest(judged_by, by_day.get(day, ()))
         points.append(
             Point(
-                f"{day.day} {day:%b}",
-                f"{day:%a} {day.day} {day:%b}",
+                *_day_words(day),
                 furthest.value if furthest else None,
                 furthest.bound if furthest else None,
                 furthest.expected if furthest else None,
@@ -73,6 +73,26 @@ def preview_chart(found: Preview, zone: ZoneInfo) -> dict[str, Any]:
         points,
         "Would have fired",
     )
+
+
+def _findings_chart(found: Preview, zone: ZoneInfo) -> dict[str, Any]:
+    """How many a day: they are in different units. The table has each one's sentence."""
+    told = [(local_day(firing.spell.start, zone), firing.spell.reading.finding) for firing in found.firings]
+    counts = Counter(day for day, _ in told)
+    points = [Point(*_day_words(day), counts[day], None, None, fires=counts[day] > 0) for day in _days(found, zone)]
+    chart = _drawn("preview", "Alerts a day", Unit.COUNT, points, "Would have fired", "")
+    rows = [{"label": _day_words(day)[1], "cells": [one.text]} for day, one in reversed(told) if one]
+    return chart | {"table": {"columns": ["When", "What was unusual"], "rows": rows}}
+
+
+def _days(found: Preview, zone: ZoneInfo) -> list[dt.date]:
+    first = local_day(found.start, zone)
+    return [first + dt.timedelta(days=n) for n in range((local_day(found.end, zone) - first).days + 1)]
+
+
+def _day_words(day: dt.date) -> tuple[str, str]:
+    """On the axis, and in full."""
+    return f"{day.day} {day:%b}", f"{day:%a} {day.day} {day:%b}"
 
 
 def alert_chart(alert: Alert, rule: AlertRule, readings: Iterable[Reading], zone: ZoneInfo) -> dict[str, Any]:

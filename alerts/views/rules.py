@@ -17,7 +17,8 @@ from accounts.permissions import Right, require
 from accounts.requests import OrganizationRequest
 from accounts.views.pages import confirm_page, to
 from alerts.conditions import CONDITIONS, condition
-from alerts.models import Alert, AlertRule, AlertState
+from alerts.conditions.anomaly import Anomaly
+from alerts.models import Alert, AlertRule, AlertState, Window
 from alerts.rules import records
 from alerts.rules.charts import preview_chart
 from alerts.rules.forms import RuleForm, defaults_of
@@ -30,7 +31,6 @@ from core.errors import ApiError
 
 PAGE = "alerts:rules"
 LATEST = 10
-NO_HISTORY = "What is unusual is judged as it comes, by what was known then; the past is not judged again."
 sees_rules = require(Right.SEE_USAGE, Right.SEE_OWN_USAGE)
 
 
@@ -111,8 +111,16 @@ def show_preview(request: OrganizationRequest) -> HttpResponse:
         if of:
             given["of"] = of
     form = RuleForm(given, organization=request.organization, reach=reach)
-    context = {"form": form, **_preview(request, form, reach)}
+    context = {"form": form, **_preview_of_form(request, form, reach)}
     return render(request, "alerts/_rule_fields.html", context)
+
+
+@require_safe
+@require(Right.SEE_USAGE)
+def show_unusual(request: OrganizationRequest) -> HttpResponse:
+    """A part of the form and of a rule's page: what was unusual, which is the same for every rule that watches it."""
+    rule = AlertRule(organization=request.organization, condition=Anomaly.name, window=Window.HOUR, threshold=0)
+    return render(request, "alerts/_rule_preview.html", _previewed(request, rule))
 
 
 @require_safe
@@ -120,7 +128,6 @@ def show_preview(request: OrganizationRequest) -> HttpResponse:
 def detail(request: OrganizationRequest, rule: int) -> HttpResponse:
     row, reach = _rule(request, rule)
     organization = request.organization
-    found = preview(organization, row, now()) if condition(row.condition).has_history else None
     named = subject_of(row, name_subjects(organization, [row]))
     latest = list(Alert.objects.filter(rule=row).select_related("rule").order_by("-opened_at", "-id")[:LATEST])
     context = {
@@ -129,9 +136,7 @@ def detail(request: OrganizationRequest, rule: int) -> HttpResponse:
         "terms": terms(row),
         "minimum": minimum_words(row),
         "about": condition(row.condition).about,
-        "count": None if found is None else len(found.firings),
-        "days": DAYS,
-        "chart": None if found is None else preview_chart(found, organization.zone),
+        **_preview(request, row),
         "alerts": [alert_row(alert, organization, reach) for alert in latest],
         "fired": Alert.objects.filter(rule=row).count(),
     }
@@ -182,12 +187,24 @@ def _form_page(request: OrganizationRequest, form: RuleForm, title: str, submit:
         "form": form,
         "submit": submit,
         "back": back,
-        **_preview(request, form, Reach.of(request.membership)),
+        **_preview_of_form(request, form, Reach.of(request.membership)),
     }
     return render(request, "alerts/rule_form.html", context, status=422 if form.errors else 200)
 
 
-def _preview(request: OrganizationRequest, form: RuleForm, reach: Reach) -> dict[str, Any]:
+def _preview(request: OrganizationRequest, rule: AlertRule) -> dict[str, Any]:
+    """What a rule would have found; where that takes a while, the address it comes from."""
+    if condition(rule.condition).is_slow:
+        return {"preview_url": to(request, "alerts:rule-unusual")}
+    return _previewed(request, rule)
+
+
+def _previewed(request: OrganizationRequest, rule: AlertRule) -> dict[str, Any]:
+    found = preview(request.organization, rule, now())
+    return {"count": len(found.firings), "days": DAYS, "chart": preview_chart(found, request.organization.zone)}
+
+
+def _preview_of_form(request: OrganizationRequest, form: RuleForm, reach: Reach) -> dict[str, Any]:
     """What the form's rule would have found; why not, where it makes no sense yet."""
     organization = request.organization
     try:
@@ -205,10 +222,7 @@ def _preview(request: OrganizationRequest, form: RuleForm, reach: Reach) -> dict
         return {"refusal": error.message}
     except PermissionDenied:
         return {"refusal": "Choose whose usage it watches."}
-    if not condition(rule.condition).has_history:
-        return {"refusal": NO_HISTORY}
-    found = preview(organization, rule, now())
-    return {"count": len(found.firings), "days": DAYS, "chart": preview_chart(found, organization.zone)}
+    return _preview(request, rule)
 
 
 def _as_data(form: RuleForm) -> dict[str, Any]:

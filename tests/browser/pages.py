@@ -45,6 +45,7 @@ NOT_LINKED: Mapping[str, tuple[str, Callable[[str], str]]] = {
         "alerts:rule-create",
         lambda new: f"{new.partition('new/')[0]}preview?condition=daily_limit&of=organization:0&threshold=9&window=day",
     ),
+    "alerts:rule-unusual": ("alerts:rules", lambda rules: f"{rules}unusual"),
     "reports:offline": ("accounts:home", lambda home: f"{home}offline"),
 }
 # Led to by some rows of a list alone: the first one has no price of its own to end; no other plan is to come; the first

@@ -77,11 +77,6 @@ def test_a_rule_of_the_organization_stays_so_unless_its_scope_is_named(
         assert acme_api.get(path).json()["of"] == of
 
 
-def test_what_is_unusual_has_no_preview(acme_api: Client) -> None:
-    answer = post(acme_api, f"{RULES}/preview", {"condition": "anomaly"})
-    assert (answer.status_code, answer.json()["error"]["code"]) == (422, "no_preview")
-
-
 def test_a_preview_says_when_and_saves_nothing(acme: Organization, acme_api: Client) -> None:
     day = now() - dt.timedelta(days=3)
     use(acme, day, 2_000)
