@@ -17,7 +17,7 @@ from accounts import idempotency
 from accounts.audit import Actor
 from accounts.keys import KeyGrant
 from accounts.models import Organization, Scope
-from core.errors import api_exception_handler, error_body
+from core.errors import ApiError, api_exception_handler, error_body
 from core.tenancy import organization_scope
 
 logger = structlog.get_logger(__name__)
@@ -31,6 +31,8 @@ class OrganizationAPIView(APIView):
     """
 
     required_scopes: ClassVar[Scope | dict[str, Scope | None] | None]
+    # What may follow the question mark of the address; None: the handler says so itself, of dimensions and tags.
+    query_parameters: ClassVar[tuple[str, ...] | None] = ()
     http_method_names = ["get", "post", "put", "patch", "delete", "head"]
 
     @property
@@ -56,6 +58,7 @@ class OrganizationAPIView(APIView):
         self.headers = self.default_response_headers
         try:
             self.initial(self.request, *args, **kwargs)
+            self._refuse_unknown_parameters()
             response: HttpResponseBase = self._run(self._handler(), *args, **kwargs)
         except Exception as error:  # noqa: BLE001  (the contract: never an HTML error to a program)
             response = self.handle_exception(error)
@@ -63,6 +66,14 @@ class OrganizationAPIView(APIView):
         # Caches on the way know `Authorization` as private, but not `x-api-key`.
         self.response.headers.setdefault("Cache-Control", "no-store")
         return self.response
+
+    def _refuse_unknown_parameters(self) -> None:
+        """A filter that is misspelled would be a longer answer, not the one that was asked for."""
+        if self.query_parameters is None:
+            return
+        for name in self.request.query_params:
+            if name not in self.query_parameters:
+                raise ApiError(422, "unknown_parameter", f"There is no parameter {name!r} here.", param=name)
 
     def _handler(self) -> Callable[..., HttpResponseBase]:
         method = (self.request.method or "").lower()

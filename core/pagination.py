@@ -21,6 +21,8 @@ from core.errors import ApiError
 
 DEFAULT_LIMIT = 20
 LARGEST_LIMIT = 100
+# What `paginate` reads of an address.
+PAGE_PARAMETERS = ("limit", "cursor")
 
 Row = TypeVar("Row")
 _Model = TypeVar("_Model", bound=models.Model)

@@ -202,6 +202,17 @@ def test_access(row: Row, arguments: dict[str, Any], callers: dict[str, Client],
     assert got == row.expected()
 
 
+def test_no_endpoint_takes_a_parameter_it_does_not_know(arguments: dict[str, Any], acme_key: Key) -> None:
+    answers = {}
+    for row in ROWS:
+        if isinstance(row, Endpoint) and row.method == "GET":
+            names = _argument_names(ours()[row.name], row.name)
+            address = reverse(row.name, kwargs={name: row.args.get(name, arguments.get(name)) for name in names})
+            error = acme_key.client.get(f"{address}?limti=5").json().get("error", {})
+            answers[row.name] = (error.get("code"), error.get("param"))
+    assert answers == dict.fromkeys(answers, ("unknown_parameter", "limti"))
+
+
 def _body(row: Row) -> tuple[Any, ...]:
     if isinstance(row, Endpoint) and row.method not in ("GET", "DELETE"):
         import json

@@ -12,7 +12,7 @@ from accounts.audit_log import Filter, entries
 from accounts.endpoints.fields import page_of
 from accounts.endpoints.keys import LISTING
 from accounts.models import AuditEntry, Scope
-from core.pagination import paginate
+from core.pagination import PAGE_PARAMETERS, paginate
 
 ENTRY = {
     "id": 41,
@@ -40,6 +40,7 @@ class EntrySerializer(serializers.ModelSerializer[AuditEntry]):
 @extend_schema(tags=["Audit"])
 class AuditView(OrganizationAPIView):
     required_scopes = Scope.ADMIN
+    query_parameters = (*PAGE_PARAMETERS, "from", "to", "actor", "action")
 
     @extend_schema(
         summary="List the audit log",

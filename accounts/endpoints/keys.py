@@ -16,7 +16,7 @@ from accounts import keys
 from accounts.api import OrganizationAPIView, answers
 from accounts.endpoints.fields import MemberField, ProjectField, page_of
 from accounts.models import APIKey, Scope
-from core.pagination import paginate
+from core.pagination import PAGE_PARAMETERS, paginate
 
 EXAMPLE = {
     "id": 12,
@@ -88,6 +88,7 @@ def _new(key: APIKey, secret: str) -> dict[str, Any]:
 @extend_schema(tags=["Keys"])
 class KeysView(OrganizationAPIView):
     required_scopes = Scope.ADMIN
+    query_parameters = (*PAGE_PARAMETERS, "status")
 
     @extend_schema(
         summary="List API keys",

@@ -16,7 +16,7 @@ from accounts.endpoints.fields import TeamField, page_of
 from accounts.endpoints.keys import LISTING
 from accounts.invitation_mail import send_invitation
 from accounts.models import Invitation, Membership, Role, Scope
-from core.pagination import paginate
+from core.pagination import PAGE_PARAMETERS, paginate
 
 MEMBER = {
     "id": 7,
@@ -66,6 +66,7 @@ class InvitationSerializer(serializers.ModelSerializer[Invitation]):
 @extend_schema(tags=["Members"])
 class MembersView(OrganizationAPIView):
     required_scopes = Scope.ADMIN
+    query_parameters = PAGE_PARAMETERS
 
     @extend_schema(
         summary="List members",
@@ -142,6 +143,7 @@ class MemberView(OrganizationAPIView):
 @extend_schema(tags=["Members"])
 class InvitationsView(OrganizationAPIView):
     required_scopes = Scope.ADMIN
+    query_parameters = PAGE_PARAMETERS
 
     @extend_schema(
         summary="List open invitations",

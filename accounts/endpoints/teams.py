@@ -15,7 +15,7 @@ from accounts.api import OrganizationAPIView, answers
 from accounts.endpoints.fields import DepartmentField, TeamField, page_of
 from accounts.endpoints.keys import LISTING
 from accounts.models import Project, Scope, Team
-from core.pagination import paginate
+from core.pagination import PAGE_PARAMETERS, paginate
 
 TEAM = {"id": 2, "name": "Search", "slug": "search", "department": "Engineering", "created_at": "2026-01-05T08:00:00Z"}
 PROJECT = {
@@ -69,6 +69,7 @@ def _valid(serializer: serializers.BaseSerializer[Any]) -> dict[str, Any]:
 @extend_schema(tags=["Teams"])
 class TeamsView(OrganizationAPIView):
     required_scopes = SCOPES
+    query_parameters = PAGE_PARAMETERS
 
     @extend_schema(
         summary="List teams",
@@ -121,6 +122,7 @@ class TeamView(OrganizationAPIView):
 @extend_schema(tags=["Projects"])
 class ProjectsView(OrganizationAPIView):
     required_scopes = SCOPES
+    query_parameters = (*PAGE_PARAMETERS, "archived")
 
     @extend_schema(
         summary="List projects",

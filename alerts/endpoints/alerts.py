@@ -23,8 +23,7 @@ from alerts.rules.naming import name_of
 from alerts.rules.reach import Reach
 from core.days import within_years
 from core.errors import ApiError
-from core.pagination import paginate
-from metering.query.params import refuse_unknown
+from core.pagination import PAGE_PARAMETERS, paginate
 
 ALERT = {
     "id": 31,
@@ -128,6 +127,7 @@ _REACH = Reach.whole()
 @extend_schema(tags=["Alerts"])
 class AlertsView(OrganizationAPIView):
     required_scopes = _SCOPES
+    query_parameters = (*PAGE_PARAMETERS, "state", "condition", "scope", "rule")
 
     @extend_schema(
         summary="List alerts",
@@ -146,7 +146,6 @@ class AlertsView(OrganizationAPIView):
         ],
     )
     def get(self, request: Request) -> Response:
-        refuse_unknown(request.query_params, ("state", "condition", "scope", "rule", "limit", "cursor"), filters=False)
         rows = Alert.objects.select_related("rule")
         for name, known in (("state", AlertState.values), ("condition", list(CONDITIONS)), ("scope", RuleScope.values)):
             given = request.query_params.get(name)
@@ -175,8 +174,7 @@ class AlertView(OrganizationAPIView):
         responses=answers(AlertSerializer, also=(404,)),
         examples=[OpenApiExample("Alert", ALERT, response_only=True)],
     )
-    def get(self, request: Request, alert: int) -> Response:
-        refuse_unknown(request.query_params, (), filters=False)
+    def get(self, _request: Request, alert: int) -> Response:
         return Response(write_alert(acting.find(alert, _REACH), self.organization.zone))
 
 

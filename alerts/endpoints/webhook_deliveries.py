@@ -21,7 +21,7 @@ from alerts.webhooks import outbox
 from alerts.webhooks.signing import public_id
 from core.days import within_years
 from core.errors import ApiError
-from core.pagination import paginate
+from core.pagination import PAGE_PARAMETERS, paginate
 
 KINDS_SENT = [*KINDS, TEST.name]
 DELIVERY = {
@@ -133,6 +133,8 @@ class ReplayView(OneWebhookView):
 
 @extend_schema(tags=["Webhooks"])
 class DeliveriesView(OneWebhookView):
+    query_parameters = (*PAGE_PARAMETERS, "state", "type")
+
     @extend_schema(
         summary="List deliveries",
         description=f"Messages of the last {outbox.KEPT.days} days, the newest first.",

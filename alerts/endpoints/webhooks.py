@@ -19,7 +19,7 @@ from alerts.catalogue import KINDS
 from alerts.examples import EXAMPLES
 from alerts.models import Webhook
 from alerts.webhooks import messages, outbox, records
-from core.pagination import paginate
+from core.pagination import PAGE_PARAMETERS, paginate
 
 EXAMPLE = {
     "id": 2,
@@ -106,6 +106,7 @@ class WebhookEventsSerializer(serializers.Serializer[Any]):
 @extend_schema(tags=["Webhooks"])
 class WebhooksView(OrganizationAPIView):
     required_scopes = Scope.ADMIN
+    query_parameters = PAGE_PARAMETERS
 
     @extend_schema(
         summary="List webhooks",

@@ -217,6 +217,7 @@ class BudgetView(OrganizationAPIView):
 @extend_schema(tags=["Budgets"])
 class SuggestionsView(OrganizationAPIView):
     required_scopes = Scope.BILLING_READ
+    query_parameters = ("scope",)
 
     @extend_schema(
         summary="Suggest budgets",

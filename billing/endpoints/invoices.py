@@ -26,7 +26,7 @@ from billing.invoices.papers import download, stated
 from billing.invoices.payments import Standing, due_amount, standing_of
 from billing.models import Invoice, InvoiceKind
 from core.errors import ApiError
-from core.pagination import paginate
+from core.pagination import PAGE_PARAMETERS, paginate
 from core.periods import local_day
 
 DRAFT = "draft"
@@ -163,6 +163,7 @@ class InvoiceSerializer(InvoiceSummarySerializer):
 @extend_schema(tags=["Billing"])
 class InvoicesView(OrganizationAPIView):
     required_scopes = Scope.BILLING_READ
+    query_parameters = (*PAGE_PARAMETERS, "status")
 
     @extend_schema(
         summary="List invoices",

@@ -22,7 +22,7 @@ from billing.credits.topping_up import MOST_A_DAY
 from billing.models import CreditEntry, CreditKind, Wallet
 from core.errors import ApiError
 from core.money import NANOS_PER_USD, nanos_from_usd, usd_text
-from core.pagination import paginate
+from core.pagination import PAGE_PARAMETERS, paginate
 
 CREDITS = {
     "credits_remaining": 1_187_400,
@@ -166,6 +166,7 @@ class CreditsView(OrganizationAPIView):
 @extend_schema(tags=["Billing"])
 class CreditEntriesView(OrganizationAPIView):
     required_scopes = Scope.BILLING_READ
+    query_parameters = (*PAGE_PARAMETERS, "kind")
 
     @extend_schema(
         summary="List credit entries",

@@ -14,7 +14,7 @@ from accounts.api import OrganizationAPIView, answers
 from accounts.endpoints.fields import page_of
 from accounts.endpoints.keys import LISTING
 from accounts.models import Scope
-from core.pagination import paginate
+from core.pagination import PAGE_PARAMETERS, paginate
 from metering.gateway import upstreams
 from metering.gateway.providers import provider_of
 from metering.models import Protocol, Upstream
@@ -108,6 +108,7 @@ def _valid(data: Any, *, partial: bool = False) -> dict[str, Any]:
 @extend_schema(tags=["Upstreams"])
 class UpstreamsView(OrganizationAPIView):
     required_scopes = Scope.ADMIN
+    query_parameters = PAGE_PARAMETERS
 
     @extend_schema(
         summary="List upstreams",

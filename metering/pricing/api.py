@@ -17,7 +17,7 @@ from accounts.api import OrganizationAPIView, answers
 from accounts.models import Scope
 from core.days import OUTSIDE, is_within_years
 from core.errors import ApiError
-from core.pagination import paginate
+from core.pagination import PAGE_PARAMETERS, paginate
 from metering.models.prices import PriceRate, PriceVersion
 from metering.pricing.aliases import canonical_provider
 from metering.pricing.receipt import quoted_rate
@@ -79,6 +79,7 @@ class PricePageSerializer(serializers.Serializer[Any]):
 @extend_schema(tags=["Prices"])
 class PricesView(OrganizationAPIView):
     required_scopes = Scope.BILLING_READ
+    query_parameters = (*PAGE_PARAMETERS, "provider", "model", "at")
 
     @extend_schema(
         summary="List prices",

@@ -32,6 +32,7 @@ _SECOND = dt.timedelta(seconds=1)
 @extend_schema(tags=["Usage"])
 class UsageView(OrganizationAPIView):
     required_scopes = Scope.USAGE_READ
+    query_parameters = None
 
     @extend_schema(
         summary="Usage of the billing period",
@@ -87,6 +88,7 @@ class UsageView(OrganizationAPIView):
 @extend_schema(tags=["Usage"])
 class ModelsView(OrganizationAPIView):
     required_scopes = Scope.USAGE_READ
+    query_parameters = None
 
     @extend_schema(
         summary="Usage by model",
@@ -129,6 +131,7 @@ class ModelsView(OrganizationAPIView):
 @extend_schema(tags=["Usage"])
 class QueryView(OrganizationAPIView):
     required_scopes = Scope.USAGE_READ
+    query_parameters = None
 
     @extend_schema(
         summary="Query usage",

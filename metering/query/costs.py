@@ -100,10 +100,13 @@ def analyze_costs(query: UsageQuery) -> CostAnalysis:
     return CostAnalysis(costs_by_model(rows, versions), sum((row.figures for row in rows), Figures()))
 
 
-def rows_by_rates(query: UsageQuery) -> tuple[list[UsageRow], dict[int, Version]]:
-    """A query's usage by all that decides a call's rates, and the versions of prices in it. Needs a scope."""
+def rows_by_rates(query: UsageQuery, by: tuple[str, ...] = ()) -> tuple[list[UsageRow], dict[int, Version]]:
+    """A query's usage by all that decides a call's rates, and the versions of prices in it. Needs a scope.
+
+    `by` has more dimensions to tell apart.
+    """
     base = msgspec.structs.replace(
-        query, interval=None, group_by=_PARTS, order_by=(), limit=None, cursor=None, lengths=LENGTHS, times=()
+        query, interval=None, group_by=(*by, *_PARTS), order_by=(), limit=None, cursor=None, lengths=LENGTHS, times=()
     )
     rows = run(base).rows
     versions = load_versions(ref for row in rows if (ref := _ref(row, PRICE)))
@@ -148,7 +151,7 @@ def _by_own_limits(query: UsageQuery, rows: list[UsageRow], versions: Mapping[in
     lengths, times = limits_of(unusual.values())
     again = msgspec.structs.replace(
         query,
-        group_by=(*_PARTS, TIME),
+        group_by=(*query.group_by, TIME),
         filters={**query.filters, PRICE: tuple(unusual)},
         lengths=lengths,
         times=times,
@@ -174,7 +177,7 @@ def _second(time: dt.time) -> int:
 def _model(rows: list[UsageRow], versions: Mapping[int, Version]) -> ModelCosts:
     lines: dict[tuple[object, ...], CostLine] = {}
     for row in rows:
-        for line in _lines(row, versions.get(_ref(row, PRICE))):
+        for line in lines_of(row, versions.get(_ref(row, PRICE))):
             key = (
                 line.version.id if line.version else 0, line.tier, line.above_tokens, line.hours, line.bucket,
                 line.charged_as, line.femtos_per_unit, line.state,
@@ -202,13 +205,14 @@ def _order(line: CostLine) -> tuple[object, ...]:
     return (place, line.bucket, since, line.tier, line.above_tokens, hours, line.state)
 
 
-def _lines(row: UsageRow, version: Version | None) -> list[CostLine]:
+def lines_of(row: UsageRow, version: Version | None) -> list[CostLine]:
+    """What is counted of calls that were charged at the same rates, each count with its rate."""
     usage = usage_of(row.figures)
     if version is None:
         return [_uncharged(row, None, None, name, count, "unpriced") for name, count in _counted(usage)]
     if version.is_free:
         return [_uncharged(row, version, None, name, count, "free") for name, count in _counted(usage)]
-    vector = _vector(row, version)
+    vector = vector_of(row, version)
     if vector is None:
         return [_uncharged(row, version, None, name, count, "unpriced") for name, count in _counted(usage)]
     charged = vector.charges(usage, row.figures.duration_ms, row.figures.requests)
@@ -271,7 +275,7 @@ def _window(row: UsageRow, version: Version) -> tuple[dt.time, dt.time] | None:
     return None
 
 
-def _vector(row: UsageRow, version: Version) -> RateVector | None:
+def vector_of(row: UsageRow, version: Version) -> RateVector | None:
     """The rates of any call of the row: they are the same for all of them."""
     above, tier = _ref(row, ABOVE), row.group[TIER].ref
     at = dt.datetime.combine(dt.date(2000, 1, 1), _time(row), dt.UTC)

@@ -102,6 +102,7 @@ ComparisonSchema = schemas.inline(
 @extend_schema(tags=["Usage"])
 class CostsView(OrganizationAPIView):
     required_scopes = Scope.USAGE_READ
+    query_parameters = None
 
     @extend_schema(
         summary="Cost, line by line",
@@ -123,6 +124,7 @@ class CostsView(OrganizationAPIView):
 @extend_schema(tags=["Usage"])
 class ComparisonView(OrganizationAPIView):
     required_scopes = Scope.USAGE_READ
+    query_parameters = None
 
     @extend_schema(
         summary="This usage at other prices",

@@ -30,6 +30,7 @@ _TOLERANCE = dt.timedelta(hours=1)
 @extend_schema(tags=["Events"])
 class EventsView(OrganizationAPIView):
     required_scopes = Scope.USAGE_READ
+    query_parameters = None
 
     @extend_schema(
         summary="List events",
@@ -89,8 +90,7 @@ class EventView(OrganizationAPIView):
         responses=answers(event_schemas.EventDetailSchema, also=(404,)),
         examples=[OpenApiExample("Event", event_schemas.DETAIL, response_only=True)],
     )
-    def get(self, request: Request, event_id: str) -> Response:
-        params.refuse_unknown(request.query_params, (), filters=False)
+    def get(self, _request: Request, event_id: str) -> Response:
         row = find_event(self.grant.organization_id, event_id, params.own_filters(self.grant))
         return Response({**write_event(row), "raw_usage": row.raw_usage, "supersedes": row.supersedes})
 
@@ -106,8 +106,7 @@ class ReceiptView(OrganizationAPIView):
         responses=answers(event_schemas.ReceiptSchema, also=(404,)),
         examples=[OpenApiExample("Receipt", event_schemas.RECEIPT, response_only=True)],
     )
-    def get(self, request: Request, event_id: str) -> Response:
-        params.refuse_unknown(request.query_params, (), filters=False)
+    def get(self, _request: Request, event_id: str) -> Response:
         row = find_event(self.grant.organization_id, event_id, params.own_filters(self.grant))
         return Response(write_receipt(row, receipt_of(row)))
 

@@ -29,6 +29,7 @@ _CSV = f"{','.join(DEFAULT_COLUMNS)}\n2025-01-17T00:00:00Z,gpt-4,1250,830,2080,1
 @extend_schema(tags=["Usage"])
 class ExportView(OrganizationAPIView):
     required_scopes = Scope.USAGE_READ
+    query_parameters = None
 
     def perform_content_negotiation(
         self,

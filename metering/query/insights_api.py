@@ -97,6 +97,7 @@ _PATTERNS = {
 @extend_schema(tags=["Usage"])
 class EfficiencyView(OrganizationAPIView):
     required_scopes = Scope.USAGE_READ
+    query_parameters = None
 
     @extend_schema(
         summary="Efficiency against targets",
@@ -130,6 +131,7 @@ class EfficiencyView(OrganizationAPIView):
 @extend_schema(tags=["Usage"])
 class PatternsView(OrganizationAPIView):
     required_scopes = Scope.USAGE_READ
+    query_parameters = None
 
     @extend_schema(
         summary="Hours of the week, and like against like",

@@ -45,10 +45,11 @@ def read(params: QueryDict, grant: KeyGrant, allowed: Iterable[str] = ()) -> Rea
     return Reading(grant.organization_id, zone, start, end, read_filters(params, grant))
 
 
-def refuse_unknown(params: QueryDict, allowed: Iterable[str], *, filters: bool = True) -> None:
-    known = set(allowed) | ({*DIMENSIONS, *TEXT_DIMENSIONS} if filters else set())
+def refuse_unknown(params: QueryDict, allowed: Iterable[str]) -> None:
+    """Beside `allowed`, every dimension and tag can be filtered."""
+    known = {*allowed, *DIMENSIONS, *TEXT_DIMENSIONS}
     for name in params:
-        if name not in known and not (filters and name.startswith(TAG)):
+        if name not in known and not name.startswith(TAG):
             raise ApiError(422, "unknown_parameter", f"There is no parameter {name!r} here.", param=name)
 
 

@@ -21,6 +21,7 @@ from metering.query.spec import UsageQuery
 @extend_schema(tags=["Usage"])
 class SummaryView(OrganizationAPIView):
     required_scopes = Scope.USAGE_READ
+    query_parameters = None
 
     @extend_schema(
         summary="Summary of a range",
@@ -70,6 +71,7 @@ class SummaryView(OrganizationAPIView):
 @extend_schema(tags=["Usage"])
 class HourlyView(OrganizationAPIView):
     required_scopes = Scope.USAGE_READ
+    query_parameters = None
 
     @extend_schema(
         summary="Hours of a day",
