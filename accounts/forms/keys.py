@@ -148,6 +148,7 @@ class AuditFilterForm(forms.Form):
         # The query string uses the API's names.
         for name, parameter in (("start", "from"), ("end", "to")):
             self.fields[parameter] = self.fields.pop(name)
+        # A field has choices where it is one of choices; Django's types say only Field.
         self.fields["action"].choices = AUDITED  # type: ignore[attr-defined]
         self.order_fields(["from", "to", "actor", "action"])
 
