@@ -15,6 +15,8 @@ from reports.models import Insight, InsightState
 
 def begin(insight: Insight, context: Context, kind: Kind) -> None:
     """Measure the work of before: that of the context. From the next day on counts what is since. Does not save."""
+    if kind.work is None:
+        return
     work = kind.work(context, insight.subject)
     insight.before_units, insight.before_nanos = work.units, work.nanos
     insight.measured_from = _next_day(context.now, context)
@@ -24,6 +26,8 @@ def begin(insight: Insight, context: Context, kind: Kind) -> None:
 
 def follow_up(context: Context, kind: Kind) -> None:
     """Measure the whole days since each piece of advice of a kind was done. Needs the organization's scope."""
+    if kind.work is None:
+        return
     for insight in Insight.objects.filter(kind=kind.name, state=InsightState.DONE, measured_from__isnull=False):
         until = min(context.end, insight.measured_from + FOLLOWED)
         if until <= insight.measured_from or until == insight.measured_until:

@@ -114,7 +114,7 @@ class Kind(msgspec.Struct, frozen=True):
     icon: str
     about: str
     find: Callable[[Context], Iterable[Finding]]
-    work: Callable[[Context, str], Work]
+    work: Callable[[Context, str], Work] | None = None
     unit: str = "call"
     evidence: str = "calls"
     needs: Right = Right.SEE_USAGE

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from django.db.models import F, QuerySet
 
@@ -98,9 +98,14 @@ def _describe(insight: Insight, finding: Finding, context: Context) -> None:
     insight.starts_at, insight.ends_at, insight.checked_at = context.start, context.end, context.now
     insight.cost_nanos = context.cost_nanos
     insight.evidence_count = len(finding.pieces)
-    costs = [(p.now_nanos, p.would_nanos) for p in finding.pieces if p.now_nanos is not None]
-    insight.now_nanos = sum(now for now, _ in costs if now is not None) if costs else None
-    insight.would_nanos = sum(would or 0 for _, would in costs) if costs else None
+    insight.now_nanos = _sum(piece.now_nanos for piece in finding.pieces)
+    insight.would_nanos = _sum(piece.would_nanos for piece in finding.pieces)
+
+
+def _sum(amounts: Iterable[int | None]) -> int | None:
+    """None where none is known."""
+    known = [amount for amount in amounts if amount is not None]
+    return sum(known) if known else None
 
 
 def _keep_evidence(insight: Insight, pieces: Sequence[Piece]) -> None:
