@@ -23,6 +23,8 @@ from metering.query.spec import EARLIEST, LATEST, TAG, TEXT_DIMENSIONS, FilterVa
 
 INTERVAL_LABELS: dict[Interval, str] = {"15m": "15 min", "hour": "Hour", "day": "Day", "week": "Week", "month": "Month"}
 SHOWN_RANGES = ("today", "yesterday", "7d", "30d", "90d", "month")
+# A saved view, or a link from a report, may have another one.
+_LONGER_NAMED = frozenset(LABELS) - {*SHOWN_RANGES, "custom"}
 # What the API and the URL write for "without a value".
 NOTHING = "none"
 _SHARED = ("range", "from", "to", "interval", "compare")
@@ -136,7 +138,7 @@ class Chosen(msgspec.Struct, frozen=True):
                         "url": self.url(range=key, **{"from": None, "to": None, "interval": None}),
                         "is_current": key == span.key,
                     }
-                    for key in SHOWN_RANGES
+                    for key in (*SHOWN_RANGES, *((span.key,) if span.key in _LONGER_NAMED else ()))
                 ],
                 "is_custom": span.key == "custom",
                 "custom": {

@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Self
 
 import msgspec
 from django.core.cache import cache
-from django.http import HttpResponse
+from django.http import HttpResponse, QueryDict
 from django.shortcuts import render
 from django.urls import reverse
 from django.utils.timezone import now
@@ -83,23 +83,28 @@ class UsagePage(msgspec.Struct, frozen=True, kw_only=True):
     @classmethod
     def of(cls, request: OrganizationRequest) -> Self:
         """Raises ApiError: 422 for an address that makes no sense, 403 for a filter the role may not look through."""
+        return cls.seen_by(request.organization, request.membership, request.GET, now())
+
+    @classmethod
+    def seen_by(cls, organization: Organization, membership: Membership, given: QueryDict, at: dt.datetime) -> Self:
+        """The page as a member sees it, with these parameters, at a time. Raises as `of`."""
         chosen = Chosen.read(
-            cls.path_in(request.organization),
-            request.GET,
-            request.organization.zone,
-            now(),
+            cls.path_in(organization),
+            given,
+            organization.zone,
+            at,
             default_range=DEFAULT_RANGE,
             measures=cls.measures,
             own=cls.parameters,
         )
-        teams = _administered(request)
+        teams = _administered(membership)
         team = _asked(teams, chosen)
-        filters, fixed = _kept(request, chosen, team)
+        filters, fixed = _kept(membership, chosen, team)
         page = cls(
-            organization=request.organization,
-            membership=request.membership,
+            organization=organization,
+            membership=membership,
             chosen=msgspec.structs.replace(chosen, filters=filters),
-            now=now(),
+            now=at,
             fixed=fixed,
             team=team,
             teams=teams,
@@ -305,10 +310,10 @@ def _problem(request: OrganizationRequest, kind: type[UsagePage], error: ApiErro
 # ── Whose usage ──
 
 
-def _administered(request: OrganizationRequest) -> tuple[Team, ...]:
-    if may(request.role, Right.SEE_USAGE):
+def _administered(membership: Membership) -> tuple[Team, ...]:
+    if may(membership.role, Right.SEE_USAGE):
         return ()
-    return tuple(Team.objects.filter(pk__in=administered_team_ids(request.membership)).order_by("name"))
+    return tuple(Team.objects.filter(pk__in=administered_team_ids(membership)).order_by("name"))
 
 
 def _asked(teams: tuple[Team, ...], chosen: Chosen) -> Team | None:
@@ -318,12 +323,12 @@ def _asked(teams: tuple[Team, ...], chosen: Chosen) -> Team | None:
 
 
 def _kept(
-    request: OrganizationRequest, chosen: Chosen, team: Team | None
+    membership: Membership, chosen: Chosen, team: Team | None
 ) -> tuple[dict[str, tuple[FilterValue, ...]], frozenset[str]]:
     """The filters that hold whatever the address says, and which of them are not the person's own choice."""
-    if may(request.role, Right.SEE_USAGE):
+    if may(membership.role, Right.SEE_USAGE):
         return chosen.filters, frozenset()
     if team is not None:
         return {**chosen.filters, "team": (team.pk,)}, frozenset({"team"})
     filters = {name: values for name, values in chosen.filters.items() if name != "user"}
-    return {**filters, "member": (request.membership.pk,)}, frozenset({"member", "user"})
+    return {**filters, "member": (membership.pk,)}, frozenset({"member", "user"})

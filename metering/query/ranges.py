@@ -6,6 +6,10 @@
 | yesterday  | yesterday                         | hour, 15m                            | the day before   |
 | 7d, 30d, 90d | the last 7, 30, 90 days, with today | day, hour · day, week · week, day, month | as many days before |
 | month      | this calendar month               | day, week                            | last month       |
+| last-week  | Monday to Sunday before this week | day, hour                            | the week before  |
+| last-month | the calendar month before         | day, week                            | the month before |
+| quarter, last-quarter | this quarter, the one before | week, day, month               | the quarter before |
+| year, last-year | this calendar year, the one before | month, week                     | the year before  |
 | custom     | from a time to another            | by its length                        | as long before   |
 
 Days and months are those of the organization's zone, and ranges with today end with today, not now: what has not
@@ -15,11 +19,12 @@ happened yet adds nothing, and whole days are answered from roll-ups.
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Callable
 from zoneinfo import ZoneInfo
 
 import msgspec
 
-from core.periods import UTC, Interval, day_start, local_day, month_start, next_month
+from core.periods import UTC, Interval, day_start, local_day, month_start, week_start
 from metering.query.spec import refusal
 
 _DAY = dt.timedelta(days=1)
@@ -66,6 +71,12 @@ LABELS = {
     "30d": "30 days",
     "90d": "90 days",
     "month": "This month",
+    "last-week": "Last week",
+    "last-month": "Last month",
+    "quarter": "This quarter",
+    "last-quarter": "Last quarter",
+    "year": "This year",
+    "last-year": "Last year",
     "custom": "Custom",
 }
 DEFAULT_KEY = "30d"
@@ -76,23 +87,46 @@ _INTERVALS: dict[str, tuple[Interval, ...]] = {
     "30d": ("day", "week"),
     "90d": ("week", "day", "month"),
     "month": ("day", "week"),
+    "last-week": ("day", "hour"),
+    "last-month": ("day", "week"),
+    "quarter": ("week", "day", "month"),
+    "last-quarter": ("week", "day", "month"),
+    "year": ("month", "week"),
+    "last-year": ("month", "week"),
 }
 _DAYS = {"7d": 7, "30d": 30, "90d": 90}
+# The first day of the week, month, … that a day is in.
+_UNITS: dict[str, Callable[[dt.date], dt.date]] = {
+    "week": week_start,
+    "month": month_start,
+    "quarter": lambda day: day.replace(month=(day.month - 1) // 3 * 3 + 1, day=1),
+    "year": lambda day: day.replace(month=1, day=1),
+}
+# Longer than the unit, and shorter than two of them.
+_BEYOND = {
+    "week": dt.timedelta(days=7),
+    "month": dt.timedelta(days=32),
+    "quarter": dt.timedelta(days=93),
+    "year": dt.timedelta(days=366),
+}
 
 
 def named_range(key: str, zone: ZoneInfo, now: dt.datetime) -> Range:
     """A range by its key. Raises ApiError 422 for a key there is not."""
     today = local_day(now, zone)
-    if key == "month":
-        first, after = month_start(today), next_month(today)
-        before = month_start(first - _DAY)
-    elif key in ("today", "yesterday", *_DAYS):
+    if key not in _INTERVALS:
+        raise refusal(f"There is no range {key!r}. Ranges: {', '.join(LABELS)}.", "range")
+    unit = key.removeprefix("last-")
+    if unit in _UNITS:
+        first = _UNITS[unit](today)
+        if unit != key:
+            first = _UNITS[unit](first - _DAY)
+        after, before = _after(first, unit), _UNITS[unit](first - _DAY)
+    else:
         after = today if key == "yesterday" else today + _DAY
         length = dt.timedelta(days=_DAYS.get(key, 1))
         first = after - length
         before = first - length
-    else:
-        raise refusal(f"There is no range {key!r}. Ranges: {', '.join(LABELS)}.", "range")
     start, end = day_start(first, zone), day_start(after, zone)
     previous = Span(day_start(before, zone), start)
     return Range(
@@ -125,6 +159,24 @@ def intervals_for(span: Span | Range) -> tuple[Interval, ...]:
     if days <= 400:
         return ("week", "day", "month")
     return ("month", "week")
+
+
+def year_before(chosen: Range, zone: ZoneInfo, now: dt.datetime) -> Span:
+    """The same days of the year before, as far as now is into this range; 29 February is the 28th there."""
+    span = Span(_a_year_before(chosen.start, zone), _a_year_before(chosen.end, zone))
+    return _so_far(span, Span(chosen.start, chosen.end), zone, now)
+
+
+def _a_year_before(at: dt.datetime, zone: ZoneInfo) -> dt.datetime:
+    local = at.astimezone(zone).replace(tzinfo=None)
+    is_leap_day = (local.month, local.day) == (2, 29)
+    day = local.replace(year=local.year - 1, day=28 if is_leap_day else local.day)
+    return day.replace(tzinfo=zone).astimezone(UTC)
+
+
+def _after(first: dt.date, unit: str) -> dt.date:
+    """The first day of the unit behind this one."""
+    return _UNITS[unit](first + _BEYOND[unit])
 
 
 def _shifted(start: dt.datetime, first: dt.datetime, last: dt.datetime, zone: ZoneInfo) -> dt.datetime:

@@ -9,7 +9,7 @@ import pytest
 
 from core.errors import ApiError
 from core.periods import buckets
-from metering.query.ranges import LABELS, custom_range, intervals_for, named_range
+from metering.query.ranges import LABELS, custom_range, intervals_for, named_range, year_before
 
 BERLIN = ZoneInfo("Europe/Berlin")
 NOW = dt.datetime(2025, 3, 31, 10, 30, tzinfo=dt.UTC)  # 12:30 in Berlin, a day after the clocks went forward
@@ -28,6 +28,12 @@ def local(text: str) -> dt.datetime:
         ("30d", "2025-03-02", "2025-04-01", "day", "2025-01-31", "2025-03-01T12:30"),
         ("90d", "2025-01-01", "2025-04-01", "week", "2024-10-03", "2024-12-31T12:30"),
         ("month", "2025-03-01", "2025-04-01", "day", "2025-02-01", "2025-03-01"),
+        ("last-week", "2025-03-24", "2025-03-31", "day", "2025-03-17", "2025-03-24"),
+        ("last-month", "2025-02-01", "2025-03-01", "day", "2025-01-01", "2025-02-01"),
+        ("quarter", "2025-01-01", "2025-04-01", "week", "2024-10-01", "2024-12-29T12:30"),
+        ("last-quarter", "2024-10-01", "2025-01-01", "week", "2024-07-01", "2024-10-01"),
+        ("year", "2025-01-01", "2026-01-01", "month", "2024-01-01", "2024-03-30T12:30"),
+        ("last-year", "2024-01-01", "2025-01-01", "month", "2023-01-01", "2024-01-01"),
     ],
 )
 def test_named(key: str, start: str, end: str, default: str, before: str, before_so_far: str) -> None:
@@ -45,12 +51,35 @@ def test_intervals_are_those_of_the_range() -> None:
         "30d": {"day", "week"},
         "90d": {"day", "week", "month"},
         "month": {"day", "week"},
+        "last-week": {"day", "hour"},
+        "last-month": {"day", "week"},
+        "quarter": {"day", "week", "month"},
+        "last-quarter": {"day", "week", "month"},
+        "year": {"month", "week"},
+        "last-year": {"month", "week"},
     }
     for key, intervals in expected.items():
         chosen = named_range(key, BERLIN, NOW)
         assert set(chosen.intervals) == intervals
-        assert chosen.interval("month" if key == "90d" else "nonsense") in intervals
+        assert chosen.interval("month" if key in ("90d", "quarter") else "nonsense") in intervals
     assert set(expected) | {"custom"} == set(LABELS)
+
+
+@pytest.mark.parametrize(
+    ("now", "key", "start", "end"),
+    [
+        ("2025-03-31T12:30", "month", "2024-03-01", "2024-03-31T12:30"),
+        ("2025-03-31T12:30", "last-month", "2024-02-01", "2024-03-01"),
+        ("2025-03-31T12:30", "7d", "2024-03-25", "2024-03-31T12:30"),
+        # 29 February has no day of its own a year before.
+        ("2024-02-29T12:30", "today", "2023-02-28", "2023-02-28T12:30"),
+        ("2024-03-01T12:30", "yesterday", "2023-02-28", "2023-03-01"),
+    ],
+)
+def test_the_year_before_is_the_same_days(now: str, key: str, start: str, end: str) -> None:
+    at = local(now)
+    span = year_before(named_range(key, BERLIN, at), BERLIN, at)
+    assert (span.start, span.end) == (local(start), local(end))
 
 
 def test_custom_is_compared_with_as_long_before() -> None:
