@@ -306,6 +306,7 @@ CELERY_BEAT_SCHEDULE = {
     "resume imports": {"task": "metering.resume_imports", "schedule": dt.timedelta(minutes=1)},
     "forget traced calls": {"task": "metering.forget_traced_calls", "schedule": dt.timedelta(hours=1)},
     "forget diagnoses": {"task": "reports.forget_diagnoses", "schedule": dt.timedelta(days=1)},
+    "forecast": {"task": "reports.forecast_all", "schedule": dt.timedelta(minutes=15)},
     "resume results": {"task": "reports.resume_results", "schedule": dt.timedelta(minutes=1)},
     "expire results": {"task": "reports.expire_results", "schedule": dt.timedelta(hours=1)},
     "forget refusals": {"task": "metering.forget_refusals", "schedule": dt.timedelta(days=1)},

@@ -1,6 +1,7 @@
 """Tables of reports."""
 
 from reports.models.custom import Result, ResultState
+from reports.models.forecasts import Forecast, ForecastMeasure, ForecastScope
 from reports.models.insights import AdviceRound, Effort, Insight, InsightEvidence, InsightState
 from reports.models.pages import Diagnosis, SavedView, StartPage, Symptom
 
@@ -8,6 +9,9 @@ __all__ = [
     "AdviceRound",
     "Diagnosis",
     "Effort",
+    "Forecast",
+    "ForecastMeasure",
+    "ForecastScope",
     "Insight",
     "InsightEvidence",
     "InsightState",

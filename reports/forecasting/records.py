@@ -1,0 +1,183 @@
+"""Forecasts that are kept: one of each subject and measure, made anew every day, or when somebody looks first.
+
+The same history gives the same forecast, so two that make one at once keep the same, and what was done twice is done.
+Trials are not kept: they are had again from the history, exactly (`as_made`).
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable, Sequence
+
+import msgspec
+from django.db.models import OuterRef, Subquery
+
+from accounts.models import Organization
+from core.periods import day_start, local_day
+from metering.query.run import scope_of
+from reports.forecasting.engine import forecast
+from reports.forecasting.outlook import Band, Measured, Outlook
+from reports.forecasting.subjects import History, Subject, histories, nightly
+from reports.models import Forecast, ForecastMeasure, ForecastScope
+
+MEASURES: tuple[str, ...] = tuple(ForecastMeasure.values)
+# What comes late of a day mostly comes within it.
+AFTER = dt.timedelta(hours=1)
+# What nobody looked at for that long, of a subject that is not forecast every night, is forgotten.
+KEPT = dt.timedelta(days=45)
+_FIELDS = (
+    "made_at", "first_day", "timezone", "days", "totals", "method", "basis", "measured", "history_from", "history",
+)  # fmt: skip
+
+Wanted = tuple[Subject, str]
+
+
+class Kept(msgspec.Struct, frozen=True):
+    """A forecast as it was made. `outlook` has no trials here, and is None where there was too little history.
+
+    `history` is what each day had from `history_from` on, in tokens or nano-dollars, as it was known then.
+    """
+
+    subject: Subject
+    measure: str
+    made_at: dt.datetime
+    first_day: dt.date
+    outlook: Outlook | None
+    history_from: dt.date
+    history: tuple[int, ...]
+
+
+def latest(
+    organization_id: int,
+    scope: str = ForecastScope.ORGANIZATION.value,
+    value: int = 0,
+    measure: str = ForecastMeasure.COST.value,
+) -> Kept | None:
+    """The last that was made, however old; None before the first."""
+    with scope_of(organization_id):
+        row: Forecast | None = Forecast.objects.filter(scope=scope, ref=value, measure=measure).first()
+    return None if row is None else _read(row)
+
+
+def fresh(organization: Organization, wanted: Iterable[Wanted], at: dt.datetime) -> dict[Wanted, Kept]:
+    """Those of today, made now where there are none yet."""
+    asked = list(dict.fromkeys(wanted))
+    today = local_day(at, organization.zone)
+    with scope_of(organization.pk):
+        rows = Forecast.objects.filter(
+            ref__in={subject.ref for subject, _ in asked},
+            scope__in={subject.scope for subject, _ in asked},
+            first_day=today,
+            timezone=organization.timezone,
+        )
+        found = {(kept.subject, kept.measure): kept for kept in map(_read, rows)}
+        missing = [one for one in asked if one not in found]
+        found |= {(kept.subject, kept.measure): kept for kept in make(organization, missing, at)}
+    return {one: found[one] for one in asked}
+
+
+def as_made(organization: Organization, kept: Kept) -> tuple[Kept, Outlook | None]:
+    """A forecast with every trial of its back-test, which are had again from the history it was made of.
+
+    Where another version of the product made it, it is made anew, so that what is kept and its trials agree.
+    """
+    outlook = forecast(kept.history, kept.history_from)
+    if _without_trials(outlook) == kept.outlook:
+        return kept, outlook
+    with scope_of(organization.pk):
+        (anew,) = make(organization, [(kept.subject, kept.measure)], kept.made_at)
+    return anew, forecast(anew.history, anew.history_from)
+
+
+def _without_trials(outlook: Outlook | None) -> Outlook | None:
+    return None if outlook is None else msgspec.structs.replace(outlook, trials=(), total_trials=())
+
+
+def make(organization: Organization, wanted: Sequence[Wanted], at: dt.datetime) -> list[Kept]:
+    """Forecasts from the days before today's, kept in the place of earlier ones."""
+    if not wanted:
+        return []
+    today = local_day(at, organization.zone)
+    with scope_of(organization.pk):
+        known = histories(organization, {subject for subject, _ in wanted}, today)
+        rows = [_made(organization, subject, measure, known[subject], today, at) for subject, measure in sorted(wanted)]
+        # In one order, so that two at once wait for each other instead of both.
+        Forecast.objects.bulk_create(
+            rows,
+            update_conflicts=True,
+            unique_fields=["organization", "scope", "ref", "measure"],
+            update_fields=list(_FIELDS),
+        )
+    return [_read(row) for row in rows]
+
+
+def make_all(organization: Organization, at: dt.datetime) -> int:
+    """Everybody's who is forecast every night; the number of forecasts. What was long not made anew is forgotten."""
+    with scope_of(organization.pk):
+        made = make(
+            organization, [(subject, measure) for subject in nightly(organization, at) for measure in MEASURES], at
+        )
+        Forecast.objects.filter(made_at__lt=at - KEPT).delete()
+    return len(made)
+
+
+def due(at: dt.datetime) -> list[Organization]:
+    """Organizations where a day has ended, and an hour passed, since they were forecast last. Needs `unscoped`."""
+    whole = Forecast.objects.filter(scope=ForecastScope.ORGANIZATION, organization=OuterRef("pk"))
+    made = whole.filter(timezone=OuterRef("timezone")).order_by("-made_at").values("made_at")[:1]
+    rows = Organization.objects.annotate(forecast_at=Subquery(made)).order_by("pk")
+    return [one for one in rows if one.forecast_at is None or one.forecast_at < _due_since(one, at)]
+
+
+def _due_since(organization: Organization, at: dt.datetime) -> dt.datetime:
+    """When the last day had ended an hour ago."""
+    return day_start(local_day(at - AFTER, organization.zone), organization.zone) + AFTER
+
+
+# ── Rows ──
+
+
+def _made(
+    organization: Organization, subject: Subject, measure: str, history: History, today: dt.date, at: dt.datetime
+) -> Forecast:
+    values = history.of(measure)
+    outlook = forecast(values, history.first)
+    return Forecast(
+        organization=organization,
+        scope=subject.scope,
+        ref=subject.ref,
+        measure=measure,
+        made_at=at,
+        first_day=today,
+        timezone=organization.timezone,
+        days=[] if outlook is None else [msgspec.structs.astuple(band) for band in outlook.days],
+        totals=[] if outlook is None else [msgspec.structs.astuple(band) for band in outlook.totals],
+        method="" if outlook is None else outlook.method,
+        basis="" if outlook is None else outlook.basis,
+        measured=None if outlook is None else msgspec.to_builtins(outlook.measured),
+        history_from=history.first,
+        history=values,
+    )
+
+
+def _read(row: Forecast) -> Kept:
+    return Kept(
+        Subject(str(row.scope), row.ref),
+        str(row.measure),
+        row.made_at,
+        row.first_day,
+        Outlook(
+            row.first_day,
+            tuple(Band(*band) for band in row.days),
+            tuple(Band(*band) for band in row.totals),
+            row.method,
+            row.basis,
+            msgspec.convert(row.measured, Measured | None),
+            (),
+            (),
+        )
+        if row.days
+        else None,
+        row.history_from,
+        tuple(row.history),
+    )
