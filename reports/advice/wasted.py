@@ -52,7 +52,9 @@ class Wasted(msgspec.Struct, frozen=True):
         names = name_refs(context.organization_id, {"project": by_project, "model": models})
         for project, rows in by_project.items():
             place = Place(f"{_SUBJECT}{project}", _label(names["project"][project]), _most(rows, names["model"]))
-            yield self.tell(place, rows, [self.piece(row) for row in rows])
+            finding = self.tell(place, rows, [self.piece(row) for row in rows])
+            if finding.pieces:
+                yield finding
 
     def work(self, context: Context, subject: str) -> Work:
         """All calls of the project, and what was wasted in them."""
