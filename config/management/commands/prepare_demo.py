@@ -9,6 +9,7 @@ from typing import Any
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 from django.db import transaction
+from django.utils.timezone import now
 
 from config.demo import (
     alerts,
@@ -20,6 +21,7 @@ from config.demo import (
     notices,
     organization,
     upstreams,
+    waste,
     webhooks,
 )
 from config.management.commands.demo import OPERATOR, PASSWORD
@@ -46,6 +48,7 @@ class Command(BaseCommand):
                 upstreams.create(found, options["model_port"])
                 imports.create(found)
                 belongings.create(found)
+                waste.forget_key(found, now())
                 notices.create(found)
                 budgets.create(found)
                 neighbors.create(OPERATOR, PASSWORD)
@@ -64,6 +67,7 @@ class Command(BaseCommand):
             # Event ids are the same every time, so an interrupted first start is simply done again.
             started = time.monotonic()
             written = organization.write_history(lambda part: self._progress(part * 0.9))
+            written += waste.write(found, now())
             written += neighbors.write_history(lambda part: self._progress(0.9 + part * 0.1))
             belongings.ask(found)
             invoices.state()
