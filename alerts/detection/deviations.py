@@ -11,7 +11,7 @@ import msgspec
 import numpy as np
 
 from alerts.detection.draft import Draft
-from alerts.detection.error_rates import judge_errors
+from alerts.detection.error_rates import FEWEST_ERRORS, judge_errors
 from alerts.detection.expectation import Basis, begun, references, usual_size
 from alerts.detection.finding import Kind
 from alerts.detection.lookback import HOURS_OF_DAY, HOURS_OF_WEEK, Floats, Ints
@@ -50,10 +50,11 @@ def unusual_hours(usage: UsageHours, first: int) -> set[int]:
     """The positions from `first` on at which anything is out of its range, of hours that are over."""
     found: set[int] = set()
     calls, failed = _rows(usage, Measure.REQUESTS), _rows(usage, Measure.ERRORS)
-    kept = np.nonzero(failed.values.any(axis=1))[0]
+    kept = np.nonzero(failed.values[:, first:].max(axis=1) >= FEWEST_ERRORS)[0]
     for measure in VOLUMES:
         every = calls if measure is Measure.REQUESTS else _rows(usage, measure)
-        material, rows = _material(every, measure), _lively(every, measure)
+        material = _material(every, measure)
+        rows = _lively(every, measure, material[first:])
         for begin, end in _stretches(usage, first):
             verdicts = _judged(usage, measure, rows, material, begin, end)
             found |= {begin + at for at in np.nonzero(verdicts.is_anomalous.any(axis=0))[0].tolist()}
@@ -87,15 +88,20 @@ def _rows(usage: UsageHours, measure: Measure) -> Rows:
 
 def _volumes(usage: UsageHours, measure: Measure) -> Iterator[Draft]:
     every, end = _rows(usage, measure), len(usage.clock)
-    material, rows = _material(every, measure), _lively(every, measure)
+    material = _material(every, measure)
+    rows = _lively(every, measure, material[end - COURSE :])
     verdicts = _judged(usage, measure, rows, material, latest_hour(usage), end)
     rows = rows.only(np.nonzero(verdicts.is_anomalous.any(axis=1))[0])
     yield from _courses(usage, measure, rows, _judged(usage, measure, rows, material, end - COURSE, end))
 
 
-def _lively(rows: Rows, measure: Measure) -> Rows:
-    """A series that never had the minimum cannot be unusual."""
-    return rows.only(np.nonzero(rows.values.max(axis=1) >= MINIMUM[measure])[0])
+def _lively(rows: Rows, measure: Measure, material: Floats) -> Rows:
+    """A series that never had the minimum, nor as much as a difference has to be, cannot be unusual.
+
+    No hour is further from what is expected of it than from the median of hours like it.
+    """
+    least = max(float(MINIMUM[measure]), float(material.min()))
+    return rows.only(np.nonzero(rows.values.max(axis=1) >= least)[0])
 
 
 def _judged(usage: UsageHours, measure: Measure, rows: Rows, material: Floats, first: int, end: int) -> Verdicts:

@@ -44,7 +44,7 @@ def preview_chart(found: Preview, zone: ZoneInfo) -> dict[str, Any]:
     """A place a day: the reading of it that went the furthest."""
     rule = found.rule
     judged_by = condition(rule.condition)
-    if judged_by.measured is Unit.COUNT:
+    if judged_by.unit is Unit.COUNT:
         return _findings_chart(found, zone)
     by_day: dict[dt.date, list[Reading]] = {}
     for reading, _ in found.judged:
