@@ -11,6 +11,7 @@ from metering.query.costs_api import ComparisonView, CostsView
 from metering.query.events_api import EventsView, EventView, ReceiptView
 from metering.query.export_api import ExportView
 from metering.query.files_api import FilesView, FileView
+from metering.query.focus_api import FocusSchemaView, FocusView
 from metering.query.insights_api import EfficiencyView, PatternsView
 from metering.query.openapi import docs, openapi_json
 from metering.query.summary_api import HourlyView, SummaryView
@@ -25,6 +26,8 @@ urlpatterns = [
     path("v1/usage/patterns", PatternsView.as_view(), name="usage-patterns"),
     path("v1/usage/comparison", ComparisonView.as_view(), name="usage-comparison"),
     path("v1/usage/export", ExportView.as_view(), name="usage-export"),
+    path("v1/usage/focus", FocusView.as_view(), name="usage-focus"),
+    path("v1/usage/focus/schema", FocusSchemaView.as_view(), name="usage-focus-schema"),
     path("v1/events", EventsView.as_view(), name="events"),
     # An id may contain slashes, so the receipt comes first.
     path("v1/events/<path:event_id>/receipt", ReceiptView.as_view(), name="event-receipt"),

@@ -410,6 +410,8 @@ ROWS: list[Row] = [
     Endpoint("metering-api:usage", "usage:read", foreign=200),
     Endpoint("metering-api:usage-models", "usage:read", foreign=200),
     Endpoint("metering-api:usage-costs", "usage:read", foreign=200),
+    Endpoint("metering-api:usage-focus", "usage:read", foreign=200),
+    Endpoint("metering-api:usage-focus-schema", "usage:read", foreign=200),
     Endpoint("metering-api:usage-efficiency", "usage:read", foreign=200),
     Endpoint("metering-api:usage-patterns", "usage:read", foreign=200),
     Endpoint("metering-api:usage-comparison", "usage:read", ok=422, foreign=422),

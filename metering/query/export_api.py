@@ -18,7 +18,7 @@ from accounts.api import OrganizationAPIView, answers
 from accounts.models import Scope
 from core.periods import local_day
 from metering.query import params, schemas
-from metering.query.export import DEFAULT_COLUMNS, FORMATS, Export, Format, make_export
+from metering.query.export import DEFAULT_COLUMNS, FORMATS, Format, make_export
 from metering.query.metrics import METRICS
 from metering.query.spec import UsageQuery, refusal
 from metering.query.tables import Table, begun
@@ -26,8 +26,9 @@ from metering.query.tables import Table, begun
 _CSV = f"{','.join(DEFAULT_COLUMNS)}\n2025-01-17T00:00:00Z,gpt-4,1250,830,2080,12\n"
 
 
-@extend_schema(tags=["Usage"])
-class ExportView(OrganizationAPIView):
+class FileView(OrganizationAPIView):
+    """An endpoint whose `format` names the file's; errors are JSON whatever is accepted."""
+
     required_scopes = Scope.USAGE_READ
     query_parameters = None
 
@@ -36,9 +37,11 @@ class ExportView(OrganizationAPIView):
         request: Request,  # noqa: ARG002
         force: bool = False,  # noqa: ARG002
     ) -> tuple[BaseRenderer, str]:
-        """`format` here names the file's; errors are JSON whatever is accepted."""
         return JSONRenderer(), JSONRenderer.media_type
 
+
+@extend_schema(tags=["Usage"])
+class ExportView(FileView):
     @extend_schema(
         summary="Export usage",
         description=(
@@ -73,7 +76,7 @@ class ExportView(OrganizationAPIView):
         interval = params.read_interval(given, "hour")
         query = UsageQuery(asked.organization_id, asked.start, asked.end, asked.zone, filters=asked.filters)
         export = make_export(query, params.read_names(given, "columns") or DEFAULT_COLUMNS, interval)
-        filename = f"{self.organization.slug}-usage-{_days(export)}.{name}"
+        filename = f"{self.organization.slug}-usage-{days_of(query)}.{name}"
         return stream(request._request, export, FORMATS[name], filename)  # noqa: SLF001
 
 
@@ -111,7 +114,7 @@ async def for_asgi(chunks: Iterator[bytes]) -> AsyncIterator[bytes]:
         yield chunk
 
 
-def _days(export: Export) -> str:
-    query = export.query
+def days_of(query: UsageQuery) -> str:
+    """For the name of a file: 2026-11-01-2026-11-30."""
     first, last = local_day(query.start, query.zone), local_day(query.end - query.end.resolution, query.zone)
     return f"{first}-{last}" if first != last else f"{first}"
