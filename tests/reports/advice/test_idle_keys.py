@@ -7,8 +7,12 @@ import datetime as dt
 import pytest
 
 from accounts.models import Organization
+from core.tenancy import organization_scope
+from reports.advice import kind_of
+from reports.advice.records import evidence_of, keep
+from reports.models import Insight
 from tests.cast import make_key
-from tests.reports.advice.waste import END, find
+from tests.reports.advice.waste import END, context_of, find
 
 pytestmark = pytest.mark.django_db
 DAY = dt.timedelta(days=1)
@@ -35,3 +39,20 @@ def test_keys_that_work_and_were_not_used_for_sixty_days(acme: Organization, glo
     never = found["Revoke the key never, unused for 61 days"]
     assert ("It may", "call models through the gateway") in never.terms
     assert "was never used" in never.text
+
+
+def test_it_is_kept_without_savings_and_gone_once_revoked(acme: Organization) -> None:
+    key = make_key(acme, name="idle", created_at=END - 200 * DAY).row
+    with organization_scope(acme.pk):
+        keep(context_of(acme), kind_of("idle_keys"))
+        insight = Insight.objects.get()
+        assert (insight.state, insight.low_nanos, insight.likely_nanos, insight.high_nanos) == (
+            "open",
+            None,
+            None,
+            None,
+        )
+        assert [piece.id for piece in evidence_of(insight)] == [key.prefix]
+        type(key).objects.filter(pk=key.pk).update(revoked_at=END)
+        keep(context_of(acme), kind_of("idle_keys"))
+        assert Insight.objects.get().state == "gone"

@@ -15,9 +15,12 @@ from accounts.models import Organization, Project
 from core.tenancy import organization_scope, unscoped
 from metering.events import Usage, UsageEvent
 from metering.query.repeats import LOOP_CALLS, Repeat, failed_repeats, paid_repeats
+from reports.advice import kind_of
 from reports.advice.kind import Work
+from reports.advice.records import evidence_of, keep
+from reports.models import Insight
 from tests.metering.query.priced_usage import set_prices, write_rated
-from tests.reports.advice.waste import AT, END, MINUTE, SECOND, START, call, costs, find, saved, work
+from tests.reports.advice.waste import AT, END, MINUTE, SECOND, START, call, context_of, costs, find, saved, work
 
 pytestmark = pytest.mark.django_db
 _numbers = itertools.count()
@@ -96,6 +99,19 @@ def test_who_always_sends_the_same_size_is_in_no_loop(acme: Organization) -> Non
     mixed = [call(f"m{n}", AT - MINUTE - n * SECOND, Usage(input=200 + n, output=20), user="u2") for n in range(30)]
     write_rated(acme.pk, [*steady, *mixed, *some("loop", 6, SECOND, user="u2")])
     assert {row.event_id for row in repeats(acme)} == {f"loop{n}" for n in range(1, 6)}
+
+
+@pytest.mark.usefixtures("in_acme")
+def test_what_is_kept_saves_in_a_month_what_its_evidence_cost(acme: Organization) -> None:
+    loop = [call(f"l{n}", AT + n * SECOND, Usage(input=50_000, output=30_000), chat="c1") for n in range(6)]
+    cost = costs(write_rated(acme.pk, loop))
+    keep(context_of(acme), kind_of("retry_loops"))
+    insight = Insight.objects.get()
+    again = sum(cost[f"l{n}"] for n in range(1, 6))
+    assert insight.likely_nanos == insight.now_nanos == again > 1_000_000_000
+    assert [(piece.id, piece.now_nanos, piece.would_nanos) for piece in evidence_of(insight)] == [
+        (f"l{n}", cost[f"l{n}"], 0) for n in range(1, 6)
+    ]
 
 
 def test_short_prompts_and_silent_models_prove_nothing(acme: Organization) -> None:
