@@ -94,7 +94,7 @@ def standings(page: UsagePage) -> list[Standing]:
     def wanted(rule: Rule) -> bool:
         if rule.kind in REFUSING_KINDS:
             return False
-        return _is_plain_allowance(rule) or (whose.sees(rule) and (rule.kind != LimitKind.CREDITS or sees_money))
+        return is_plain_allowance(rule) or (whose.sees(rule) and (rule.kind != LimitKind.CREDITS or sees_money))
 
     found = of_organization(page.organization.pk, page.now, wanted)
     return sorted(found, key=lambda one: _share(one) or Fraction(0), reverse=True)
@@ -106,7 +106,7 @@ def allowance_of(page: UsagePage, found: Sequence[Standing]) -> Allowance | None
     None is unlimited.
     """
     own = _tightest([one for one in found if one.rule.selection == Whose.of(page).selection])
-    one = own or _tightest([one for one in found if _is_plain_allowance(one.rule)])
+    one = own or _tightest([one for one in found if is_plain_allowance(one.rule)])
     if one is None or one.amount is None:
         return None
     is_plan = one.rule.kind == LimitKind.ALLOWANCE
@@ -143,7 +143,7 @@ def _sidebar(one: Standing) -> dict[str, Any]:
     }
 
 
-def _is_plain_allowance(rule: Rule) -> bool:
+def is_plain_allowance(rule: Rule) -> bool:
     """What a plan includes for everybody together."""
     return rule.selection == _NOBODY and rule.kind == LimitKind.ALLOWANCE
 

@@ -61,6 +61,7 @@ USAGE = Place("Usage", "reports:usage", "bar-chart", SEERS, is_filtered=True)
 MODELS = Place("Models", "reports:models", "cpu", SEERS, is_filtered=True)
 ESTIMATE = Place("Estimate", "metering:estimate", "calculator", (Right.SEE_OWN_USAGE,))
 COSTS = Place("Costs", "reports:costs", "receipt", SEERS, is_filtered=True)
+FORECAST = Place("Forecast", "reports:forecast", "graph-up-arrow", SEERS)
 TEAMS = Place("Teams", "reports:teams", "people", (Right.SEE_USAGE,), is_filtered=True, for_team_admins=True)
 CONNECT = Place("Connect", "reports:connect", "plug", SEERS)
 BILLING = Place("Billing", "billing:plan", "credit-card", (Right.SEE_MONEY,))
@@ -71,7 +72,7 @@ INTEGRATIONS = Place(
 GROUPS: tuple[tuple[str, tuple[Place, ...]], ...] = (
     ("", (OVERVIEW, USAGE, MODELS, CHATS, FILES, ESTIMATE)),
     ("Control", (BUDGETS, INTEGRATIONS)),
-    ("Money", (COSTS, BILLING)),
+    ("Money", (COSTS, FORECAST, BILLING)),
     # Below its places stands Settings (settings_area.py), which is open to everybody.
     ("Organization", (TEAMS,)),
 )

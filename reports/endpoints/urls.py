@@ -1,6 +1,10 @@
 """This app's part of /v1/."""
 
-from django.urls import URLPattern
+from django.urls import path
+
+from reports.endpoints import forecast
 
 app_name = "reports-api"
-urlpatterns: list[URLPattern] = []
+urlpatterns = [
+    path("forecast", forecast.ForecastView.as_view(), name="forecast"),
+]

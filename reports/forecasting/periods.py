@@ -9,6 +9,7 @@ import msgspec
 from accounts.models import Organization
 from billing.contracts import Contract
 from core import figures as words
+from core.money import NANOS_PER_USD
 from core.periods import day_start, local_day, month_start, next_month
 from metering.query.metrics import Figures
 from metering.query.run import run
@@ -22,6 +23,8 @@ from reports.models import ForecastMeasure
 # Days of history that are shown beside a forecast.
 SHOWN_DAYS = 60
 NEXT_DAYS = 30
+# From ten dollars on, cents would be pretended.
+WHOLE_FROM = 10 * NANOS_PER_USD
 _DAY = dt.timedelta(days=1)
 
 
@@ -88,10 +91,10 @@ def plus(so_far: int, rest: Band) -> Band:
 
 
 def text_of(value: int | None, measure: str) -> str:
-    """A forecast as people read it: whole dollars, tokens to three digits."""
-    if measure == ForecastMeasure.COST:
-        return words.money_whole(value)
-    return words.UNKNOWN if value is None else "".join(words.compact_parts(value))
+    """A forecast as people read it: whole dollars, where a dollar is little of it; tokens to three digits."""
+    if measure == ForecastMeasure.TOKENS:
+        return words.UNKNOWN if value is None else "".join(words.compact_parts(value))
+    return words.money_whole(value) if value is None or value >= WHOLE_FROM else words.money(value)
 
 
 def in_words(kept: Kept) -> str:

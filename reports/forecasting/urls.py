@@ -1,5 +1,10 @@
 """Part of reports.urls, and of its names."""
 
-from django.urls import URLPattern
+from django.urls import path
 
-urlpatterns: list[URLPattern] = []
+from reports.forecasting import views
+
+urlpatterns = [
+    path("", views.forecast, name="forecast"),
+    path("trials.csv", views.forecast_file, name="forecast-file"),
+]
