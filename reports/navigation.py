@@ -62,6 +62,7 @@ MODELS = Place("Models", "reports:models", "cpu", SEERS, is_filtered=True)
 ESTIMATE = Place("Estimate", "metering:estimate", "calculator", (Right.SEE_OWN_USAGE,))
 COSTS = Place("Costs", "reports:costs", "receipt", SEERS, is_filtered=True)
 FORECAST = Place("Forecast", "reports:forecast", "graph-up-arrow", SEERS)
+ADVICE = Place("Advice", "reports:advice", "lightbulb", (Right.SEE_USAGE,))
 TEAMS = Place("Teams", "reports:teams", "people", (Right.SEE_USAGE,), is_filtered=True, for_team_admins=True)
 CONNECT = Place("Connect", "reports:connect", "plug", SEERS)
 BILLING = Place("Billing", "billing:plan", "credit-card", (Right.SEE_MONEY,))
@@ -72,7 +73,7 @@ INTEGRATIONS = Place(
 GROUPS: tuple[tuple[str, tuple[Place, ...]], ...] = (
     ("", (OVERVIEW, USAGE, MODELS, CHATS, FILES, ESTIMATE)),
     ("Control", (BUDGETS, INTEGRATIONS)),
-    ("Money", (COSTS, FORECAST, BILLING)),
+    ("Money", (COSTS, FORECAST, ADVICE, BILLING)),
     # Below its places stands Settings (settings_area.py), which is open to everybody.
     ("Organization", (TEAMS,)),
 )

@@ -86,6 +86,8 @@ class Everybody(Row):
 
 
 SEERS = "finance admin owner"
+# Who sees everybody's usage.
+ADVISED = "viewer finance admin owner"
 KEY_PEOPLE = "member finance admin owner"
 
 ROWS: list[Row] = [
@@ -166,6 +168,11 @@ ROWS: list[Row] = [
     Page("reports:comparison-file"),
     Page("reports:forecast"),
     Page("reports:forecast-file"),
+    Page("reports:advice", ADVISED),
+    Page("reports:advice-look", SEERS, method="POST", ok=302),
+    Page("reports:insight", ADVISED),
+    Page("reports:insight-evidence", ADVISED),
+    *(Page(f"reports:insight-{act}", SEERS, method="POST", ok=302) for act in ("dismiss", "done", "reopen")),
     Page("reports:tokens"),
     Page("reports:tokens-file"),
     Page("reports:efficiency"),
@@ -499,6 +506,12 @@ ROWS: list[Row] = [
         data={"scope": "organization", "amount_usd": "450"},
     ),
     Endpoint("reports-api:forecast", "usage:read", foreign=200),
+    Endpoint("reports-api:insights", "usage:read", foreign=200),
+    Endpoint("reports-api:insight", "usage:read"),
+    Endpoint("reports-api:insight-evidence", "usage:read"),
+    *(Endpoint(f"reports-api:insight-{act}", method="POST") for act in ("dismiss", "done")),
+    # What is open is not opened.
+    Endpoint("reports-api:insight-reopen", method="POST", ok=409),
     Endpoint("billing-api:budget-suggestions", "billing:read", foreign=200),
     Endpoint("billing-api:budget", "billing:read"),
     Endpoint("billing-api:budget", method="PATCH", data={"amount_usd": "500"}),

@@ -33,6 +33,7 @@ from tests.alerts.rules.usage import rule as make_rule
 from tests.billing.invoices.selling import issue
 from tests.cast import Key, logged_in, make_key
 from tests.metering.query.usage import make_event, write
+from tests.reports.advice.making import make_insight
 from tests.reports.custom.making import wanted as result_wanted
 
 CANARY = "ACMEONLY"
@@ -121,6 +122,7 @@ def arguments(acme: Organization, bob: User, alice: User) -> dict[str, Any]:
     rule = make_rule(acme, "daily_limit", now(), name=f"{CANARY} rule", scope="team", ref=team.pk)
     with organization_scope(acme.id):
         alert = open_alert(rule)
+        insight = make_insight(acme, f"{CANARY} model")
     write(
         acme.id,
         [
@@ -154,6 +156,7 @@ def arguments(acme: Organization, bob: User, alice: User) -> dict[str, Any]:
         "budget": budget.pk,
         "rule": rule.pk,
         "alert": alert.pk,
+        "insight": insight.pk,
         "view": view.pk,
         "diagnosis": diagnosis.pk,
         "number": invoice.number,

@@ -15,6 +15,8 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
+from config.demo.habits import habits_of_hour
+
 
 class Model(msgspec.Struct, frozen=True):
     name: str
@@ -234,6 +236,7 @@ def calls_of_hour(
             expected *= SPIKE_FACTOR
         for number in range(_poisson(chance, expected * scale)):
             yield _call(chance, workload, hour, number)
+    yield from habits_of_hour(hour, now, zone, scale)
 
 
 def _poisson(chance: random.Random, mean: float) -> int:

@@ -10,25 +10,23 @@ from django.utils.timezone import now
 from accounts import audit
 from accounts.audit import Actor
 from accounts.models import Organization
-from accounts.permissions import Right, may
 from core.errors import ApiError
 from core.tenancy import organization_scope
 from metering.pricing.book import PriceBook
 from reports.advice import kind_of
 from reports.advice.following import begin
 from reports.advice.kind import Context
+from reports.advice.reach import Reach
 from reports.advice.records import find_insight, reopen
 from reports.advice.savings import window_of
 from reports.models import Insight, InsightState
 
-# Who decides what is meant to be spent decides about advice.
-ACTS = Right.MANAGE_BUDGETS
 LONGEST_REASON = 500
 
 
-def dismiss(insight: Insight, reason: str, role: str | None, *, by: Actor, at: dt.datetime | None = None) -> Insight:
+def dismiss(insight: Insight, reason: str, reach: Reach, *, by: Actor, at: dt.datetime | None = None) -> Insight:
     """It is not followed. Raises ApiError 409 for advice that is not open, 422 for a reason that is too long,
-    PermissionDenied without the right. `role` None is a program."""
+    PermissionDenied without the right."""
     at = at or now()
     if len(reason) > LONGEST_REASON or "\0" in reason:
         raise ApiError(
@@ -38,7 +36,7 @@ def dismiss(insight: Insight, reason: str, role: str | None, *, by: Actor, at: d
             param="reason",
         )
     with organization_scope(insight.organization_id):
-        found = _open_one(insight, role)
+        found = _open_one(insight, reach)
         _settle(found, InsightState.DISMISSED, by, at)
         found.reason = reason.strip()
         found.save()
@@ -46,11 +44,11 @@ def dismiss(insight: Insight, reason: str, role: str | None, *, by: Actor, at: d
     return found
 
 
-def mark_done(insight: Insight, role: str | None, *, by: Actor, at: dt.datetime | None = None) -> Insight:
+def mark_done(insight: Insight, reach: Reach, *, by: Actor, at: dt.datetime | None = None) -> Insight:
     """It was followed: what it realizes is measured from the next day on. Raises as `dismiss`."""
     at = at or now()
     with organization_scope(insight.organization_id):
-        found = _open_one(insight, role)
+        found = _open_one(insight, reach)
         organization = Organization.objects.get(pk=found.organization_id)
         context = Context(organization, *window_of(at, organization.zone), at, PriceBook.load())
         begin(found, context, kind_of(found.kind))
@@ -60,11 +58,11 @@ def mark_done(insight: Insight, role: str | None, *, by: Actor, at: dt.datetime 
     return found
 
 
-def open_again(insight: Insight, role: str | None, *, by: Actor, at: dt.datetime | None = None) -> Insight:
+def open_again(insight: Insight, reach: Reach, *, by: Actor, at: dt.datetime | None = None) -> Insight:
     """What was dismissed or done is not. Raises ApiError 409 for advice that is neither, PermissionDenied."""
     at = at or now()
     with organization_scope(insight.organization_id):
-        found = _locked(insight, role)
+        found = _locked(insight, reach)
         if found.state not in (InsightState.DISMISSED, InsightState.DONE):
             raise ApiError(409, "insight_not_settled", "This advice was neither dismissed nor done.")
         reopen(found, at)
@@ -78,16 +76,16 @@ def _settle(insight: Insight, state: InsightState, by: Actor, at: dt.datetime) -
     insight.settled_nanos, insight.reason = insight.likely_nanos, ""
 
 
-def _open_one(insight: Insight, role: str | None) -> Insight:
-    found = _locked(insight, role)
+def _open_one(insight: Insight, reach: Reach) -> Insight:
+    found = _locked(insight, reach)
     if found.state != InsightState.OPEN:
         raise ApiError(409, "insight_not_open", f"This advice is not open: {found.get_state_display().lower()}.")
     return found
 
 
-def _locked(insight: Insight, role: str | None) -> Insight:
+def _locked(insight: Insight, reach: Reach) -> Insight:
     """As it is now, and stays until the transaction ends."""
-    if role is not None and not may(role, ACTS):
+    if not reach.acts:
         raise PermissionDenied("You may see this advice, not settle it.")
     Insight.objects.select_for_update(no_key=True).filter(pk=insight.pk).first()
-    return find_insight(insight.pk, role)
+    return find_insight(insight.pk, reach)

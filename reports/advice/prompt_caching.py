@@ -145,7 +145,7 @@ def _finding(used: Used, found: list[tuple[Talk, list[Piece]]], writes_cost: boo
         text=(
             f"In {chats:,} {'chat' if chats == 1 else 'chats'} with {model} each prompt has room for all that was said"
             f" before, and follows within five minutes; yet {figures.percent(figures.share(read, prompt))} of it was"
-            f" read from a cache. {how} would have made {figures.money(cost)} {figures.money(would)}."
+            f" read from a cache. {how} would have cost {figures.money(would)} in place of {figures.money(cost)}."
         ),
         pieces=pieces,
         effort=Effort.MEDIUM if writes_cost else Effort.SMALL,

@@ -7,10 +7,10 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from django.db.models import F, QuerySet
 
-from accounts.permissions import may
+from accounts.models import Role
 from core.errors import ApiError
-from reports.advice import KINDS, kind_of
 from reports.advice.kind import Context, Finding, Kind, Piece
+from reports.advice.reach import Reach
 from reports.advice.savings import estimate_of
 from reports.models import Insight, InsightEvidence, InsightState
 
@@ -133,20 +133,19 @@ def _keep_evidence(insight: Insight, pieces: Sequence[Piece]) -> None:
 # ── Reading ──
 
 
-def open_insights(organization_id: int, role: str) -> list[Insight]:
+def open_insights(organization_id: int, role: Role | str) -> list[Insight]:
     """Open advice that the role may see, what saves most first. Needs the organization's scope."""
-    return list(seen_by(role).filter(organization_id=organization_id, state=InsightState.OPEN))
+    return list(seen(Reach.of(role)).filter(organization_id=organization_id, state=InsightState.OPEN))
 
 
-def seen_by(role: str | None) -> QuerySet[Insight]:
-    """Insights in the order of lists; None is a program, which sees all. Needs the organization's scope."""
-    kinds = [name for name in KINDS if role is None or may(role, kind_of(name).needs)]
-    return Insight.objects.filter(kind__in=kinds).order_by(F("likely_nanos").desc(nulls_last=True), "id")
+def seen(reach: Reach) -> QuerySet[Insight]:
+    """Insights in the order of lists. Needs the organization's scope."""
+    return Insight.objects.filter(kind__in=reach.kinds).order_by(F("likely_nanos").desc(nulls_last=True), "id")
 
 
-def find_insight(insight_id: int, role: str | None) -> Insight:
+def find_insight(insight_id: int, reach: Reach) -> Insight:
     """Raises ApiError 404 for one that is not there, or not to be seen. Needs the organization's scope."""
-    insight: Insight | None = seen_by(role).filter(pk=insight_id).first()
+    insight: Insight | None = seen(reach).filter(pk=insight_id).first()
     if insight is None:
         raise ApiError(404, "not_found", "There is no such insight.")
     return insight

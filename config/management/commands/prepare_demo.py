@@ -12,6 +12,7 @@ from django.db import transaction
 from django.utils.timezone import now
 
 from config.demo import (
+    advice,
     alerts,
     belongings,
     budgets,
@@ -72,6 +73,7 @@ class Command(BaseCommand):
             belongings.ask(found)
             invoices.state()
             alerts.create(found)
+            advice.settle(found)
             notices.settle()
             webhooks.create(found, options["model_port"])
             self.stdout.write(f"\rWrote {written:,} events in {time.monotonic() - started:.0f} s.          ")
