@@ -55,7 +55,7 @@ class Calls(UsagePage, frozen=True, kw_only=True):
         )
         is_refreshed = chosen.given("refresh") == "on" and cursor is None
         return {
-            "page": self.head() | {"interval": {"options": []}, "compare": {}, "export_url": None},
+            "page": self.head() | {"interval": {"options": []}, "compare": {}, "exports": None},
             "chats_url": chosen.carried_to(reverse("reports:chats", args=[slug])),
             "rows": [call_row(event, slug) for event in found.rows],
             "shows_people": "member" not in self.fixed,

@@ -27,6 +27,7 @@ from metering.query.run import UsageResult, run
 from metering.query.spec import TAG, FilterValue
 from metering.query.tags import tag_names
 from reports.diagnosis.link import diagnosis_url
+from reports.exporting import export_menu
 from reports.filters import NOTHING, Chosen, dimension_label, dimension_words, hidden_from, period_words
 from reports.models import SavedView, Symptom
 from reports.saved.bar import current_view, views_menu
@@ -205,7 +206,7 @@ class UsagePage(msgspec.Struct, frozen=True, kw_only=True):
             "notice": self._notice_of_others(),
             "missing_url": self.diagnosis_url(Symptom.MISSING),
             "views": views_menu(self.organization, self.membership, self.place, chosen.parameters),
-            "export_url": chosen.carried_to(reverse("reports:export", args=[self.organization.slug])),
+            "exports": export_menu(self.organization.slug, chosen),
         }
 
     @property

@@ -75,7 +75,7 @@ class Teams(UsagePage, frozen=True, kw_only=True):
 
     def head(self) -> dict[str, Any]:
         head = super().head()
-        return head | {"export_url": None} if self._is_of_several else head
+        return head | {"exports": None} if self._is_of_several else head
 
     def proof(self, totals: Figures, last_event_at: dt.datetime | None) -> dict[str, Any]:
         proof = super().proof(totals, last_event_at)

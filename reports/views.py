@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import datetime as dt
 import io
 from typing import Any
 
@@ -18,8 +17,6 @@ from accounts.requests import OrganizationRequest
 from core.requests import kept_offline
 from metering.dimensions import DIMENSIONS
 from metering.query import run as asking
-from metering.query.export import FORMATS, make_export
-from metering.query.export_api import stream
 from metering.query.latest import latest_event_at
 from metering.query.plan import Source
 from metering.query.spec import TAG, TEXT_DIMENSIONS
@@ -111,19 +108,6 @@ def series_csv(request: OrganizationRequest) -> HttpResponseBase:
     response = HttpResponse(text.getvalue(), content_type="text/csv; charset=utf-8")
     response["Content-Disposition"] = f'attachment; filename="{chosen.measure}-by-{chosen.interval}.csv"'
     return response
-
-
-@require_GET
-@sees_usage
-def export(request: OrganizationRequest) -> HttpResponseBase:
-    """The range by hour and model, the same file as the API's."""
-    chosen = Overview.of(request).chosen
-    file = make_export(chosen.query(request.organization.pk))
-    first, last = (
-        at.astimezone(chosen.zone).date()
-        for at in (chosen.range.start, chosen.range.end - dt.timedelta(microseconds=1))
-    )
-    return stream(request, file, FORMATS["csv"], f"{request.organization.slug}-usage-{first}-to-{last}.csv")
 
 
 @require_GET

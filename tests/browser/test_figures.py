@@ -77,7 +77,7 @@ def test_overview(person: str, query: str, beside: dict[str, str], demo: Demo, w
     assert totals["total_tokens"] >= 0
     for figure in ("total_tokens", "prompt_tokens", "completion_tokens"):
         assert f"{totals[figure]:,}" in foot(page, 0)
-    series, export = rows_of(windows[person], "series.csv"), rows_of(windows[person], "usage.csv")
+    series, export = rows_of(windows[person], "series.csv"), rows_of(windows[person], "export/usage.csv")
     for column in ("total_tokens", "requests"):
         assert summed(export, column) == totals[column]
     assert summed(series, "total") == totals["total_tokens"]

@@ -178,11 +178,11 @@ def test_values_to_filter_by_are_listed_with_their_figures(
 
 
 def test_the_export_is_the_apis_file_of_what_one_may_see(alice_client: Client, bob_client: Client, usage: None) -> None:
-    response = alice_client.get(f"{URL}/usage.csv?range=today")
+    response = alice_client.get("/o/acme/export/usage.csv?range=today")
     lines = b"".join(response.streaming_content).decode().splitlines()
     assert lines[0] == "timestamp,model,prompt_tokens,completion_tokens,total_tokens,requests"
     assert sum(int(line.split(",")[4]) for line in lines[1:]) == 3 * 1100 + 2 * 2050 + 7
-    own = b"".join(bob_client.get(f"{URL}/usage.csv?range=today").streaming_content).decode()
+    own = b"".join(bob_client.get("/o/acme/export/usage.csv?range=today").streaming_content).decode()
     assert "gpt-4o" not in own
 
 

@@ -269,7 +269,7 @@ def test_tags_in_use_are_offered_and_chosen(
 
 @pytest.mark.parametrize(
     "path",
-    ["overview/usage.csv?", "usage/breakdown.csv?by=model&", "usage/trend.csv?by=model&", "teams/list.csv?",
+    ["export/usage.csv?", "export/focus.parquet?", "usage/breakdown.csv?by=model&", "usage/trend.csv?by=model&", "teams/list.csv?",
      "teams/trend.csv?"],
 )  # fmt: skip
 @pytest.mark.parametrize("wrong", ["team=zzz", "member=zz"])

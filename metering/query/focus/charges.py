@@ -23,13 +23,14 @@ from metering.pricing.rate import MS_PER_HOUR
 from metering.pricing.receipt import quoted_rate
 from metering.query.costs import CostLine, lines_of, vector_of
 from metering.query.focus.columns import COLUMNS, SCALE
-from metering.query.labels import GroupValue
+from metering.query.labels import NONE, GroupValue
 from metering.query.rate_parts import PRICE
 from metering.query.run import UsageRow
 from metering.query.tables import Cell
 
 # What is told apart beside the rates.
-PLACES = ("project", "team", "department", "api_key")
+API_KEY = "api_key"
+PLACES = ("project", "team", "department", API_KEY)
 UNPRICED = "Unpriced"
 _STATES = {"priced": "Priced", "free": "Free", "included": "Included", "unpriced": UNPRICED}
 _ONE = 10**SCALE
@@ -109,7 +110,7 @@ def charges(
     parts: dict[tuple[Any, ...], _Part] = {}
     rest: list[list[Cell]] = []
     for row in rows:
-        place = _Place(*(row.group[name] for name in PLACES))
+        place = _Place(*(row.group.get(name, NONE) for name in PLACES))
         version = versions.get(int(row.group[PRICE].ref or 0))
         lines = lines_of(row, version)
         weights = [line.amount_femtos or 0 for line in lines]

@@ -14,7 +14,7 @@ from core.periods import local_day, month_span
 from metering.pricing.book import PriceBook
 from metering.pricing.plan import Version
 from metering.query.costs import rows_by_rates
-from metering.query.focus.charges import PLACES, Account, Span, charges
+from metering.query.focus.charges import API_KEY, PLACES, Account, Span, charges
 from metering.query.focus.columns import COLUMNS, GENERATOR, VERSION, describe
 from metering.query.labels import GroupValue
 from metering.query.metrics import instant_text
@@ -27,10 +27,12 @@ from metering.query.tables import Cell, Column
 class FocusFile(msgspec.Struct, frozen=True):
     """Charges of a query's range and filters, by the local day; the query's groups, interval and order do not matter.
 
-    A `Table` (metering/query/tables.py). A day at an edge of the range is as long as the range has of it.
+    A `Table` (metering/query/tables.py). A day at an edge of the range is as long as the range has of it. Without
+    `with_keys` the API keys are not told apart.
     """
 
     query: UsageQuery
+    with_keys: bool = True
 
     @property
     def columns(self) -> tuple[Column, ...]:
@@ -53,13 +55,14 @@ class FocusFile(msgspec.Struct, frozen=True):
         """Opens and closes its scopes itself, so it may be read after the request's has ended."""
         query, zone = self.query, self.query.zone
         days = run(msgspec.structs.replace(query, interval="day", group_by=(), order_by=("start",), limit=None))
+        places = PLACES if self.with_keys else tuple(name for name in PLACES if name != API_KEY)
         lists = _Lists(query.organization_id)
         for day in days.rows:
             if not day.figures.requests:
                 continue
             span = Span(day.start, day.end, *month_span(local_day(day.start, zone), zone))
             with scope_of(query.organization_id):
-                rows, versions = rows_by_rates(msgspec.structs.replace(query, start=day.start, end=day.end), PLACES)
+                rows, versions = rows_by_rates(msgspec.structs.replace(query, start=day.start, end=day.end), places)
                 own = {version.id: version for version in versions.values() if version.organization_id is not None}
                 models = {
                     version_id: (row.group["provider"], row.group["model"])
