@@ -25,7 +25,7 @@ def _tell(place: Place, rows: Sequence[Repeat], pieces: Sequence[Piece]) -> Find
         title=f"Answer {counted(len(rows), 'duplicate request')} in {place.label} from the first one",
         text=(
             f"{counted(requests, 'request')} {'was' if requests == 1 else 'were'} sent and paid again within"
-            f" {_minutes()} minutes, {counted(len(rows), 'call')} beyond the first of each."
+            f" {_minutes()} minutes{'' if requests == len(rows) else f', {count(len(rows))} times in all'}."
             f" Send {'it' if is_one else 'each'} once: give requests a key of their own, turn a button off while its"
             " call is under way, or keep answers for a few minutes."
         ),

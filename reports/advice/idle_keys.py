@@ -29,26 +29,29 @@ def _tell(key: APIKey, context: Context) -> Finding:
     at = key.last_used_at or key.created_at
     day, days = local_day(at, context.zone), (context.now - at).days
     rights = ", ".join(Scope(scope).label.lower() for scope in key.scopes) or "none"
-    used = f"was last used on {day:%B} {day.day}, {day.year}" if key.last_used_at else "was never used"
-    made = local_day(key.created_at, context.zone)
+    used = f"last used on {_written(day)}" if key.last_used_at else "never used"
     return Finding(
         subject=f"{_SUBJECT}{key.pk}",
         title=f"Revoke the key {key.name}, unused for {days} days",
         text=(
-            f"The key {key.name} ({key.prefix}…) {used} and still works. Whoever finds it in an old file or log can use"
-            " it in your name. Revoke it; a new one is made in a minute."
+            f"The key {key.name} ({key.prefix}…) was {used} and still works. Whoever finds it in an old file or log can"
+            " use it in your name. Revoke it under Settings, API keys; a new one is made in a minute."
         ),
-        pieces=[Piece(key.prefix, at, None, None, "last used" if key.last_used_at else "made, never used")],
+        pieces=[Piece(key.prefix, at, None, None, used)],
         effort=Effort.SMALL,
         terms=(
             ("Idle is", f"a key not used for {IDLE.days} days that is neither revoked nor expired"),
             ("It may", rights),
             ("Project", key.project.name if key.project else "any"),
-            ("Made", f"{made:%B} {made.day}, {made.year}"),
+            ("Made", _written(local_day(key.created_at, context.zone))),
             ("Savings", "none: this is about risk"),
         ),
         caveat="A job that runs once a quarter or a year has reason to keep its key.",
     )
+
+
+def _written(day: dt.date) -> str:
+    return f"{day.day} {day:%B %Y}"
 
 
 def _work(_context: Context, _subject: str) -> Work:

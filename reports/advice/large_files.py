@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
 
-from core.figures import tokens
-from core.money import nanos_from_femtos, usd_text
+from core.figures import money, tokens
+from core.money import nanos_from_femtos
 from metering.pricing.plan import Plan, Version
 from metering.pricing.versions import load_versions
 from metering.query.file_repeats import LARGE, LEAST_USES, WHOLE_TENTHS, FileUse, file_repeats
@@ -67,7 +67,7 @@ def _femtos_per_word(use: FileUse, version: Version | None) -> int | None:
 
 def _tell(file: str, first: FileUse, again: Sequence[FileUse], femtos: int) -> Finding:
     likely = summary_of(first, LIKELY, femtos)
-    note = f"sent once more to be summarized: {tokens(likely.words)} tokens, {usd_text(likely.cost_nanos)} dollars"
+    note = f"sent once more to be summarized: {tokens(likely.words)} tokens, {money(likely.cost_nanos, 4)}"
     pieces = [
         Piece(first.event_id, first.at, first.cost_nanos, first.cost_nanos + likely.cost_nanos, note),
         *(

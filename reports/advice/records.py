@@ -14,6 +14,8 @@ from reports.advice.reach import Reach
 from reports.advice.savings import estimate_of
 from reports.models import Insight, InsightEvidence, InsightState
 
+# What low and high savings are where a finding does not say it (reports/advice/savings.py).
+RANGE = ("Range", "the poorest and the best of the last four weeks, taken as 30 days")
 # Pieces of evidence in one row.
 PART = 1_000
 # What saves less than this in a month, and less than this share of the cost, is not worth anybody's time.
@@ -94,6 +96,8 @@ def _is_open_again(insight: Insight, now: dt.datetime) -> bool:
 def _describe(insight: Insight, finding: Finding, context: Context) -> None:
     insight.title, insight.text, insight.caveat = finding.title, finding.text, finding.caveat
     insight.terms = [list(term) for term in finding.terms]
+    if finding.estimate is None and any(piece.would_nanos is not None for piece in finding.pieces):
+        insight.terms.append(list(RANGE))
     insight.effort = finding.effort
     insight.starts_at, insight.ends_at, insight.checked_at = context.start, context.end, context.now
     insight.cost_nanos = context.cost_nanos

@@ -34,7 +34,7 @@ def _tell(place: Place, rows: Sequence[Repeat], pieces: Sequence[Piece]) -> Find
         loops, longest = len({row.run for row in paid}), max(row.calls for row in paid)
         said.append(
             f"{counted(loops, 'loop')} sent a request that had just been answered once more, the longest"
-            f" {count(longest)} times in a row: {counted(len(paid), 'call')} paid for nothing new."
+            f" {count(longest)} times in a row: {counted(len(paid), 'paid call')} that brought nothing new."
         )
     if failed:
         said.append(

@@ -53,7 +53,7 @@ def test_a_loop_costs_all_but_its_first_call(acme: Organization) -> None:
     assert {piece.id for piece in finding.pieces} == {f"loop{n}" for n in range(1, 12)}
     assert saved(finding) == sum(cost[f"loop{n}"] for n in range(1, 12)) > 0
     assert finding.title == "Stop a retry loop in Website"
-    assert "12 times in a row: 11 calls" in finding.text
+    assert "12 times in a row: 11 paid calls" in finding.text
     assert finding.pieces[0].note.startswith("call 12 of 12")
     assert work(acme, "retry_loops", finding.subject) == Work(24, saved(finding))
     (duplicates,) = find(acme, "duplicates")
