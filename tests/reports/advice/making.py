@@ -115,3 +115,10 @@ def make_insight(
         insight, [Piece(f"{title}-{number}", start + number * MINUTE, 3_000, 1_000) for number in range(pieces)]
     )
     return insight
+
+
+def _fail(_context: Context) -> list[Finding]:
+    raise RuntimeError("it cannot be looked for")
+
+
+FAILING = Kind("batch_tier", "Batch tier", "clock", "What always fails.", _fail)
