@@ -51,8 +51,12 @@ class Wasted(msgspec.Struct, frozen=True):
         models = {row.model for rows in by_project.values() for row in rows}
         names = name_refs(context.organization_id, {"project": by_project, "model": models})
         for project, rows in by_project.items():
-            place = Place(f"{_SUBJECT}{project}", _label(names["project"][project]), _most(rows, names["model"]))
-            finding = self.tell(place, rows, [self.piece(row) for row in rows])
+            pieces = [self.piece(row) for row in rows]
+            wasting = [row for row, piece in zip(rows, pieces, strict=True) if piece.now_nanos != piece.would_nanos]
+            place = Place(
+                f"{_SUBJECT}{project}", _label(names["project"][project]), _most(wasting or rows, names["model"])
+            )
+            finding = self.tell(place, rows, pieces)
             if finding.pieces:
                 yield finding
 
