@@ -63,6 +63,7 @@ ESTIMATE = Place("Estimate", "metering:estimate", "calculator", (Right.SEE_OWN_U
 COSTS = Place("Costs", "reports:costs", "receipt", SEERS, is_filtered=True)
 FORECAST = Place("Forecast", "reports:forecast", "graph-up-arrow", SEERS)
 ADVICE = Place("Advice", "reports:advice", "lightbulb", (Right.SEE_USAGE,))
+REPORTS = Place("Reports", "reports:reports", "file-earmark-bar-graph", SEERS)
 TEAMS = Place("Teams", "reports:teams", "people", (Right.SEE_USAGE,), is_filtered=True, for_team_admins=True)
 CONNECT = Place("Connect", "reports:connect", "plug", SEERS)
 BILLING = Place("Billing", "billing:plan", "credit-card", (Right.SEE_MONEY,))
@@ -73,7 +74,7 @@ INTEGRATIONS = Place(
 GROUPS: tuple[tuple[str, tuple[Place, ...]], ...] = (
     ("", (OVERVIEW, USAGE, MODELS, CHATS, FILES, ESTIMATE)),
     ("Control", (BUDGETS, INTEGRATIONS)),
-    ("Money", (COSTS, FORECAST, ADVICE, BILLING)),
+    ("Money", (COSTS, FORECAST, ADVICE, REPORTS, BILLING)),
     # Below its places stands Settings (settings_area.py), which is open to everybody.
     ("Organization", (TEAMS,)),
 )

@@ -54,6 +54,10 @@ PARAMETER_WORDS = {
     "compare": "the comparison",
     "with": "these models",
     "rule": "the rule",
+    "metric": "the metric",
+    "every": "the interval",
+    "against": "the comparison",
+    "limit": "the number of rows",
 }
 
 sees_usage = require(Right.SEE_USAGE, Right.SEE_OWN_USAGE)
@@ -70,6 +74,8 @@ class UsagePage(msgspec.Struct, frozen=True, kw_only=True):
     template: ClassVar[str]
     title: ClassVar[str]
     measures: ClassVar[tuple[str, ...]] = tuple(MEASURES)
+    # Without one in the address.
+    default_range: ClassVar[str] = DEFAULT_RANGE
     # Parameters of the address that only this page takes.
     parameters: ClassVar[tuple[str, ...]] = ()
 
@@ -94,7 +100,7 @@ class UsagePage(msgspec.Struct, frozen=True, kw_only=True):
             given,
             organization.zone,
             at,
-            default_range=DEFAULT_RANGE,
+            default_range=cls.default_range,
             measures=cls.measures,
             own=cls.parameters,
         )

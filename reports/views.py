@@ -24,6 +24,7 @@ from reports.calls import Calls
 from reports.chats import Chats
 from reports.comparison import ComparisonPage
 from reports.costs import Costs
+from reports.custom.definition import Report
 from reports.efficiency import EfficiencyPage
 from reports.features import Features
 from reports.files import Files
@@ -66,6 +67,7 @@ PAGES: dict[str, type[UsagePage]] = {
     "calls": Calls,
     "teams": Teams,
     "shared-costs": SharedCosts,
+    "report-new": Report,
 }
 
 

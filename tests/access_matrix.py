@@ -200,6 +200,21 @@ ROWS: list[Row] = [
     Page("reports:diagnosis"),
     # A member reads their own alone (tests/reports/diagnosis/test_pages.py).
     Everybody("reports:diagnosis-report", anonymous=302, stranger=404, member=404, foreign_key=302),
+    Page("reports:reports"),
+    Page("reports:report-new"),
+    Page("reports:report-save"),
+    # Without a format there is no file.
+    Page("reports:report-run", method="POST", ok=422),
+    # The one tried is shared: who may share may change it.
+    Page("reports:report"),
+    Page("reports:report-change", SEERS),
+    Page("reports:report-replace", SEERS),
+    Page("reports:report-delete", SEERS),
+    Page("reports:schedule-new"),
+    # Somebody else's schedule is found by who looks after reports (tests/reports/custom/test_pages.py).
+    Everybody("reports:schedule", anonymous=302, stranger=404, viewer=404, member=404, foreign_key=302),
+    Everybody("reports:schedule-pause", 302, method="POST", stranger=404, viewer=404, member=404),
+    Everybody("reports:schedule-delete", anonymous=302, stranger=404, viewer=404, member=404, foreign_key=302),
     # Everybody's usage, which a member does not see (tests/reports/custom/test_results.py).
     Everybody("reports:result", anonymous=302, stranger=404, member=404, foreign_key=302),
     Everybody("reports:result-download", 409, anonymous=302, stranger=404, member=404, foreign_key=302),

@@ -26,7 +26,7 @@ from core.tenancy import organization_scope
 from metering.gateway.upstreams import create_upstream
 from metering.imports.records import create_import
 from reports.custom import results
-from reports.models import Diagnosis, SavedView, Symptom
+from reports.models import CustomReport, Diagnosis, ReportSchedule, SavedView, Symptom
 from tests.access_matrix import OWN_ACCOUNT, ROWS, Endpoint, Row
 from tests.alerts.rules.usage import open_alert
 from tests.alerts.rules.usage import rule as make_rule
@@ -93,6 +93,15 @@ def arguments(acme: Organization, bob: User, alice: User) -> dict[str, Any]:
             organization=acme, asked_by=Membership.objects.get(user=alice), symptom=Symptom.COST,
             starts_at=now() - timedelta(days=1), ends_at=now(), filters={"model": [f"{CANARY}-model"]},
         )  # fmt: skip
+        report = CustomReport.objects.create(organization=acme, owner=bobs, name=f"{CANARY} costs", is_shared=True)
+        alices = Membership.objects.get(user=alice)
+        schedule = ReportSchedule.objects.create(
+            organization=acme, report=report, owner=alices, file_format="csv", frequency="weekly", cron="0 8 * * 1",
+            receivers=[alices.pk], scope="organization", next_at=now() + timedelta(days=1),
+        )  # fmt: skip
+            organization=acme, scope="organization", label=f"{CANARY} Acme", month="2026-05-01", revision=7,
+            timezone=acme.timezone, made_at=now(), content=CANARY.encode(),
+        )  # fmt: skip
         result = results.queued(acme, result_wanted(title=f"{CANARY} report"), None)
         result.save()
         upload = create_import(acme, f"{CANARY}.csv", 1, by=Actor.of_command("test"))
@@ -141,6 +150,8 @@ def arguments(acme: Organization, bob: User, alice: User) -> dict[str, Any]:
         "organization": acme.slug,
         "member": bobs.pk,
         "department": department.pk,
+        "report": report.pk,
+        "schedule": schedule.pk,
         "result": result.pk,
         "channel": channel.pk,
         "webhook": webhook.pk,

@@ -3,4 +3,4 @@
 `MAKERS` names who makes the files that `results.py` keeps: a module with `make` and `ended` (results.Maker).
 """
 
-MAKERS: dict[str, str] = {"export": "reports.exporting"}
+MAKERS: dict[str, str] = {"report": "reports.custom.making", "export": "reports.exporting"}

@@ -63,15 +63,24 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def ask(organization: Organization, wanted: Wanted, by: Membership | None) -> Result:
-    """Have it made; `by` is None where nobody asks by hand. Needs the organization's scope.
+    """Have it made; `by` is None where nobody asks by hand. Needs the organization's scope. Raises as `enlist`."""
+    return enlist(queued(organization, wanted, by))
 
-    Raises ApiError 429 when one has too much under way.
+
+def enlist(result: Result, *, is_bounded: bool = True) -> Result:
+    """Save the row and hand it to a worker once the transaction is committed.
+
+    Raises ApiError 429 when its asker has too much under way, unless it is not `is_bounded`: by no hand.
     """
-    if by is not None and Result.objects.filter(asked_by=by, state__in=UNDER_WAY).count() >= MOST_AT_ONCE:
+    by = result.asked_by_id
+    if (
+        is_bounded
+        and by is not None
+        and Result.objects.filter(asked_by=by, state__in=UNDER_WAY).count() >= MOST_AT_ONCE
+    ):
         raise ApiError(
             429, "too_many", f"{MOST_AT_ONCE} files of yours are being made. Wait for one of them, or cancel it."
         )
-    result = queued(organization, wanted, by)
     result.save(force_insert=True)
     hand_over(result)
     return result
@@ -96,7 +105,6 @@ def queued(organization: Organization, wanted: Wanted, by: Membership | None) ->
 
 
 def hand_over(result: Result) -> None:
-    """To a worker, once the transaction is committed."""
     from reports.custom.tasks import make_result
 
     enqueue(make_result, result.organization_id, result.pk)
