@@ -44,6 +44,7 @@ from tests.browser.pages import NAMES, addresses
 from tests.cast import logged_in, make_key, make_member
 from tests.metering.query.usage import make_event
 from tests.queries import Counter
+from tests.reports.advice.making import make_insight
 from tests.reports.priced import set_prices, write_priced
 
 FEW, MANY = range(3), range(3, 15)
@@ -107,6 +108,7 @@ def _people_and_things(acme: Organization, number: int) -> None:
         create_budget(acme, {"scope": "team", "ref": team.pk, "amount": 10**9}, Reach.whole(), by=BY)
         rule = make_rule(acme, "per_model", now(), scope="team", ref=team.pk)
         open_alert(rule, number + 1)
+        make_insight(acme, f"Advice {number}", pieces=number + 1)
         export = f"usage_date_utc,model,cost_usd\n2026-11-01,model-{number},1\n"
         keep(acme, f"export-{number}.csv", export.encode(), Decimal(1), by=BY)
         webhooks.create(acme, {"url": f"https://hooks.example.com/{number}", "events": ["*"]}, by=BY)
