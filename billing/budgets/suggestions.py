@@ -66,12 +66,16 @@ def suggest(organization: Organization, scope: str, reach: Reach, at: dt.datetim
         is_somebodys = subjects[ref].label is not None and (ref != 0 or not groups)
         if most > 0 and is_somebodys and ref not in taken and reach.may_set(scope, ref):
             months = tuple(by_month[start] for start in sorted(by_month))
-            found.append(Suggestion(scope, subjects[ref], months, _rounded(most)))
+            found.append(Suggestion(scope, subjects[ref], months, rounded_up(_with_room(most))))
     return sorted(found, key=lambda one: (-one.amount_nanos, one.subject.label or ""))
 
 
-def _rounded(nanos: int) -> int:
-    """With room, up to two significant digits of dollars, one dollar at least."""
-    dollars = -(-nanos * ROOM.numerator // (ROOM.denominator * NANOS_PER_USD))
+def rounded_up(nanos: int) -> int:
+    """To two significant digits of dollars, one dollar at least."""
+    dollars = -(-nanos // NANOS_PER_USD)
     step: int = 10 ** max(0, len(str(dollars)) - 2)
     return max(1, -(-dollars // step) * step) * NANOS_PER_USD
+
+
+def _with_room(nanos: int) -> int:
+    return -(-nanos * ROOM.numerator // ROOM.denominator)

@@ -167,15 +167,7 @@ def compare(
     query: UsageQuery, targets: Sequence[Target], gpus: Gpus | None = None, most_by_time: int = MOST_BY_TIME
 ) -> Comparison:
     """A query's usage at the targets' prices, and on GPUs; its groups, interval and order are of no matter."""
-    lengths = tuple(sorted(set(LENGTHS).union(*(target.lengths for target in targets))))
-    base = msgspec.structs.replace(query, interval=None, group_by=(), order_by=(), limit=None, cursor=None)
-    with scope_of(query.organization_id):
-        edges = _edges(targets)
-        is_by_time = not edges or run(base).totals.requests <= most_by_time
-        parts = (*_PARTS, TIME) if edges and is_by_time else _PARTS
-        rows = run(
-            msgspec.structs.replace(base, group_by=parts, lengths=lengths, times=edges if is_by_time else ())
-        ).rows
+    rows, is_by_time = _read(query, targets, (), most_by_time)
     found: dict[tuple[object, object], list[UsageRow]] = {}
     for row in rows:
         found.setdefault((row.group["model"].ref, row.group["provider"].ref), []).append(row)
@@ -185,6 +177,35 @@ def compare(
     replays = tuple(sum((one.replays[at] for one in models), Replay()) for at in range(len(targets)))
     gpu, tokens = _on_gpus(rows, gpus) if gpus else (None, (0, 0))
     return Comparison(tuple(targets), tuple(models), totals, replays, gpu, tokens, is_by_time)
+
+
+def replays_by(
+    query: UsageQuery, dimensions: tuple[str, ...], target: Target, most_by_time: int = MOST_BY_TIME
+) -> dict[tuple[int | str | None, ...], Replay]:
+    """A query's usage at one target's price, told apart by dimensions: their references, each with its replay."""
+    rows, _ = _read(query, (target,), dimensions, most_by_time)
+    found: dict[tuple[int | str | None, ...], Replay] = {}
+    for row in rows:
+        key = tuple(row.group[name].ref for name in dimensions)
+        found[key] = found.get(key, Replay()) + _replay(row, target)
+    return found
+
+
+def _read(
+    query: UsageQuery, targets: Sequence[Target], dimensions: tuple[str, ...], most_by_time: int
+) -> tuple[list[UsageRow], bool]:
+    """The query's usage by all that the targets' prices tell apart, and whether by the hour of the day, too."""
+    lengths = tuple(sorted(set(LENGTHS).union(*(target.lengths for target in targets))))
+    base = msgspec.structs.replace(query, interval=None, group_by=(), order_by=(), limit=None, cursor=None)
+    with scope_of(query.organization_id):
+        edges = _edges(targets)
+        is_by_time = not edges or run(base).totals.requests <= most_by_time
+        parts = (*_PARTS, TIME) if edges and is_by_time else _PARTS
+        groups = tuple(dict.fromkeys((*dimensions, *parts)))
+        rows = run(
+            msgspec.structs.replace(base, group_by=groups, lengths=lengths, times=edges if is_by_time else ())
+        ).rows
+    return rows, is_by_time
 
 
 def _edges(targets: Sequence[Target]) -> tuple[int, ...]:

@@ -9,7 +9,7 @@ import msgspec
 from django.urls import reverse
 
 from accounts.models import Membership, Organization
-from accounts.permissions import Right, may
+from accounts.permissions import Right, administered_team_ids, may
 from billing.budgets.reach import Reach
 from core import figures as words
 from core.figures import share
@@ -102,6 +102,9 @@ class ForecastPage(msgspec.Struct, frozen=True):
             "menus": self._menus(path) if self._sees_all else [],
             "chosen": {"key": _NAMES[asked.subject.scope], "label": asked.label, "remove_url": whole}
             if self._sees_all and asked.subject != WHOLE
+            else None,
+            "planning_url": reverse("reports:planning", args=[slug])
+            if self._sees_all or administered_team_ids(self.membership)
             else None,
         }
 

@@ -67,6 +67,14 @@ def test_of_today_only_the_part_that_is_not_over_is_to_come() -> None:
     assert half.until(TODAY + 3 * DAY) is None
 
 
+def test_the_worked_example() -> None:
+    """Of docs/algorithms/planning.md: $12.60 today, $88.90 in nine days, at six in the evening."""
+    cents = [Band(1_000, 1_260, 1_500)] + [Band(0, 0, 0)] * 8
+    totals = [cents[0]] * 8 + [Band(8_000, 8_890, 9_900)]
+    said = Outlook(TODAY, tuple(cents), tuple(totals), "", "", None, (), ())
+    assert Ahead.of(said, Elapsed(18 * 3600, 24 * 3600)).until(TODAY + 9 * DAY) == Band(7_150, 7_945, 8_848)
+
+
 def test_days_have_as_many_seconds_as_they_have() -> None:
     berlin = ZoneInfo("Europe/Berlin")
     at = dt.datetime(2026, 10, 25, 12, tzinfo=berlin)
