@@ -309,6 +309,7 @@ CELERY_BEAT_SCHEDULE = {
     "forecast": {"task": "reports.forecast_all", "schedule": dt.timedelta(minutes=15)},
     "resume results": {"task": "reports.resume_results", "schedule": dt.timedelta(minutes=1)},
     "run schedules": {"task": "reports.run_schedules", "schedule": dt.timedelta(minutes=1)},
+    "ask monthly reports": {"task": "reports.ask_monthly_reports", "schedule": dt.timedelta(minutes=15)},
     "expire results": {"task": "reports.expire_results", "schedule": dt.timedelta(hours=1)},
     "look for advice": {"task": "reports.look_for_advice_of_all", "schedule": dt.timedelta(minutes=15)},
     "forget refusals": {"task": "metering.forget_refusals", "schedule": dt.timedelta(days=1)},

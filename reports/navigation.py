@@ -109,6 +109,10 @@ BELOW: tuple[tuple[str, tuple[Place, ...]], ...] = (
         ),
     ),
     (
+        "Reports",
+        (Place("Monthly reports", "reports:monthly", "calendar3", (Right.SEE_USAGE,), for_team_admins=True),),
+    ),
+    (
         "Costs",
         (
             Place("Comparison", "reports:comparison", "arrow-left-right", SEERS, is_filtered=True),

@@ -172,6 +172,10 @@ ROWS: list[Row] = [
     Page("reports:planning", f"viewer {SEERS}"),
     Page("reports:planning-file", f"viewer {SEERS}"),
     Page("reports:planning-apply", SEERS),
+    Page("reports:monthly", "viewer finance admin owner"),
+    Page("reports:monthly-file", "viewer finance admin owner"),
+    # Of no month.
+    Page("reports:monthly-make", "finance admin owner", method="POST", ok=404),
     Page("reports:advice", ADVISED),
     Page("reports:advice-look", SEERS, method="POST", ok=302),
     Page("reports:insight", ADVISED),

@@ -26,7 +26,7 @@ from core.tenancy import organization_scope
 from metering.gateway.upstreams import create_upstream
 from metering.imports.records import create_import
 from reports.custom import results
-from reports.models import CustomReport, Diagnosis, ReportSchedule, SavedView, Symptom
+from reports.models import CustomReport, Diagnosis, MonthlyReport, ReportSchedule, SavedView, Symptom
 from tests.access_matrix import OWN_ACCOUNT, ROWS, Endpoint, Row
 from tests.alerts.rules.usage import open_alert
 from tests.alerts.rules.usage import rule as make_rule
@@ -102,6 +102,10 @@ def arguments(acme: Organization, bob: User, alice: User) -> dict[str, Any]:
             organization=acme, scope="organization", label=f"{CANARY} Acme", month="2026-05-01", revision=7,
             timezone=acme.timezone, made_at=now(), content=CANARY.encode(),
         )  # fmt: skip
+        monthly = MonthlyReport.objects.create(
+            organization=acme, scope="organization", label=f"{CANARY} Acme", month="2026-05-01", revision=7,
+            timezone=acme.timezone, made_at=now(), content=CANARY.encode(),
+        )  # fmt: skip
         result = results.queued(acme, result_wanted(title=f"{CANARY} report"), None)
         result.save()
         upload = create_import(acme, f"{CANARY}.csv", 1, by=Actor.of_command("test"))
@@ -170,6 +174,7 @@ def arguments(acme: Organization, bob: User, alice: User) -> dict[str, Any]:
         "insight": insight.pk,
         "view": view.pk,
         "diagnosis": diagnosis.pk,
+        "monthly": monthly.pk,
         "number": invoice.number,
         "statement": statement.pk,
     }

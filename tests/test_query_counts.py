@@ -35,7 +35,8 @@ from metering.gateway.upstreams import create_upstream
 from metering.imports.records import create_import
 from metering.models import ImportProblem, ImportStatus
 from metering.pricing.overrides import rate, set_custom_model
-from reports.models import SavedView
+from reports.models import MonthlyReport, SavedView
+from reports.monthly.month import Month
 from tests.alerts.notices.telling import happen
 from tests.alerts.rules.usage import open_alert
 from tests.alerts.rules.usage import rule as make_rule
@@ -102,6 +103,10 @@ def _people_and_things(acme: Organization, number: int) -> None:
         SavedView.objects.create(
             organization=acme, owner=owner, name=f"View {number}", page="usage", parameters={"model": ["gpt-4o"]}
         )
+        MonthlyReport.objects.create(
+            organization=acme, scope="organization", label=acme.name, month=Month.at(now(), acme.zone).before.first,
+            revision=number, timezone=acme.timezone, made_at=now(), content=b"%PDF",
+        )  # fmt: skip
         create_upstream(
             acme, by=BY, name=f"Upstream {number}", protocol="openai", base_url=f"https://models{number}.invalid/v1"
         )

@@ -8,6 +8,7 @@ from accounts.audit import Actor
 from accounts.models import APIKey, Membership, Organization, Project, Team
 from billing.budgets.reach import Reach
 from billing.budgets.records import create_budget
+from billing.models import Budget
 from core.money import NANOS_PER_USD
 from core.tenancy import organization_scope
 
@@ -39,6 +40,8 @@ def create(organization: Organization) -> None:
              "amount": NIGHTLY_USD * NANOS_PER_USD, "is_hard": True},
         ):  # fmt: skip
             create_budget(organization, values, Reach.whole(), by=BY)
+        # They were there for the months that are told of.
+        Budget.objects.update(created_at=organization.created_at)
 
 
 def _of_team(slug: str, dollars: int, owner: Membership) -> dict[str, Any]:

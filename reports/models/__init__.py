@@ -3,6 +3,7 @@
 from reports.models.custom import CustomReport, Frequency, ReportSchedule, Result, ResultState
 from reports.models.forecasts import Forecast, ForecastMeasure, ForecastScope
 from reports.models.insights import AdviceRound, Effort, Insight, InsightEvidence, InsightState
+from reports.models.monthly import MonthlyReport, ReportScope
 from reports.models.pages import Diagnosis, SavedView, StartPage, Symptom
 
 __all__ = [
@@ -17,7 +18,9 @@ __all__ = [
     "Insight",
     "InsightEvidence",
     "InsightState",
+    "MonthlyReport",
     "ReportSchedule",
+    "ReportScope",
     "Result",
     "ResultState",
     "SavedView",

@@ -50,12 +50,12 @@ NOT_LINKED: Mapping[str, tuple[str, Callable[[str], str]]] = {
 }
 # Led to by some rows of a list alone: the first one has no price of its own to end; no other plan is to come; the first
 # plan, which everybody begins on, stays on sale; the first organization is in no trial, its calls are let in, and no
-# credits are being bought.
+# credits are being bought; the file of a month's report is made behind the start of the demo.
 OF_SOME = frozenset(
     {
         "metering:price-end", "billing:plan-resume", "operator:plan-retire", "operator:plan-keep",
         "operator:trial-extend", "operator:calls-let-in", "billing:credits-purchase", "billing:credits-paid",
-        "billing:credits-withdraw",
+        "billing:credits-withdraw", "reports:monthly-file",
     }
 )  # fmt: skip
 # Where an installed application opens.

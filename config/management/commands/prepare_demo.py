@@ -18,6 +18,7 @@ from config.demo import (
     budgets,
     imports,
     invoices,
+    monthly,
     neighbors,
     notices,
     organization,
@@ -76,6 +77,7 @@ class Command(BaseCommand):
             advice.settle(found)
             notices.settle()
             webhooks.create(found, options["model_port"])
+            monthly.ask(found)
             self.stdout.write(f"\rWrote {written:,} events in {time.monotonic() - started:.0f} s.          ")
             history_done.touch()
 

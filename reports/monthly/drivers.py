@@ -1,0 +1,74 @@
+"""Why the month cost more or less than the one before: the projects and models that moved it most, summing to it."""
+
+from __future__ import annotations
+
+import msgspec
+
+from core import figures as words
+from metering.query.metrics import Figures
+from reports.monthly.figures import PAIR, Compared, MonthFigures
+from reports.monthly.phrases import per_million
+from reports.stacks import name_of
+
+MOST = 3
+
+
+class Driver(msgspec.Struct, frozen=True):
+    """`nanos` is what it adds to the difference, below 0 what it takes off; `why` says what changed about it."""
+
+    label: str
+    nanos: int
+    why: str
+
+
+def drivers_of(found: MonthFigures) -> list[Driver]:
+    """The largest first, and all others as one; together they are the difference, to the nano-dollar.
+
+    Without a month before they are what the month itself went on.
+    """
+    is_compared = found.before is not None
+    moved = sorted((one for one in found.pairs if _change(one)), key=lambda one: -abs(_change(one)))
+    # One that is left is not "everything else".
+    most = MOST if len(moved) > MOST + 1 else len(moved)
+    drivers = [
+        Driver(_label(one), _change(one), _why(one.now, one.before) if is_compared else _volume(one.now))
+        for one in moved[:most]
+    ]
+    if rest := moved[most:]:
+        drivers.append(Driver("Everything else", sum(map(_change, rest)), f"{len(rest):,} other uses of models"))
+    return drivers
+
+
+def _change(one: Compared) -> int:
+    """Without a month before, its figures are all 0."""
+    return one.now.known_cost_nanos - one.before.known_cost_nanos
+
+
+def _label(one: Compared) -> str:
+    project, model = (name_of(group, name) for group, name in zip(one.groups, PAIR, strict=True))
+    return f"{model} in {project}" if one.groups[0].key is not None else f"{model} without a project"
+
+
+def _why(now: Figures, before: Figures) -> str:
+    if not before.requests:
+        return "New this month"
+    if not now.requests:
+        return "Not used any more"
+    tokens, prices = words.delta(now.total_tokens, before.total_tokens), _prices(now, before)
+    said = {
+        "up": f"{tokens.text} more tokens",
+        "down": f"{tokens.text} fewer tokens",
+    }.get(tokens.direction, "As many tokens")
+    return f"{said}, {prices}" if prices else said
+
+
+def _volume(now: Figures) -> str:
+    return f"{words.tokens_compact(now.total_tokens)} tokens, a million at {per_million(now)}"
+
+
+def _prices(now: Figures, before: Figures) -> str:
+    """What a million tokens cost on average, where both months have such a price and they differ as printed."""
+    if not (now.total_tokens and before.total_tokens):
+        return ""
+    one, other = per_million(now), per_million(before)
+    return f"a million at {one}" + (f" instead of {other}" if one != other else " as before")

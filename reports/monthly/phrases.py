@@ -1,0 +1,56 @@
+"""Figures as the report writes them."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+from billing.budgets.actuals import Actual
+from core import figures as words
+from core.money import divide_half_even
+from metering.models import LimitUnit
+from metering.query.metrics import Figures
+from reports.models import Insight
+from reports.monthly.figures import MonthFigures
+
+_MILLION = 1_000_000
+_SIGNS = {"up": "+", "down": words.MINUS}
+
+
+def signed(change: words.Delta) -> str:
+    """+8.5%, −1.2%; paper has no arrows."""
+    return f"{_SIGNS.get(change.direction, '')}{change.text}"
+
+
+def per_million(figures: Figures) -> str:
+    """What a million of the tokens cost on average."""
+    if figures.cost_nanos is None or not figures.total_tokens:
+        return words.UNKNOWN
+    return words.money(divide_half_even(figures.cost_nanos * _MILLION, figures.total_tokens))
+
+
+def in_unit(one: Actual, value: int) -> str:
+    """An amount of a budget in what it is set in."""
+    return words.money(value) if one.budget.unit == LimitUnit.COST else f"{words.tokens_compact(value)} tokens"
+
+
+def budget_name(one: Actual) -> str:
+    return one.budget.name or one.label or "Deleted"
+
+
+def saving(one: Insight) -> str:
+    return f"{words.money_whole(one.likely_nanos)} a month"
+
+
+def whose_name(found: MonthFigures) -> str:
+    """As a sentence begins."""
+    return f"The team {found.whose.label}" if found.whose.team else found.whose.label
+
+
+def day_text(day: dt.date) -> str:
+    return f"{day.day} {day:%B}"
+
+
+def moment_text(at: dt.datetime, found: MonthFigures) -> str:
+    """In the report's zone."""
+    local = at.astimezone(found.month.zone)
+    return f"{local.day} {local:%B %Y}, {local:%H:%M}"
