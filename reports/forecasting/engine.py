@@ -3,23 +3,38 @@
 from __future__ import annotations
 
 import datetime as dt
+import itertools
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
+from reports.forecasting.baseline import baseline, baseline_totals
+from reports.forecasting.blending import blend, calibrated
+from reports.forecasting.course import Course, Floats, follow
 from reports.forecasting.measuring import measure
 from reports.forecasting.outlook import Band, Outlook, Trial
-
-Floats = npt.NDArray[np.float64]
+from reports.forecasting.paths import paths
+from reports.forecasting.spread import around, of_steps, of_sums
+from reports.forecasting.wording import basis_of, method_of
 
 WEEK = 7
 HORIZON = 31
 # Two weeks tell one weekday from another, for the first time.
 FEWEST_DAYS = 2 * WEEK
-# A range of fewer errors than these would only look like one.
-FEWEST_ORIGINS = 9
-_SHARES = (0.1, 0.5, 0.9)
+
+
+class Told(NamedTuple):
+    """What is said at each origin, the present last: bands of steps and of sums up to each, (origins, horizon, 3).
+
+    `weights` are those of the steps' rules, (origins, rules, 3), whose names are `rules`.
+    """
+
+    course: Course
+    steps: Floats
+    sums: Floats
+    rules: tuple[str, ...]
+    weights: Floats
 
 
 def forecast(values: Sequence[int], first: dt.date, horizon: int = HORIZON, *, left: float = 1.0) -> Outlook | None:
@@ -28,83 +43,94 @@ def forecast(values: Sequence[int], first: dt.date, horizon: int = HORIZON, *, l
     `left` is the share of the first day to come that is not over yet: its band, and the totals, are of that share only.
     None when there is too little history to say anything: less than two weeks since the first usage.
     """
-    began = next((at for at, value in enumerate(values) if value), len(values))
-    history = np.asarray(values[began:], dtype=np.float64)
+    history = since_first_use(values)
     if len(history) < FEWEST_DAYS:
         return None
+    told = tell(history, WEEK, horizon)
     first_day = first + dt.timedelta(days=len(values))
-    shift = max(float(history[-8 * WEEK :].mean()) * 0.1, 1.0)
-    origins = range(FEWEST_DAYS, len(history))
-    said = {origin: _expected(history[:origin], horizon) for origin in origins}
-    trials: list[Trial] = []
-    totals: list[Trial] = []
-    now = _expected(history, horizon)
-    now[0] *= left
-    day_bands = _bands(now, _errors(history, said, shift, len(history), total=False), shift)
-    total_bands = _bands(now.cumsum(), _errors(history, said, shift, len(history), total=True), shift)
-    for origin in origins:
-        day = first_day - dt.timedelta(days=len(history) - origin)
-        for found, total in ((trials, False), (totals, True)):
-            path = said[origin].cumsum() if total else said[origin]
-            errors = _errors(history, said, shift, origin, total=total)
-            bands = _bands(path, errors, shift)
-            if bands is None:
-                continue
-            came = history[origin : origin + horizon]
-            actual = came.cumsum() if total else came
-            naive = np.resize(history[origin - WEEK : origin], horizon)
-            naive = naive.cumsum() if total else naive
-            for ahead, value in enumerate(actual.tolist()):
-                same = round(naive[ahead])
-                found.append(Trial(day, ahead, bands[ahead], Band(same, same, same), round(value)))
-    if day_bands is None or total_bands is None:
-        return None
+    trials, total_trials = _trials(told, first_day, values[len(values) - len(history) :])
+    measured = measure(trials, total_trials, history, horizon)
+    days, totals = _now(told, left)
     return Outlook(
         first_day,
-        day_bands,
-        total_bands,
-        "weekly level and pattern",
-        f"From {len(history)} days of usage.",
-        measure(trials, totals, history, horizon),
-        tuple(trials),
-        tuple(totals),
+        days,
+        totals,
+        method_of(told.rules, told.weights[-1]),
+        basis_of(history, measured),
+        measured,
+        trials,
+        total_trials,
     )
 
 
-def _expected(history: Floats, days: int) -> Floats:
-    count = min(8, len(history) // WEEK)
-    weeks = history[len(history) - count * WEEK :].reshape(count, WEEK)
-    level = float(np.median(weeks[-4:].sum(axis=1)))
-    pattern = np.median(weeks, axis=0)
-    shares = pattern / pattern.sum() if pattern.any() else np.full(WEEK, 1 / WEEK)
-    return np.resize(level * shares, days)
+def since_first_use(values: Sequence[int]) -> Floats:
+    """What was before the first usage is no history."""
+    began = next((at for at, value in enumerate(values) if value), len(values))
+    return np.asarray(values[began:], dtype=np.float64)
 
 
-def _errors(history: Floats, said: dict[int, Floats], shift: float, now: int, *, total: bool) -> list[Floats]:
-    """For each day ahead, how far earlier forecasts of it were off, of what had come by `now`."""
-    found: list[list[float]] = []
-    for origin, path in said.items():
-        came = history[origin:now][: len(path)]
-        if not len(came) or origin >= now:
-            continue
-        told = path[: len(came)]
-        if total:
-            came, told = came.cumsum(), told.cumsum()
-        for ahead, error in enumerate(np.log((came + shift) / (told + shift)).tolist()):
-            if ahead == len(found):
-                found.append([])
-            found[ahead].append(error)
-    return [np.sort(np.array(errors)) for errors in found]
+def tell(history: Floats, season: int, horizon: int) -> Told:
+    """Of steps of any kind, with `season` of them in a week or a day; two seasons are the least."""
+    course = follow(history, season, horizon)
+    single, said = paths(course, is_daily=season == WEEK)
+    plain, had = of_steps(course)
+    steps = around(said, course.came, course.small, course, is_total=False)
+    steps, weights = _blended(np.concatenate([steps, had]), had[-2], course.came, course.small, course)
+    # An error in a sum of k steps is between √k and k times as large as in one.
+    count = np.arange(1, horizon + 1)
+    came, small = course.came.cumsum(axis=1), course.small * count
+    had_sums = of_sums(course)
+    sums = around(said.cumsum(axis=2), came, small, course, is_total=True)
+    sums, _ = _blended(np.concatenate([sums, had_sums[None]]), had_sums, came, small * np.sqrt(count), course)
+    sums = calibrated(sums, came, small, course)
+    steps = calibrated(steps, course.came, np.broadcast_to(course.small, course.came.shape), course)
+    # The sum of one step is that step; and a sum never falls.
+    sums[:, 0] = steps[:, 0]
+    return Told(course, steps, np.maximum.accumulate(sums, axis=1), (*single, *plain), weights)
 
 
-def _bands(path: Floats, errors: list[Floats], shift: float) -> tuple[Band, ...] | None:
-    """None while too few errors are known. Days further ahead than any that came have the last range."""
-    known = [one for one in errors if len(one) >= FEWEST_ORIGINS]
-    if not known:
-        return None
-    bands = []
-    for ahead, value in enumerate(path.tolist()):
-        low, likely, high = np.quantile(known[min(ahead, len(known) - 1)], _SHARES).tolist()
-        told = [max(round((value + shift) * float(np.exp(error)) - shift), 0) for error in (low, likely, high)]
-        bands.append(Band(*told))
-    return tuple(bands)
+def _blended(bands: Floats, otherwise: Floats, came: Floats, usual: Floats, course: Course) -> tuple[Floats, Floats]:
+    """Rules that had no errors yet say what the plainest does."""
+    known = np.where(np.isnan(bands), otherwise[None], bands)
+    return blend(known, came, np.broadcast_to(usual, came.shape), course)
+
+
+# ── As whole numbers ──
+
+
+def _now(told: Told, left: float) -> tuple[tuple[Band, ...], tuple[Band, ...]]:
+    """Days and totals from the present on; of what is over of the first day nothing is left in them."""
+    days, totals = told.steps[-1].copy(), told.sums[-1].copy()
+    over = (1 - left) * days[0, 1]
+    part = np.where(totals[:, 1] > 0, 1 - over / np.maximum(totals[:, 1], 1e-12), left)
+    days[0] *= left
+    now = _whole(np.stack([days, totals * part[:, None]]))
+    return tuple(Band(*band) for band in now[0]), tuple(Band(*band) for band in now[1])
+
+
+def _trials(told: Told, first_day: dt.date, had: Sequence[int]) -> tuple[tuple[Trial, ...], tuple[Trial, ...]]:
+    """Everything that had been said and has come, of days and of running totals, in order of origins.
+
+    `had` is the history as it was given: what came is exact whatever its size.
+    """
+    began = first_day - dt.timedelta(days=len(had))
+    origins = told.course.origins.tolist()
+    came = [list(had[origin : origin + told.course.horizon]) for origin in origins]
+    days = _paired(began, origins, told.steps, baseline(told.course), came)
+    sums = [list(itertools.accumulate(one)) for one in came]
+    return days, _paired(began, origins, told.sums, baseline_totals(told.course), sums)
+
+
+def _paired(
+    began: dt.date, origins: list[int], bands: Floats, naive: Floats, came: list[list[int]]
+) -> tuple[Trial, ...]:
+    found: list[Trial] = []
+    for origin, said, simple, had in zip(origins, _whole(bands), _whole(naive), came, strict=True):
+        day = began + dt.timedelta(days=origin)
+        found += [Trial(day, ahead, Band(*said[ahead]), Band(*simple[ahead]), one) for ahead, one in enumerate(had)]
+    return tuple(found)
+
+
+def _whole(bands: Floats) -> list[list[list[int]]]:
+    whole: list[list[list[int]]] = np.rint(bands).astype(np.int64).tolist()
+    return whole
