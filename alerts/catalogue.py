@@ -52,6 +52,13 @@ _ALL = (
     ),
     Kind("usage.daily_summary", "Daily summary", "What was used yesterday.", payloads.DailySummary, frozenset()),
     Kind(
+        "usage.weekly_summary",
+        "Weekly summary",
+        "What was used last week, beside the week before.",
+        payloads.WeeklySummary,
+        frozenset(),
+    ),
+    Kind(
         "rate_limit.frequent",
         "Frequent rate limiting",
         "Calls are refused often.",

@@ -47,7 +47,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
         "finding": "unusual",
     },
     "usage.daily_summary": {
-        "page": "/o/northbound/overview?range=custom&from=2026-11-20&to=2026-11-20",
+        "page": "/o/northbound/overview?range=custom&from=2026-11-20&to=2026-11-21",
         "day": "2026-11-20",
         "timezone": "Europe/Berlin",
         "requests": 4212,
@@ -59,6 +59,37 @@ EXAMPLES: dict[str, dict[str, Any]] = {
         "cost_usd_before": "58.7",
         "unpriced_tokens": 0,
         "models": [{"model": "gpt-4o", "requests": 1804, "total_tokens": 5120002, "cost_usd": "33.91"}],
+    },
+    "usage.weekly_summary": {
+        "page": "/o/northbound/overview?range=custom&from=2026-11-09&to=2026-11-16",
+        "week_start": "2026-11-09",
+        "week_end": "2026-11-15",
+        "timezone": "Europe/Berlin",
+        "requests": 29480,
+        "errors": 112,
+        "total_tokens": 71203554,
+        "cost_usd": "402.118",
+        "requests_before": 27115,
+        "total_tokens_before": 66010420,
+        "cost_usd_before": "377.92",
+        "unpriced_tokens": 0,
+        "models": [{"model": "gpt-4o", "requests": 12310, "total_tokens": 34118020, "cost_usd": "231.4"}],
+        "teams": [
+            {"of": "search", "label": "Search", "requests": 9120, "total_tokens": 28110034, "cost_usd": "190.02"}
+        ],
+        "members": [
+            {"of": "bob@northbound.test", "label": "Bob", "requests": 510, "total_tokens": 910220, "cost_usd": "9.87"}
+        ],
+        "budgets": [
+            {
+                "budget": {"id": 4, "name": "Search"},
+                "about": {"scope": "team", "of": "search", "label": "Search"},
+                "used_percent": 61.5,
+                "passed_percent": 50.0,
+                "period_ends_on": "2026-12-01",
+                "is_exceeded": False,
+            }
+        ],
     },
     "rate_limit.frequent": {
         "page": "/o/northbound/limits/",

@@ -127,6 +127,50 @@ class UsedModel(msgspec.Struct, kw_only=True, frozen=True):
     cost_usd: Amount | None
 
 
+class WeeklySummary(Data, kw_only=True, frozen=True):
+    """What the organization used in the week that ended, beside the week before; and how budgets stand since.
+
+    A cost is null where nothing of the usage has a price.
+    """
+
+    week_start: Annotated[dt.date, Meta(description="Its Monday.")]
+    week_end: Annotated[dt.date, Meta(description="Its Sunday.")]
+    timezone: str
+    requests: Annotated[int, Meta(ge=0)]
+    errors: Annotated[int, Meta(ge=0)]
+    total_tokens: Tokens
+    cost_usd: Amount | None
+    requests_before: Annotated[int, Meta(ge=0, description="Of the week before.")]
+    total_tokens_before: Tokens
+    cost_usd_before: Amount | None
+    unpriced_tokens: Annotated[int, Meta(ge=0, description="Tokens whose cost is not known and not counted.")]
+    models: Annotated[list[UsedModel], Meta(description="At most five, the most expensive first.")]
+    teams: Annotated[list[UsedPart], Meta(description="At most five, the most expensive first.")]
+    members: Annotated[list[UsedPart], Meta(description="At most five, the most expensive first.")]
+    budgets: Annotated[list[BudgetStanding], Meta(description="At most five, the most used first.")]
+
+
+class UsedPart(msgspec.Struct, kw_only=True, frozen=True):
+    """`of` goes back into the API's filters, `label` is for people; null is usage of nobody's."""
+
+    of: str | None
+    label: str | None
+    requests: int
+    total_tokens: Tokens
+    cost_usd: Amount | None
+
+
+class BudgetStanding(msgspec.Struct, kw_only=True, frozen=True):
+    """How much of a budget is used in its period, when the summary is told."""
+
+    budget: BudgetName
+    about: Scope
+    used_percent: Percent
+    passed_percent: Annotated[Percent, Meta(description="How much of the period has passed.")]
+    period_ends_on: Annotated[dt.date, Meta(description="The first day behind it.")]
+    is_exceeded: bool
+
+
 class RateLimitFrequent(Data, kw_only=True, frozen=True):
     """Calls are refused often for being too many."""
 

@@ -63,9 +63,23 @@ def summarize_day(organization_id: int) -> None:
 def summarize_days() -> None:
     """Beat: the day that ended, in each organization's zone, where somebody is told of it."""
     with unscoped("beat looks for who wants to be told of their day"):
-        wanted = summaries.wanted_by()
+        wanted = summaries.wanted_by(summaries.DAILY)
     for organization_id in wanted:
         summarize_day.delay(organization_id)
+
+
+@shared_task(name="alerts.summarize_week")
+def summarize_week(organization_id: int) -> None:
+    summaries.summarize_week(organization_id, now())
+
+
+@shared_task(name="alerts.summarize_weeks")
+def summarize_weeks() -> None:
+    """Beat: the week that ended, in each organization's zone, where somebody is told of it."""
+    with unscoped("beat looks for who wants to be told of their week"):
+        wanted = summaries.wanted_by(summaries.WEEKLY)
+    for organization_id in wanted:
+        summarize_week.delay(organization_id)
 
 
 @shared_task(name="alerts.send_dispatch")

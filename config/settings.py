@@ -327,6 +327,7 @@ CELERY_BEAT_SCHEDULE = {
     "report usage to Stripe": {"task": "billing.stripe.report_usage_of_all", "schedule": dt.timedelta(hours=1)},
     "spread facts": {"task": "alerts.spread_facts", "schedule": dt.timedelta(seconds=30)},
     "summarize days": {"task": "alerts.summarize_days", "schedule": dt.timedelta(minutes=15)},
+    "summarize weeks": {"task": "alerts.summarize_weeks", "schedule": dt.timedelta(minutes=15)},
     "deliver webhooks": {"task": "alerts.deliver_webhooks", "schedule": dt.timedelta(seconds=30)},
     "watch webhooks' thresholds": {"task": "alerts.watch_webhook_thresholds", "schedule": dt.timedelta(minutes=1)},
     "forget webhook deliveries": {"task": "alerts.forget_webhook_deliveries", "schedule": dt.timedelta(days=1)},

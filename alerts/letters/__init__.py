@@ -23,6 +23,7 @@ LETTERS: dict[str, Callable[[Any, Organization], Letter]] = {
     "usage.threshold": usage.threshold,
     "usage.anomaly": usage.anomaly,
     "usage.daily_summary": usage.daily_summary,
+    "usage.weekly_summary": usage.weekly_summary,
     "rate_limit.frequent": usage.rate_limited,
     "budget.threshold": budgets.threshold,
     "credits.low": money.credits_low,

@@ -7,7 +7,16 @@ from decimal import Decimal
 from accounts.models import Organization
 from alerts.evaluation.wording import FINDINGS
 from alerts.letters.letter import Letter, Tone, day, enough, hours, measured, percent, usd
-from alerts.payloads import DailySummary, RateLimitFrequent, Scope, ThresholdDriver, UsageAnomaly, UsageThreshold
+from alerts.payloads import (
+    BudgetStanding,
+    DailySummary,
+    RateLimitFrequent,
+    Scope,
+    ThresholdDriver,
+    UsageAnomaly,
+    UsageThreshold,
+    WeeklySummary,
+)
 from core import figures
 
 _SEVERITIES: dict[str, Tone] = {"info": "plain", "warning": "warning", "critical": "critical"}
@@ -105,6 +114,53 @@ def daily_summary(data: DailySummary, organization: Organization) -> Letter:
         text=(unpriced,) if unpriced else (),
         action="See the day",
     )
+
+
+def weekly_summary(data: WeeklySummary, organization: Organization) -> Letter:
+    tokens = f"{figures.tokens(data.total_tokens)} tokens"
+    unpriced = (
+        f"{figures.tokens(data.unpriced_tokens)} tokens have no price and are not counted in the cost."
+        if data.unpriced_tokens
+        else ""
+    )
+    change = _difference(data.cost_usd, data.cost_usd_before)
+    return Letter(
+        subject=f"Week of {day(data.week_start)}: {usd(data.cost_usd)}{f', {change}' if change else ''}",
+        lead=f"{organization.name} made {figures.count(data.requests)} requests from {day(data.week_start)} to"
+        f" {day(data.week_end)}: {tokens} for {usd(data.cost_usd)}.",
+        path=data.page,
+        table=enough(
+            ("Cost", usd(data.cost_usd)),
+            ("The week before", usd(data.cost_usd_before)),
+            ("Tokens", figures.tokens(data.total_tokens)),
+            ("The week before", figures.tokens(data.total_tokens_before)),
+            ("Requests", figures.count(data.requests)),
+            ("Errors", figures.count(data.errors)),
+            *((f"Model {one.model or 'unknown'}", usd(one.cost_usd)) for one in data.models),
+            *((f"Team {one.label or one.of or 'none'}", usd(one.cost_usd)) for one in data.teams),
+            *((one.label or one.of or "Nobody by name", usd(one.cost_usd)) for one in data.members),
+            *((f"Budget {_budget(one, organization)}", _standing(one)) for one in data.budgets),
+        ),
+        text=(unpriced,) if unpriced else (),
+        action="See the week",
+    )
+
+
+def _budget(standing: BudgetStanding, organization: Organization) -> str:
+    return standing.budget.name or f"of {_about(standing.about, organization)}"
+
+
+def _standing(standing: BudgetStanding) -> str:
+    passed = f"{percent(standing.used_percent)} used, {percent(standing.passed_percent)} of its period passed"
+    return f"{passed}: exceeded" if standing.is_exceeded else passed
+
+
+def _difference(now: str | None, before: str | None) -> str:
+    """ "8.5% more", of what was before; nothing where that is unknown or nothing."""
+    if now is None or before is None or not Decimal(before):
+        return ""
+    change = (Decimal(now) / Decimal(before) - 1) * 100
+    return f"{percent(float(abs(change)))} {'more' if change > 0 else 'less'}" if change else "as the week before"
 
 
 def _about(about: Scope, organization: Organization) -> str:

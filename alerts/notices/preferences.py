@@ -18,6 +18,7 @@ SEEN_WITH: dict[str, Right] = {
     "usage.threshold": Right.SEE_USAGE,
     "usage.anomaly": Right.SEE_USAGE,
     "usage.daily_summary": Right.SEE_USAGE,
+    "usage.weekly_summary": Right.SEE_USAGE,
     "rate_limit.frequent": Right.SEE_USAGE,
     "budget.threshold": Right.SEE_USAGE,
     "credits.low": Right.SEE_MONEY,

@@ -44,6 +44,7 @@ BY_ROLE = {
     "usage.threshold": RUNNING,
     "usage.anomaly": RUNNING,
     "usage.daily_summary": set(),
+    "usage.weekly_summary": set(),
     "rate_limit.frequent": RUNNING,
     "budget.threshold": MONEY,
     "credits.low": MONEY,
