@@ -167,6 +167,14 @@ ROWS: list[Row] = [
     Page("reports:costs-file"),
     Page("reports:comparison"),
     Page("reports:comparison-file"),
+    # Nothing has a price there, so there is nothing to keep.
+    Page("reports:comparison-keep", ok=422),
+    Page("reports:comparisons"),
+    # Everybody's usage, which a member does not see (tests/reports/test_kept_comparisons.py).
+    Everybody("reports:kept-comparison", anonymous=302, stranger=404, member=404, foreign_key=302),
+    Everybody("reports:kept-comparison-again", anonymous=302, stranger=404, member=404, foreign_key=302),
+    Everybody("reports:kept-comparison-file", anonymous=302, stranger=404, member=404, foreign_key=302),
+    Everybody("reports:kept-comparison-delete", anonymous=302, stranger=404, member=404, foreign_key=302),
     Page("reports:forecast"),
     Page("reports:forecast-file"),
     Page("reports:planning", f"viewer {SEERS}"),

@@ -25,8 +25,9 @@ from billing.subscriptions import start_subscription
 from core.tenancy import organization_scope
 from metering.gateway.upstreams import create_upstream
 from metering.imports.records import create_import
+from metering.query.gpus import Gpus
 from reports.custom import results
-from reports.models import CustomReport, Diagnosis, MonthlyReport, ReportSchedule, SavedView, Symptom
+from reports.models import CustomReport, Diagnosis, KeptComparison, MonthlyReport, ReportSchedule, SavedView, Symptom
 from tests.access_matrix import OWN_ACCOUNT, ROWS, Endpoint, Row
 from tests.alerts.rules.usage import open_alert
 from tests.alerts.rules.usage import rule as make_rule
@@ -35,6 +36,7 @@ from tests.cast import Key, logged_in, make_key
 from tests.metering.query.usage import make_event, write
 from tests.reports.advice.making import make_insight
 from tests.reports.custom.making import wanted as result_wanted
+from tests.reports.kept import kept_figures
 
 CANARY = "ACMEONLY"
 TOKEN = "canary-token"
@@ -99,12 +101,14 @@ def arguments(acme: Organization, bob: User, alice: User) -> dict[str, Any]:
             organization=acme, report=report, owner=alices, file_format="csv", frequency="weekly", cron="0 8 * * 1",
             receivers=[alices.pk], scope="organization", next_at=now() + timedelta(days=1),
         )  # fmt: skip
-            organization=acme, scope="organization", label=f"{CANARY} Acme", month="2026-05-01", revision=7,
-            timezone=acme.timezone, made_at=now(), content=CANARY.encode(),
-        )  # fmt: skip
         monthly = MonthlyReport.objects.create(
             organization=acme, scope="organization", label=f"{CANARY} Acme", month="2026-05-01", revision=7,
             timezone=acme.timezone, made_at=now(), content=CANARY.encode(),
+        )  # fmt: skip
+        kept = KeptComparison.objects.create(
+            organization=acme, kept_by=Membership.objects.get(user=alice), name=f"{CANARY} comparison",
+            starts_at=now() - timedelta(days=1), ends_at=now(), timezone="UTC", figures=kept_figures(),
+            gpus=Gpus.read({}).written(), filters={"model": [f"{CANARY}-model"]},
         )  # fmt: skip
         result = results.queued(acme, result_wanted(title=f"{CANARY} report"), None)
         result.save()
@@ -174,6 +178,7 @@ def arguments(acme: Organization, bob: User, alice: User) -> dict[str, Any]:
         "insight": insight.pk,
         "view": view.pk,
         "diagnosis": diagnosis.pk,
+        "comparison": kept.pk,
         "monthly": monthly.pk,
         "number": invoice.number,
         "statement": statement.pk,

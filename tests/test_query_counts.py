@@ -35,7 +35,8 @@ from metering.gateway.upstreams import create_upstream
 from metering.imports.records import create_import
 from metering.models import ImportProblem, ImportStatus
 from metering.pricing.overrides import rate, set_custom_model
-from reports.models import MonthlyReport, SavedView
+from metering.query.gpus import Gpus
+from reports.models import KeptComparison, MonthlyReport, SavedView
 from reports.monthly.month import Month
 from tests.alerts.notices.telling import happen
 from tests.alerts.rules.usage import open_alert
@@ -46,6 +47,7 @@ from tests.cast import logged_in, make_key, make_member
 from tests.metering.query.usage import make_event
 from tests.queries import Counter
 from tests.reports.advice.making import make_insight
+from tests.reports.kept import kept_figures
 from tests.reports.priced import set_prices, write_priced
 
 FEW, MANY = range(3), range(3, 15)
@@ -56,6 +58,7 @@ NOT_REACHED = frozenset(
         "alerts:unsubscribe",
         "metering:import-problems",
         "reports:diagnosis-report",
+        "reports:comparison-keep",
         # The demo's and developers' alone.
         "alerts:mailbox",
         "alerts:mail",
@@ -103,6 +106,10 @@ def _people_and_things(acme: Organization, number: int) -> None:
         SavedView.objects.create(
             organization=acme, owner=owner, name=f"View {number}", page="usage", parameters={"model": ["gpt-4o"]}
         )
+        KeptComparison.objects.create(
+            organization=acme, kept_by=owner, name=f"Comparison {number}", starts_at=now() - dt.timedelta(days=9),
+            ends_at=now(), timezone=acme.timezone, figures=kept_figures(number + 1), gpus=Gpus.read({}).written(),
+        )  # fmt: skip
         MonthlyReport.objects.create(
             organization=acme, scope="organization", label=acme.name, month=Month.at(now(), acme.zone).before.first,
             revision=number, timezone=acme.timezone, made_at=now(), content=b"%PDF",

@@ -12,14 +12,20 @@ from accounts.models import Membership, Organization, Role
 from billing.reconciliation.records import keep
 from config.demo.organization import BY
 from core.tenancy import organization_scope
+from metering.pricing.book import PriceBook
 from metering.pricing.overrides import rate, set_override
+from metering.query.comparison import compare, find_target
+from metering.query.gpus import Gpus
 from metering.query.run import run
 from metering.query.spec import UsageQuery
+from reports import comparison_records
+from reports.comparison import USUAL
 from reports.diagnosis.run import diagnose
 from reports.models import Diagnosis, Symptom
 from reports.saved.records import create_view
 
 VIEW = "Support by model"
+COMPARISON = "Thirty days at small models"
 DISCOUNT_DAYS = 30
 
 
@@ -39,8 +45,8 @@ def create(organization: Organization) -> None:
 
 
 def ask(organization: Organization) -> None:
-    """Why does some usage cost nothing, and does the provider count the same? Asked once the usage is there."""
-    end = current_time()
+    """Why usage costs nothing, whether the provider counts the same, what others would cost: of usage that is there."""
+    end = current_time().replace(microsecond=0)
     with organization_scope(organization.pk):
         owner = Membership.objects.get(role=Role.OWNER)
         asked = Diagnosis.objects.create(
@@ -53,6 +59,15 @@ def ask(organization: Organization) -> None:
     diagnose(organization.pk, asked.pk)
     with organization_scope(organization.pk):
         keep(organization, "openai-usage-last-week.csv", _provider_export(organization, end), Decimal(1), by=BY)
+        _keep_comparison(organization, owner, end)
+
+
+def _keep_comparison(organization: Organization, owner: Membership, at: dt.datetime) -> None:
+    """The last thirty days at the prices of small models, and on a rented GPU."""
+    query = UsageQuery(organization.pk, at - dt.timedelta(days=30), at, organization.zone)
+    book, gpus = PriceBook.load(), Gpus.read({})
+    found = compare(query, [find_target(book, organization.pk, name, at) for name in USUAL], gpus)
+    comparison_records.keep(owner, COMPARISON, query, found, gpus, of_member=None, of_team=None, by=BY)
 
 
 def _provider_export(organization: Organization, end: dt.datetime) -> bytes:

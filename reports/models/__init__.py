@@ -1,5 +1,6 @@
 """Tables of reports."""
 
+from reports.models.comparisons import KeptComparison
 from reports.models.custom import CustomReport, Frequency, ReportSchedule, Result, ResultState
 from reports.models.forecasts import Forecast, ForecastMeasure, ForecastScope
 from reports.models.insights import AdviceRound, Effort, Insight, InsightEvidence, InsightState
@@ -18,6 +19,7 @@ __all__ = [
     "Insight",
     "InsightEvidence",
     "InsightState",
+    "KeptComparison",
     "MonthlyReport",
     "ReportSchedule",
     "ReportScope",
