@@ -269,8 +269,8 @@ def test_tags_in_use_are_offered_and_chosen(
 
 @pytest.mark.parametrize(
     "path",
-    ["export/usage.csv?", "export/focus.parquet?", "usage/breakdown.csv?by=model&", "usage/trend.csv?by=model&", "teams/list.csv?",
-     "teams/trend.csv?"],
+    ["export/usage.csv?", "export/focus.parquet?", "usage/breakdown.csv?by=model&", "usage/trend.csv?by=model&",
+     "teams/list.csv?", "teams/trend.csv?"],
 )  # fmt: skip
 @pytest.mark.parametrize("wrong", ["team=zzz", "member=zz"])
 def test_a_file_of_what_there_is_not_is_refused(alice_client: Client, path: str, wrong: str) -> None:
