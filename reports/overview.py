@@ -13,6 +13,7 @@ from core import figures as words
 from core.figures import share
 from metering.query.latest import latest_event_at
 from metering.query.run import UsageResult, UsageRow
+from reports.advice.listing import teaser
 from reports.bounds import limit_rows, standings, urgent
 from reports.examples import CURL_EVENT, REST_OF_KEY, fill
 from reports.live.page import LivePage
@@ -62,6 +63,7 @@ class Overview(LivePage, frozen=True, kw_only=True):
                 *(self._breakdown(*each) for each in BREAKDOWNS if each[0] in self.dimensions),
                 *self._chats(),
             ],
+            "advice": self._advice(),
             "proof": self.proof(series.totals, last_event_at),
         }
 
@@ -170,6 +172,12 @@ class Overview(LivePage, frozen=True, kw_only=True):
                 ],
             }
         ]
+
+    def _advice(self) -> dict[str, Any] | None:
+        """Of all usage together, so only where all of it is shown."""
+        if self.fixed or self.chosen.filters:
+            return None
+        return teaser(self.organization, self.membership.role)
 
     def _first_use(self) -> dict[str, Any]:
         return {

@@ -19,6 +19,7 @@ from reports.advice.kind import Context
 from reports.advice.reach import Reach
 from reports.advice.records import find_insight, reopen
 from reports.advice.savings import window_of
+from reports.advice.together import sum_up
 from reports.models import Insight, InsightState
 
 LONGEST_REASON = 500
@@ -40,6 +41,7 @@ def dismiss(insight: Insight, reason: str, reach: Reach, *, by: Actor, at: dt.da
         _settle(found, InsightState.DISMISSED, by, at)
         found.reason = reason.strip()
         found.save()
+        sum_up(found.organization_id)
         audit.record(by, "insight.dismiss", found, {"reason": (None, found.reason)}, label=found.title)
     return found
 
@@ -54,6 +56,7 @@ def mark_done(insight: Insight, reach: Reach, *, by: Actor, at: dt.datetime | No
         begin(found, context, kind_of(found.kind))
         _settle(found, InsightState.DONE, by, at)
         found.save()
+        sum_up(found.organization_id)
         audit.record(by, "insight.done", found, label=found.title)
     return found
 
@@ -67,6 +70,7 @@ def open_again(insight: Insight, reach: Reach, *, by: Actor, at: dt.datetime | N
             raise ApiError(409, "insight_not_settled", "This advice was neither dismissed nor done.")
         reopen(found, at)
         found.save()
+        sum_up(found.organization_id)
         audit.record(by, "insight.reopen", found, label=found.title)
     return found
 

@@ -9,14 +9,15 @@ from typing import Any
 
 from django.urls import reverse
 
-from accounts.models import Organization
+from accounts.models import Organization, Role
 from core import figures
 from core.money import divide_half_even
 from core.periods import local_day
 from metering.query.events import events_by_id
 from reports.advice import kind_of
 from reports.advice.kind import Piece
-from reports.models import Insight, InsightState
+from reports.advice.records import open_insights
+from reports.models import AdviceRound, Insight, InsightState
 
 # How a state looks: the class and the icon.
 LOOKS = {
@@ -26,6 +27,7 @@ LOOKS = {
     InsightState.GONE: ("neutral", "clock"),
 }
 CALLS = "calls"
+MOST_TEASED = 3
 _MILLION = 1_000_000
 # A hundredth of a cent.
 _READABLE_NANOS = 100_000
@@ -63,6 +65,20 @@ def insight_row(insight: Insight, organization: Organization) -> dict[str, Any]:
         "last": last,
         "is_open": insight.state == InsightState.OPEN,
         "is_over": insight.state != InsightState.OPEN,
+    }
+
+
+def teaser(organization: Organization, role: Role | str) -> dict[str, Any] | None:
+    """What saves most, for a page that is about something else; None without any. Needs the organization's scope."""
+    found = [one for one in open_insights(organization.pk, role) if one.likely_nanos is not None]
+    if not found:
+        return None
+    last = AdviceRound.objects.first()
+    return {
+        "rows": [insight_row(one, organization) for one in found[:MOST_TEASED]],
+        "count": len(found),
+        "together": last.together_nanos if last else None,
+        "url": reverse("reports:advice", args=[organization.slug]),
     }
 
 

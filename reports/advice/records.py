@@ -35,9 +35,11 @@ KEPT_WHEN_GONE = dt.timedelta(days=90)
 def keep(context: Context, kind: Kind) -> None:
     """Look for a kind of advice, and keep what is found beside what was. Needs the organization's scope, and that
     nobody else does the same."""
+    # Looked for before anything is locked: who settles an insight is not to wait for that.
+    findings = list(kind.find(context))
     known = {insight.subject: insight for insight in Insight.objects.filter(kind=kind.name).select_for_update()}
     found: set[str] = set()
-    for finding in kind.find(context):
+    for finding in findings:
         estimate = finding.estimate or estimate_of(finding.pieces, context.end, context.zone)
         if not finding.pieces or not _is_worth_telling(estimate.likely if estimate else None, context.cost_nanos):
             continue

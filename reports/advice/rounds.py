@@ -16,7 +16,8 @@ from reports.advice import KINDS, kind_of, records
 from reports.advice.following import follow_up
 from reports.advice.kind import Context
 from reports.advice.savings import window_of
-from reports.models import AdviceRound, InsightState
+from reports.advice.together import sum_up
+from reports.models import AdviceRound
 
 logger = structlog.get_logger(__name__)
 
@@ -73,27 +74,6 @@ def look(organization_id: int, at: dt.datetime) -> None:
             ends_at=context.end,
             finished_at=at,
             cost_nanos=context.cost_nanos,
-            together_nanos=_together(organization_id),
             failed=failed,
         )
-
-
-# A call that several pieces of advice speak of would be saved once: at the advice that saves most of it.
-_TOGETHER = """
-SELECT sum(saved)::bigint FROM (
-    SELECT max(call.now_nanos - call.would_nanos) AS saved
-    FROM reports_insight i
-    JOIN reports_insightevidence e ON e.insight_id = i.id
-    CROSS JOIN LATERAL unnest(e.ids, e.now_nanos, e.would_nanos) AS call (id, now_nanos, would_nanos)
-    WHERE i.organization_id = %s AND i.state = %s AND i.kind = ANY(%s)
-    GROUP BY call.id
-) AS calls
-"""
-
-
-def _together(organization_id: int) -> int | None:
-    kinds = [name for name in KINDS if kind_of(name).evidence == "calls"]
-    with connection.cursor() as cursor:
-        cursor.execute(_TOGETHER, [organization_id, InsightState.OPEN, kinds])
-        found: int | None = cursor.fetchone()[0]
-    return found
+        sum_up(organization_id)

@@ -144,3 +144,10 @@ def test_money_is_for_those_who_see_it(vera_client: Client, fiona_client: Client
     assert vera_client.get(f"{URL}{plan.pk}/").status_code == 404
     assert vera_client.get(f"{URL}{plan.pk}/evidence.csv").status_code == 404
     assert "Another plan" in text_of(fiona_client.get(f"{URL}{plan.pk}/"))
+
+
+def test_the_overview_of_everything_leads_to_it(vera_client: Client, bob_client: Client, switch: Insight) -> None:
+    teased = f'href="{URL}{switch.pk}/">See the {COUNT} calls</a>'
+    assert teased in text_of(vera_client.get("/o/acme/overview"))
+    assert teased not in text_of(vera_client.get("/o/acme/overview?model=gpt-4o"))
+    assert "See the" not in text_of(bob_client.get("/o/acme/overview"))

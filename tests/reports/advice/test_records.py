@@ -234,6 +234,9 @@ def test_a_round_looks_for_everything_and_counts_each_call_once(acme: Organizati
     # The smaller model saves more of each.
     assert found.together_nanos == by_kind["model_switch"].likely_nanos
     assert (found.asked_at, found.finished_at, found.failed) == (None, NOW, [])
+    with organization_scope(acme.pk):
+        acting.dismiss(by_kind["model_switch"], "", OWNER, by=BY)
+        assert AdviceRound.objects.get().together_nanos == by_kind["batch_tier"].likely_nanos
     assert found.cost_nanos == sum(nanos("gpt-4o", event.usage) for event in events if event.usage)
 
 
