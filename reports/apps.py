@@ -11,4 +11,4 @@ class ReportsConfig(AppConfig):
         from reports.custom import tasks  # noqa: F401  (so do these, where Celery does not look)
         from reports.monthly import tasks as monthly_tasks  # noqa: F401  (and these)
 
-        add_attachments("report.ready", "reports.monthly.attached.file_of")
+        add_attachments("report.ready", "reports.attachments.file_of")

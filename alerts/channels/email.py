@@ -26,7 +26,7 @@ def send(dispatch: Dispatch) -> None:
     letter = letter_of(dispatch.fact, dispatch.organization)
     unsubscribe = link_of(member, dispatch.fact.kind)
     context = {"letter": letter, "link": letter.elsewhere or emails.absolute(letter.path), "unsubscribe": unsubscribe}
-    attachment = attachment_of(dispatch.fact)
+    attachment = attachment_of(dispatch.fact, member)
     context |= {"attached": attachment.name if attachment else ""}
     message = emails.compose("notice", member.user.email, context | about(member), headers_of(dispatch, unsubscribe))
     if attachment is not None:

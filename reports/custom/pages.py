@@ -23,6 +23,7 @@ from reports.custom.definition import Report, report_of, said
 from reports.custom.result_pages import row_of
 from reports.custom.schedule_rows import schedule_row
 from reports.models import CustomReport, Result
+from reports.monthly.listing import latest
 from reports.navigation import SEERS
 from reports.page import show
 
@@ -50,6 +51,7 @@ def index(request: OrganizationRequest) -> HttpResponse:
         "own": [row for row in rows if not row["report"].is_shared],
         "shared": [row for row in rows if row["report"].is_shared],
         "new_url": to(request, "reports:report-new"),
+        "monthly": latest(request.organization, request.membership, now()),
         **files_of(request, None),
     }
     return render(request, "reports/reports.html", context)

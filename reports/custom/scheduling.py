@@ -24,6 +24,7 @@ from core.facts import tell as tell_fact
 from core.periods import local_day
 from core.tenancy import organization_scope, unscoped
 from reports.custom import making, records, results
+from reports.custom.attached import FAMILY
 from reports.custom.definition import Report, report_of
 from reports.custom.timing import missed, next_due
 from reports.models import ReportSchedule, Result, ResultState
@@ -186,7 +187,7 @@ def tell(result: Result, schedule: ReportSchedule) -> None:
         Fact(
             "report.ready",
             result.organization_id,
-            f"result:{result.pk}",
+            f"{FAMILY}:{result.pk}",
             {
                 "page": reverse("reports:result", args=[owner.organization.slug, result.pk]),
                 "report": schedule.report.name,

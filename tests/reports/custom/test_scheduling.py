@@ -7,11 +7,14 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+from django.core import mail as mails
 from django.db import connection
 from django.utils.timezone import now
 
 from accounts.audit import Actor
 from accounts.models import Membership, Organization, Role, User
+from alerts.models import Dispatch
+from alerts.tasks import send_dispatch, spread_facts
 from core.errors import ApiError
 from core.facts import Fact
 from core.tenancy import organization_scope
@@ -238,3 +241,23 @@ def test_a_report_that_is_not_shared_any_more_ends_others_schedules(
         records.change_report(report, membership_of(alice, acme), name="Mine", is_shared=False, by=BY)
         assert list(ReportSchedule.objects.values_list("pk", flat=True)) == [own.pk]
     assert run(other, MONDAY) is None
+
+
+# ── The letter ──
+
+
+def test_the_file_goes_with_the_letter_while_its_reader_may_have_it(
+    acme: Organization, alice: User, fiona: User, usage: None, told_facts: list[Fact]
+) -> None:
+    run(scheduled(saved(acme, alice), alice, alice, fiona), MONDAY)
+    spread_facts()
+    with organization_scope(acme.pk):
+        # Demoted after it was told, before it was sent.
+        Membership.objects.filter(user=fiona).update(role=Role.MEMBER)
+        letters = list(Dispatch.objects.filter(channel="email").values_list("pk", flat=True))
+    for letter in letters:
+        send_dispatch(acme.pk, letter)
+    attached = {mail.to[0]: [name for name, *_ in mail.attachments] for mail in mails.outbox}
+    assert attached == {alice.email: ["acme-cost-by-model-2026-11-09-2026-11-15.csv"], fiona.email: []}
+    (mail,) = [mail for mail in mails.outbox if mail.to == [alice.email]]
+    assert "model,requests,total_tokens,cost_usd" in str(mail.attachments[0][1])
