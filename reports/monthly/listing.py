@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from typing import Any
 
+from django.core.exceptions import PermissionDenied
 from django.urls import reverse
 
 from accounts.models import Membership, Organization, Team
@@ -20,6 +21,8 @@ from reports.monthly.month import Month
 from reports.monthly.records import MOST_ATTEMPTS, may_make, moved_since, of_months, path_of
 
 MOST_MONTHS = 24
+# On the page of all reports.
+FEW_MONTHS = 3
 
 
 def readable_teams(member: Membership) -> list[Team]:
@@ -31,19 +34,50 @@ def readable_teams(member: Membership) -> list[Team]:
     return list(Team.objects.filter(pk__in=refs).order_by("name"))
 
 
+def first_readable(member: Membership) -> Team | None:
+    """What a member's list begins with: the organization (None), or the first team they administer.
+
+    Raises PermissionDenied for who reads no report. Needs the organization's scope.
+    """
+    if may(member.role, Right.SEE_USAGE):
+        return None
+    team = next(iter(readable_teams(member)), None)
+    if team is None:
+        raise PermissionDenied("Only who administers a team reads its reports.")
+    return team
+
+
 def listing(organization: Organization, member: Membership, team: Team | None, at: dt.datetime) -> dict[str, Any]:
     """What templates/reports/_monthly_list.html places, of the organization's reports or a team's."""
     with organization_scope(organization.pk):
-        rows = _rows(Whose(organization, team), at)
-        return {
-            "rows": rows,
-            "team": team,
-            "may_make": may_make(member, team.pk if team else 0),
+        rows = _rows(Whose(organization, team), at, MOST_MONTHS)
+        return _said(organization, member, team, rows) | {
             "is_under_way": any(row["state"] == "making" for row in rows),
             "whose": _whose_links(organization, member, team),
-            "make_url": reverse("reports:monthly-make", args=[organization.slug]),
-            "url": path_of(organization, team),
         }
+
+
+def latest(organization: Organization, member: Membership, at: dt.datetime) -> dict[str, Any] | None:
+    """The same of the last few months, as a part of another page; None for who reads no report."""
+    with organization_scope(organization.pk):
+        try:
+            team = first_readable(member)
+        except PermissionDenied:
+            return None
+        rows = _rows(Whose(organization, team), at, FEW_MONTHS)
+        return _said(organization, member, team, rows) | {"is_part": True}
+
+
+def _said(
+    organization: Organization, member: Membership, team: Team | None, rows: list[dict[str, Any]]
+) -> dict[str, Any]:
+    return {
+        "rows": rows,
+        "team": team,
+        "may_make": may_make(member, team.pk if team else 0),
+        "make_url": reverse("reports:monthly-make", args=[organization.slug]),
+        "url": path_of(organization, team),
+    }
 
 
 def _whose_links(organization: Organization, member: Membership, team: Team | None) -> list[dict[str, Any]]:
@@ -61,34 +95,44 @@ def _whose_links(organization: Organization, member: Membership, team: Team | No
     ]
 
 
-def _rows(whose: Whose, at: dt.datetime) -> list[dict[str, Any]]:
-    months = _months(whose, at)
+def _rows(whose: Whose, at: dt.datetime, most: int) -> list[dict[str, Any]]:
+    months = _months(whose, at, most)
     if not months:
         return []
     reports: dict[dt.date, list[MonthlyReport]] = {}
     for report in of_months(whose, months).defer("content").order_by("-revision"):
         reports.setdefault(report.month, []).append(report)
-    span = Span(months[-1].starts_at, months[0].ends_at)
+    # One more, which the oldest is held against.
+    span = Span(months[-1].before.starts_at, months[0].ends_at)
     zone = whose.organization.zone
     now = {local_day(row.start, zone): row.figures for row in whose.run(span, months[0], interval="month").rows}
-    return [_row(whose, month, reports.get(month.first, []), now.get(month.first, Figures())) for month in months]
+    return [
+        _row(
+            whose,
+            month,
+            reports.get(month.first, []),
+            now.get(month.first, Figures()),
+            now.get(month.before.first, Figures()),
+        )
+        for month in months
+    ]
 
 
-def _months(whose: Whose, at: dt.datetime) -> list[Month]:
+def _months(whose: Whose, at: dt.datetime, most: int) -> list[Month]:
     began_at = first_event_at(whose.organization.pk)
     if began_at is None:
         return []
     zone = whose.organization.zone
     month, first = Month.at(at, zone).before, Month.at(began_at, zone)
     found: list[Month] = []
-    while month.first >= first.first and len(found) < MOST_MONTHS:
+    while month.first >= first.first and len(found) < most:
         found.append(month)
         month = month.before
     return found
 
 
-def _row(whose: Whose, month: Month, reports: list[MonthlyReport], now: Figures) -> dict[str, Any]:
-    """`reports` are its revisions, the last one first."""
+def _row(whose: Whose, month: Month, reports: list[MonthlyReport], now: Figures, before: Figures) -> dict[str, Any]:
+    """`reports` are its revisions, the last one first. What there is no report of has the figures of today."""
     made = [report for report in reports if report.made_at is not None]
     waiting = next((report for report in reports if report.made_at is None), None)
     last = made[0] if made else None
@@ -101,8 +145,9 @@ def _row(whose: Whose, month: Month, reports: list[MonthlyReport], now: Figures)
         # The next revision to be asked for; one that failed is asked for again.
         "revision": waiting.revision if waiting else last.revision + 1 if last else 0,
         "has_moved": last is not None and last.timezone == month.zone.key and moved_since(last, now),
-        "cost_nanos": last.cost_nanos if last else None,
-        "before_nanos": last.before_nanos if last else None,
+        "cost_nanos": last.cost_nanos if last else now.cost_nanos,
+        "before_nanos": last.before_nanos if last else before.cost_nanos,
+        "tokens": last.total_tokens if last else now.total_tokens,
         "moved_nanos": now.known_cost_nanos - (last.known_cost_nanos or 0) if last else 0,
     }
 

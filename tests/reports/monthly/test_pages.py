@@ -145,6 +145,16 @@ def test_who_reads_whose(
     assert shown(fiona_client)["is_under_way"]
 
 
+def test_the_page_of_all_reports_has_the_latest(
+    alice_client: Client, bob: User, bob_client: Client, search: Team, last: Month
+) -> None:
+    page = "/o/acme/reports/"
+    assert states(alice_client.get(page).context["monthly"])[0] == (f"{last.first:%Y-%m}", "none", False)
+    assert bob_client.get(page).context["monthly"] is None
+    leads(bob, search)
+    assert bob_client.get(page).context["monthly"]["team"] == search
+
+
 def test_before_the_first_month_is_over(alice_client: Client, acme: Organization) -> None:
     assert shown(alice_client)["rows"] == []
     assert "No month is over yet" in alice_client.get(URL).content.decode()
