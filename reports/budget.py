@@ -30,6 +30,8 @@ from metering.models import LimitUnit
 from metering.query.latest import latest_event_at
 from metering.query.ranges import Span, intervals_for
 from metering.query.run import UsageResult
+from reports.forecasting.exhaustion import exhaustion_of
+from reports.forecasting.lasting import shown as lasting_of
 from reports.series import INTERVAL_NAMES, MEASURES, Measure, bucket_label, bucket_title, running_words
 
 MOST_CROSSINGS = 30
@@ -62,6 +64,7 @@ def detail(request: OrganizationRequest, budget: int) -> HttpResponse:
         "last_day": actual.span.ends_on - _DAY,
         "is_now": today in actual.span,
         "may_set": reach.may_set(row.scope, row.ref),
+        "lasting": _lasting(request, actual, at),
         "chart": _chart(request, actual, used, at),
         # The chart's buckets are another question than the budget's own: both give the same sum.
         "proof": {
@@ -78,6 +81,13 @@ def detail(request: OrganizationRequest, budget: int) -> HttpResponse:
         **_periods(request, row, actual.span, today),
     }
     return render(request, "reports/budget.html", context)
+
+
+def _lasting(request: OrganizationRequest, actual: Actual, at: dt.datetime) -> dict[str, Any] | None:
+    """When it is likely used up, as the forecast page has it; None of a period that is not running."""
+    if local_day(at, request.organization.zone) not in actual.span:
+        return None
+    return lasting_of(exhaustion_of(request.organization, actual, at), request.organization.slug)
 
 
 # What the audit log calls a budget's fields → what its form does.

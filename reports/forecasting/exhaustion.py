@@ -64,17 +64,19 @@ def exhaustions(
         model = name_of(organization, subject).label if subject.scope == ForecastScope.MODEL else None
         budgets = [budget for budget in budgets if _is_about(budget, subject, model)]
     found += [_of_budget(one) for one in actuals(organization, budgets, at)]
+    return _all_judged(organization, found, at)
+
+
+def exhaustion_of(organization: Organization, actual: Actual, at: dt.datetime) -> Exhaustion:
+    """The same of one budget, in the period that is running. Needs the organization's scope."""
+    (found,) = _all_judged(organization, [_of_budget(actual)], at)
+    return found
+
+
+def _all_judged(organization: Organization, found: list[Exhaustion], at: dt.datetime) -> list[Exhaustion]:
     kept = fresh(organization, [(bound.subject, bound.measure) for bound in found], at)
     elapsed = Elapsed.of(at, organization.zone)
     return sorted((_judged(bound, kept[bound.subject, bound.measure], elapsed) for bound in found), key=_urgency)
-
-
-def days_until_used_up(organization: Organization, remaining: int, measure: str, at: dt.datetime) -> RunsOut | None:
-    """Of something the whole organization uses; None where there is too little history."""
-    kept = fresh(organization, [(WHOLE, measure)], at)[(WHOLE, measure)]
-    if kept.outlook is None:
-        return None
-    return Ahead.of(kept.outlook, Elapsed.of(at, organization.zone)).runs_out(remaining)
 
 
 # ── What there is ──

@@ -11,14 +11,13 @@ from django.urls import reverse
 from accounts.models import Membership, Organization
 from accounts.permissions import Right, administered_team_ids, may
 from billing.budgets.reach import Reach
-from core import figures as words
-from core.figures import share
 from metering.query.latest import latest_event_at
 from reports.forecasting.ahead import Ahead, Elapsed
 from reports.forecasting.asked import SCOPES, Asked, administered_teams
 from reports.forecasting.charts import day_chart, month_chart
-from reports.forecasting.exhaustion import Exhaustion, State, exhaustions
+from reports.forecasting.exhaustion import Exhaustion, exhaustions
 from reports.forecasting.goodness import goodness
+from reports.forecasting.lasting import shown
 from reports.forecasting.periods import Ending, endings, recent, text_of
 from reports.forecasting.records import Kept, fresh
 from reports.forecasting.subjects import MOST, RECENT_DAYS, WHOLE, largest
@@ -26,15 +25,6 @@ from reports.models import ForecastMeasure
 
 MOST_BOUNDS = 20
 _NAMES = {"team": "Team", "project": "Project", "model": "Model"}
-# State → how it looks, and in which words.
-LOOKS: dict[State, tuple[str, str, str]] = {
-    State.USED_UP: ("critical", "exclamation-octagon-fill", "Used up"),
-    State.LIKELY: ("caution", "exclamation-triangle-fill", "Runs out"),
-    State.POSSIBLE: ("warning", "exclamation-triangle", "May run out"),
-    State.LASTS: ("ok", "check-lg", "Lasts"),
-    State.BEYOND: ("ok", "check-lg", "Lasts so far"),
-    State.TOO_LITTLE_HISTORY: ("", "question-circle", "Not known"),
-}
 
 
 class ForecastPage(msgspec.Struct, frozen=True):
@@ -70,7 +60,7 @@ class ForecastPage(msgspec.Struct, frozen=True):
             "kept": kept,
             "made": self._made(kept),
             "endings": [_ending(one, asked.measure) for one in ends],
-            "bounds": [self._bound(one) for one in bounds[:MOST_BOUNDS]],
+            "bounds": [shown(one, organization.slug) for one in bounds[:MOST_BOUNDS]],
             "more_bounds": len(bounds[MOST_BOUNDS:]),
             "chart": day_chart(asked.measure, days, kept.outlook, csv_url),
             "month_chart": None
@@ -161,31 +151,6 @@ class ForecastPage(msgspec.Struct, frozen=True):
             with_credits=may(self.membership.role, Right.SEE_MONEY),
         )
 
-    def _bound(self, one: Exhaustion) -> dict[str, Any]:
-        look, icon, state = LOOKS[one.state]
-        slug = self.organization.slug
-        urls = {
-            "budget": one.budget and reverse("reports:budget", args=[slug, one.budget.pk]),
-            "credits": reverse("billing:credits", args=[slug]),
-        }
-        return {
-            "bound": one,
-            "kind": one.kind,
-            "label": one.label,
-            "url": urls.get(one.kind),
-            "used": _known(one.used, one.measure),
-            "amount": _known(one.amount, one.measure),
-            "share": share(one.used, one.amount) if one.amount else None,
-            "last_day": None if one.ends_on is None else one.ends_on - dt.timedelta(days=1),
-            "between": _between(one),
-            "look": look,
-            "icon": icon,
-            "words": state,
-            "is_used_up": one.state == State.USED_UP,
-            "is_unknown": one.state == State.TOO_LITTLE_HISTORY,
-            "is_beyond": one.state == State.BEYOND,
-        }
-
     def _made(self, kept: Kept) -> dict[str, Any]:
         outlook = kept.outlook
         last_day = kept.first_day - dt.timedelta(days=1)
@@ -200,21 +165,6 @@ class ForecastPage(msgspec.Struct, frozen=True):
             "most": MOST,
             "recent_days": RECENT_DAYS,
         }
-
-
-def _known(value: int, measure: str) -> str:
-    """What is no guess: to the cent, and tokens short."""
-    return words.money(value) if measure == ForecastMeasure.COST else "".join(words.compact_parts(value))
-
-
-def _between(one: Exhaustion) -> str:
-    """The days between which it is used up in eight of ten cases."""
-    early, late = one.runs_out.early, one.runs_out.late
-    if early is None:
-        return ""
-    if late is None:
-        return f"{early:%-d %b} to {'after its end' if one.ends_on else 'later'}"
-    return "hardly any other day" if early == late else f"{early:%-d %b} to {late:%-d %b}"
 
 
 def _ending(one: Ending, measure: str) -> dict[str, Any]:

@@ -168,3 +168,18 @@ def test_credits_have_no_end(acme: Organization) -> None:
     assert (bound.kind, bound.ends_on, bound.state) == ("credits", None, State.BEYOND)
     assert bound.amount - bound.used == 10**12
     assert found(acme, with_credits=False) == {}
+
+
+@pytest.mark.django_db
+def test_a_budgets_own_page_says_the_same_day(acme: Organization, alice_client: Client) -> None:
+    use(acme, 40, today=10)
+    today = local_day(now(), acme.zone)
+    forecast = fresh(acme, [(WHOLE, "cost")], now())[WHOLE, "cost"].outlook
+    assert forecast is not None
+    row = budget(
+        acme, forecast.totals[4].likely, "five days", period="custom", starts_on=today, ends_on=today + 20 * DAY
+    )
+    (listed,) = alice_client.get("/o/acme/forecast/").context["bounds"]
+    own = alice_client.get(f"/o/acme/budgets/{row.pk}/").context["lasting"]
+    assert own["bound"].state == State.LIKELY
+    assert (own["when"], own["between"]) == (listed["when"], listed["between"])
