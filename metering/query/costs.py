@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 import msgspec
 
 from core.money import FEMTOS_PER_NANO
+from core.periods import Interval
 from metering.events import BUCKETS, COMPLETION_BUCKETS, PROMPT_BUCKETS, UNITS, Usage
 from metering.pricing.plan import Plan, Version, canonical_tier
 from metering.pricing.rate import RateVector
@@ -100,14 +101,17 @@ def analyze_costs(query: UsageQuery) -> CostAnalysis:
     return CostAnalysis(costs_by_model(rows, versions), sum((row.figures for row in rows), Figures()))
 
 
-def rows_by_rates(query: UsageQuery, by: tuple[str, ...] = ()) -> tuple[list[UsageRow], dict[int, Version]]:
+def rows_by_rates(
+    query: UsageQuery, by: tuple[str, ...] = (), interval: Interval | None = None
+) -> tuple[list[UsageRow], dict[int, Version]]:
     """A query's usage by all that decides a call's rates, and the versions of prices in it. Needs a scope.
 
-    `by` has more dimensions to tell apart.
+    `by` has more dimensions to tell apart, `interval` buckets of time.
     """
     base = msgspec.structs.replace(
-        query, interval=None, group_by=(*by, *_PARTS), order_by=(), limit=None, cursor=None, lengths=LENGTHS, times=()
-    )
+        query, interval=interval, group_by=(*by, *_PARTS), order_by=(), limit=None, cursor=None, lengths=LENGTHS,
+        times=(),
+    )  # fmt: skip
     rows = run(base).rows
     versions = load_versions(ref for row in rows if (ref := _ref(row, PRICE)))
     return _by_own_limits(base, rows, versions), versions

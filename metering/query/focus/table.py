@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import functools
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Mapping
 
 import msgspec
 
@@ -19,9 +19,12 @@ from metering.query.focus.columns import COLUMNS, GENERATOR, VERSION, describe
 from metering.query.labels import GroupValue
 from metering.query.metrics import instant_text
 from metering.query.rate_parts import PRICE
-from metering.query.run import run, scope_of
+from metering.query.run import UsageRow, run, scope_of
 from metering.query.spec import UsageQuery
 from metering.query.tables import Cell, Column
+
+# A day is asked for with its neighbors while they have no more than this.
+CHUNK_REQUESTS = 20_000
 
 
 class FocusFile(msgspec.Struct, frozen=True):
@@ -53,25 +56,50 @@ class FocusFile(msgspec.Struct, frozen=True):
 
     def pages(self) -> Iterator[list[list[Cell]]]:
         """Opens and closes its scopes itself, so it may be read after the request's has ended."""
-        query, zone = self.query, self.query.zone
-        days = run(msgspec.structs.replace(query, interval="day", group_by=(), order_by=("start",), limit=None))
-        places = PLACES if self.with_keys else tuple(name for name in PLACES if name != API_KEY)
+        query = self.query
+        with scope_of(query.organization_id):
+            account = _account(query.organization_id)
+            days = run(msgspec.structs.replace(query, interval="day", group_by=(), order_by=("start",), limit=None))
         lists = _Lists(query.organization_id)
-        for day in days.rows:
-            if not day.figures.requests:
-                continue
-            span = Span(day.start, day.end, *month_span(local_day(day.start, zone), zone))
+        for chunk in _chunks([day for day in days.rows if day.figures.requests]):
+            asked = msgspec.structs.replace(query, start=chunk[0].start, end=chunk[-1].end)
             with scope_of(query.organization_id):
-                rows, versions = rows_by_rates(msgspec.structs.replace(query, start=day.start, end=day.end), places)
-                own = {version.id: version for version in versions.values() if version.organization_id is not None}
-                models = {
-                    version_id: (row.group["provider"], row.group["model"])
-                    for row in rows
-                    if (version_id := row.group[PRICE].ref) in own
-                }
-                listed = lists.beside(own.values(), models, day.start)
-                account = _account(query.organization_id)
-            yield charges(rows, versions, listed, account, span)
+                rows, versions = rows_by_rates(asked, self._places, "day")
+            by_day: dict[dt.datetime, list[UsageRow]] = {}
+            for row in rows:
+                by_day.setdefault(row.start, []).append(row)
+            for day in chunk:
+                yield self._day(day, by_day.get(day.start, []), versions, lists, account)
+
+    @property
+    def _places(self) -> tuple[str, ...]:
+        return PLACES if self.with_keys else tuple(name for name in PLACES if name != API_KEY)
+
+    def _day(
+        self, day: UsageRow, rows: list[UsageRow], versions: dict[int, Version], lists: _Lists, account: Account
+    ) -> list[list[Cell]]:
+        own = {
+            version.id: (row.group["provider"], row.group["model"])
+            for row in rows
+            if (version := versions.get(int(row.group[PRICE].ref or 0))) and version.organization_id is not None
+        }
+        zone = self.query.zone
+        span = Span(day.start, day.end, *month_span(local_day(day.start, zone), zone))
+        return charges(rows, versions, lists.beside(own, day.start), account, span)
+
+
+def _chunks(days: list[UsageRow]) -> Iterator[list[UsageRow]]:
+    """Days that together have a moderate number of requests, and so of rows; a busy one by itself."""
+    chunk: list[UsageRow] = []
+    requests = 0
+    for day in days:
+        if chunk and requests + day.figures.requests > CHUNK_REQUESTS:
+            yield chunk
+            chunk, requests = [], 0
+        chunk.append(day)
+        requests += day.figures.requests
+    if chunk:
+        yield chunk
 
 
 def _account(organization_id: int) -> Account:
@@ -89,17 +117,14 @@ class _Lists:
     def _book(self) -> PriceBook:
         return PriceBook.load()
 
-    def beside(
-        self, own: Iterable[Version], models: dict[int, tuple[GroupValue, GroupValue]], at: dt.datetime
-    ) -> dict[int, Version]:
-        """By the own price's id, the list price of its model at that moment, where one was published."""
+    def beside(self, own: Mapping[int, tuple[GroupValue, GroupValue]], at: dt.datetime) -> dict[int, Version]:
+        """By an own price's id, the list price at that moment of its provider and model, where one was published."""
         found = {}
-        for version in own:
-            provider, model = models[version.id]
+        for version_id, (provider, model) in own.items():
             resolved = self._book.resolve(self._organization_id, provider.key, model.key or "")
             for valid_from, valid_to, plan in resolved.periods:
                 is_listed = plan.version.organization_id is None and not plan.version.is_free
                 if is_listed and valid_from <= at and (valid_to is None or at < valid_to):
-                    found[version.id] = plan.version
+                    found[version_id] = plan.version
                     break
         return found

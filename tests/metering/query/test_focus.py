@@ -24,6 +24,7 @@ from metering.models import PriceRate, PriceVersion
 from metering.models.prices import PriceKind
 from metering.query.costs import analyze_costs
 from metering.query.export import FORMATS
+from metering.query.focus import table
 from metering.query.focus.charges import UNPRICED
 from metering.query.focus.columns import COLUMNS
 from metering.query.focus.table import FocusFile
@@ -170,6 +171,21 @@ def test_filters_narrow_it_and_days_are_cut_at_the_range(priced: Organization) -
     assert {row["ChargePeriodEnd"] for row in rows_of(short)} == {"2026-11-10T12:05:00Z"}
 
 
+@pytest.mark.parametrize("requests", [1, 3])
+def test_however_days_are_asked_for(priced: Organization, monkeypatch: pytest.MonkeyPatch, requests: int) -> None:
+    write_rated(
+        priced.id,
+        [
+            make_event(f"e{n}", CHANGE - dt.timedelta(days=day), "plain", Usage(input=n + 1), provider="openai")
+            for n, day in enumerate((0, 1, 1, 2, 7))
+        ],
+    )
+    whole = rows_of(asked(priced))
+    monkeypatch.setattr(table, "CHUNK_REQUESTS", requests)
+    assert rows_of(asked(priced)) == whole
+    assert len({row["ChargePeriodStart"] for row in whole}) == 4
+
+
 def test_a_cost_no_rate_explains_is_there_too(acme: Organization) -> None:
     """Rated without a version that the book knows: still the sum is the ledger's."""
     write(acme.id, [make_event("e", CHANGE)])
@@ -182,16 +198,16 @@ def test_parquet_and_the_schema_say_the_same(priced: Organization, acme_api: Cli
     period = {"from": "2026-11-01", "to": "2026-11-30"}
     response = acme_api.get("/v1/usage/focus", {**period, "format": "parquet"})
     assert response["Content-Disposition"] == 'attachment; filename="acme-focus-2026-11-01-2026-11-30.parquet"'
-    table = parquet.read_table(io.BytesIO(b"".join(response.streaming_content)))  # type: ignore[attr-defined]
+    read = parquet.read_table(io.BytesIO(b"".join(response.streaming_content)))  # type: ignore[attr-defined]
     types = {"Decimal": "decimal128(38, 15)", "Date/Time": "timestamp[us, tz=UTC]"}
     text = "dictionary<values=string, indices=int32, ordered=0>"
-    assert {field.name: str(field.type) for field in table.schema} == {
+    assert {field.name: str(field.type) for field in read.schema} == {
         column.name: types.get(column.data_type, text) for column in COLUMNS
     }
-    assert sum(table["BilledCost"].to_pylist()) == total(rows_of(asked(priced)))
+    assert sum(read["BilledCost"].to_pylist()) == total(rows_of(asked(priced)))
     schema = acme_api.get("/v1/usage/focus/schema").json()["Schema"]
-    assert json.loads(table.schema.metadata[b"Schema"]) == schema
-    assert [column["ColumnName"] for column in schema["ColumnDefinition"]] == table.column_names
+    assert json.loads(read.schema.metadata[b"Schema"]) == schema
+    assert [column["ColumnName"] for column in schema["ColumnDefinition"]] == read.column_names
     csv_text = b"".join(acme_api.get("/v1/usage/focus", period).streaming_content).decode()  # type: ignore[attr-defined]
     assert csv_text == b"".join(FORMATS["csv"].write(FocusFile(asked(priced)))).decode()
     assert acme_api.get("/v1/usage/focus", {"format": "pdf"}).status_code == 422
