@@ -13,16 +13,16 @@ from core.money import NANOS_PER_USD
 from core.tenancy import organization_scope
 
 BY = Actor.of_command("demo")
-ORGANIZATION_USD = 56
+ORGANIZATION_USD = 80
 # A team's slug: dollars a month, and who answers for it.
 TEAMS = {
-    "search": (18, "bob"),
-    "support": (13, "alice"),
-    "marketing": (6, "carol"),
+    "search": (31, "bob"),
+    "support": (20, "alice"),
+    "marketing": (10, "carol"),
     "platform": (3, "david"),
-    "research": (8, "priya"),
+    "research": (14, "priya"),
 }
-EVALS_TOKENS, BOBS_TOKENS, NIGHTLY_USD = 2_000_000, 4_500_000, 3
+EVALS_TOKENS, BOBS_TOKENS, NIGHTLY_USD = 4_200_000, 4_500_000, 3
 
 
 def create(organization: Organization) -> None:

@@ -34,7 +34,7 @@ BY = Actor.of_command("demo")
 SCALE = "scale"
 # The month's usage comes to a little more than it includes.
 SCALE_TERMS = plans.Terms(
-    "Scale", 6, False, 199 * NANOS_PER_USD, 24_000_000, Overage.CHARGE, 6_000, 6_000_000, (Feature.TEAM_USAGE,)
+    "Scale", 6, False, 199 * NANOS_PER_USD, 27_000_000, Overage.CHARGE, 6_000, 6_000_000, (Feature.TEAM_USAGE,)
 )
 
 # e-mail name, full name, role, team, whether they lead it
