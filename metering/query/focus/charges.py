@@ -62,6 +62,9 @@ _PROVIDERS = {
     "voyageai": "Voyage AI", "x-ai": "xAI",
 }  # fmt: skip
 
+# Who sells other makers' models, so that the name of a model tells who made it. Elsewhere a name is whatever one likes.
+_RESELLERS = frozenset({"aws", "azure", "google", "groq", "openrouter", "together", "fireworks", "github-copilot"})
+
 
 class Account(msgspec.Struct, frozen=True):
     """Whose bill it is."""
@@ -223,9 +226,10 @@ def _shared(
     model: GroupValue, provider: GroupValue, version: Version | None, place: _Place, account: Account, span: Span
 ) -> dict[str, Cell]:
     """What every row of these calls says."""
-    seller = _provider_name(_canonical(provider, version) or maker_of(model.key or "") or "")
+    named, maker = _canonical(provider, version), maker_of(model.key or "")
+    seller = _provider_name(named or maker or "")
     offered_by = seller or account.name
-    maker = maker_of(model.key or "")
+    is_resold = maker is not None and named in _RESELLERS
     project, key = place.project, place.api_key
     return {
         "BillingAccountId": account.slug,
@@ -239,7 +243,7 @@ def _shared(
         "ChargePeriodEnd": span.end,
         "InvoiceIssuerName": offered_by,
         "ProviderName": offered_by,
-        "PublisherName": _provider_name(maker) if maker else offered_by,
+        "PublisherName": _provider_name(maker) if maker and is_resold else offered_by,
         "ResourceId": f"{account.slug}/keys/{key.ref}" if key.ref else None,
         "ResourceName": key.label if key.ref else None,
         "ResourceType": "API key" if key.ref else None,

@@ -186,6 +186,18 @@ def test_however_days_are_asked_for(priced: Organization, monkeypatch: pytest.Mo
     assert len({row["ChargePeriodStart"] for row in whole}) == 4
 
 
+def test_who_offers_and_who_made_a_model(acme: Organization) -> None:
+    calls = (("claude-sonnet-4-5", "aws"), ("own-rerank-2", "in-house"), ("gpt-4o", None), ("odd-one", None))
+    write(acme.id, [make_event(f"e{n}", CHANGE, model, provider=who) for n, (model, who) in enumerate(calls)])
+    told = {row["x_Model"]: (row["ProviderName"], row["PublisherName"]) for row in rows_of(asked(acme))}
+    assert told == {
+        "claude-sonnet-4-5": ("Amazon Web Services", "Anthropic"),
+        "own-rerank-2": ("in-house", "in-house"),
+        "gpt-4o": ("OpenAI", "OpenAI"),
+        "odd-one": ("Acme", "Acme"),
+    }
+
+
 def test_a_cost_no_rate_explains_is_there_too(acme: Organization) -> None:
     """Rated without a version that the book knows: still the sum is the ledger's."""
     write(acme.id, [make_event("e", CHANGE)])
