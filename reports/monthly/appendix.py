@@ -72,7 +72,8 @@ def basis(found: MonthFigures, around: Around) -> dict[str, Any]:
         "tokens": words.tokens(totals.total_tokens),
         "unpriced": words.percent(coverage.share(coverage.unpriced)) if totals.unpriced_requests else "",
         "unpriced_tokens": words.tokens(totals.unpriced_tokens),
-        "unpriced_requests": words.count(totals.unpriced_requests),
+        "unpriced_requests": f"{words.count(totals.unpriced_requests)} request"
+        + ("" if totals.unpriced_requests == 1 else "s"),
         "estimated": words.percent(coverage.share(coverage.estimated)) if totals.estimated_tokens else "",
         "free": words.percent(coverage.share(coverage.free)) if totals.free_tokens else "",
         "closed": [] if found.whose.team else _closed(found, around.closed),

@@ -208,7 +208,7 @@ def share_bar(part: Fraction | None, width: int = 36) -> SafeString:
     return _svg(width, 6, percent(part), shapes)
 
 
-def change_bar(nanos: int, largest: int, width: int = 96) -> SafeString:
+def change_bar(nanos: int, largest: int, width: int = 80) -> SafeString:
     """To the right of the middle what was added, to the left, hollow, what was taken off."""
     middle = width / 2
     wide = max(abs(nanos) / (largest or 1) * (middle - 2), 0.8 if nanos else 0)

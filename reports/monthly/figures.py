@@ -24,8 +24,8 @@ from reports.monthly.month import Month
 TREND_MONTHS = 13
 # More than that would be read for minutes to be counted once more.
 MOST_RECOUNTED = 1_000_000
-# What a forecast is told of the past: half a year has its weeks and its way, and is tried a hundred times.
-HISTORY_DAYS = 26 * 7
+# What a forecast is told of the past.
+HISTORY_DAYS = 400
 PAIR = ("project", "model")
 _ATTEMPTS = 3
 

@@ -6,7 +6,7 @@ import datetime as dt
 
 from billing.budgets.actuals import Actual
 from core import figures as words
-from core.money import divide_half_even
+from core.money import NANOS_PER_USD, divide_half_even
 from metering.models import LimitUnit
 from metering.query.metrics import Figures
 from reports.models import Insight
@@ -37,8 +37,13 @@ def budget_name(one: Actual) -> str:
     return one.budget.name or one.label or "Deleted"
 
 
+def guess(nanos: int | None) -> str:
+    """What is expected: whole dollars, where these say something."""
+    return words.money_whole(nanos) if nanos is None or abs(nanos) >= 10 * NANOS_PER_USD else words.money(nanos)
+
+
 def saving(one: Insight) -> str:
-    return f"{words.money_whole(one.likely_nanos)} a month"
+    return f"{guess(one.likely_nanos)} a month"
 
 
 def whose_name(found: MonthFigures) -> str:

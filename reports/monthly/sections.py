@@ -16,11 +16,13 @@ from core.periods import local_day
 from reports.models import Insight
 from reports.monthly import charts
 from reports.monthly.figures import MonthFigures
-from reports.monthly.phrases import budget_name, day_text, in_unit, per_million, saving, signed
+from reports.monthly.phrases import budget_name, day_text, guess, in_unit, per_million, saving, signed
 from reports.monthly.tables import Row, Table, centers_of, table_of
 from reports.stacks import name_of, slot_of
 
 _STACKED = 6
+# Tables that stand on one page.
+SHORT = 12
 _TITLES = {
     "model": ("Models", "Model"),
     "team": ("Teams", "Team"),
@@ -48,6 +50,7 @@ def breakdowns(found: MonthFigures) -> list[dict[str, Any]]:
                 "rows": [_row(row, table.total) for row in table.rows],
                 "total": _row(table.total, table.total),
                 "has_year": found.year_before is not None,
+                "is_short": len(table.rows) <= SHORT,
             }
         )
     return sections
@@ -116,6 +119,7 @@ def centers(found: MonthFigures) -> dict[str, Any] | None:
             }
             for one in rows
         ],
+        "is_short": len(rows) <= SHORT,
         "direct": words.money(sum(one.direct_nanos for one in rows)),
         "shared": words.money(shared),
         "total": words.money(sum(one.direct_nanos for one in rows) + shared),
@@ -207,7 +211,7 @@ def advice_row(one: Insight) -> dict[str, Any]:
         "title": one.title,
         "text": one.text,
         "saves": saving(one) if one.likely_nanos is not None else "",
-        "range": f"{words.money_whole(one.low_nanos)} to {words.money_whole(one.high_nanos)}" if has_range else "",
+        "range": f"{guess(one.low_nanos)} to {guess(one.high_nanos)}" if has_range else "",
         "effort": str(one.get_effort_display()).lower(),
         "evidence": words.count(one.evidence_count),
     }

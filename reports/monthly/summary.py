@@ -16,7 +16,7 @@ from reports.monthly.around import Around
 from reports.monthly.drivers import drivers_of
 from reports.monthly.figures import MonthFigures
 from reports.monthly.month import Month
-from reports.monthly.phrases import budget_name, in_unit, per_million, saving, signed, whose_name
+from reports.monthly.phrases import budget_name, guess, in_unit, per_million, saving, signed, whose_name
 
 
 def lead(found: MonthFigures, around: Around) -> str:
@@ -114,7 +114,7 @@ def trend(found: MonthFigures, around: Around) -> dict[str, Any]:
     if around.outlook is not None:
         band = around.outlook.totals[-1]
         bars.append(charts.Bar(found.month.following.short, band.likely, "ahead", band.low, band.high))
-        said += f", likely {words.money_whole(band.likely)} in {found.month.following.name}"
+        said += f", likely {guess(band.likely)} in {found.month.following.name}"
     budget = around.whole.budget.amount if around.whole else None
     return {
         "title": "Spend by month" + (", and the next one" if around.outlook else ""),
@@ -145,14 +145,14 @@ def ahead(found: MonthFigures, around: Around) -> dict[str, Any]:
     return {
         "name": name,
         "is_known": True,
-        "likely": words.money_whole(band.likely),
-        "range": f"{words.money_whole(band.low)} to {words.money_whole(band.high)}",
+        "likely": guess(band.likely),
+        "range": f"{guess(band.low)} to {guess(band.high)}",
         "change": signed(words.delta(band.likely, found.totals.known_cost_nanos)),
         "budget": _against_budget(band.likely, band.high, budget),
         "basis": outlook.basis,
         "coverage": words.percent(measured.total_coverage.share) if measured else "",
         "svg": charts.fan(
-            f"Spend by day: the last {len(past)} days, then {name}, likely {words.money_whole(band.likely)} in all",
+            f"Spend by day: the last {len(past)} days, then {name}, likely {guess(band.likely)} in all",
             past,
             days,
             marks,
@@ -165,7 +165,7 @@ def _against_budget(likely: int, high: int, budget: int | None) -> str:
         return ""
     amount = words.money(budget)
     if likely > budget:
-        return f"Likely {words.money_whole(likely - budget)} over the budget of {amount}."
+        return f"Likely {guess(likely - budget)} over the budget of {amount}."
     if high > budget:
         return f"Likely within the budget of {amount}, at its high end over it."
     return f"Within the budget of {amount}, at its high end too."
@@ -230,7 +230,7 @@ def drivers(found: MonthFigures) -> dict[str, Any]:
 
 def to_do(around: Around) -> list[dict[str, str]]:
     """What saves most, then budgets that were exceeded; three lines."""
-    lines = [{"title": one.title, "amount": saving(one)} for one in around.advice if one.likely_nanos]
+    lines = [{"title": one.title, "amount": f"saves {saving(one)}"} for one in around.advice if one.likely_nanos]
     lines += [
         {
             "title": f"{budget_name(one)} went over its budget of {in_unit(one, one.budget.amount)}: raise it, or look"

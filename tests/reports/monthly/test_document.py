@@ -87,7 +87,7 @@ def test_drivers_sum_to_the_difference(acme: Organization, used: None) -> None:
     assert sum(one.nanos for one in drivers) == found.change == MAY_NANOS - APRIL_NANOS
     assert [(one.label, one.nanos, one.why) for one in drivers[:2]] == [
         ("claude without a project", cost(50_000, 900), "New this month"),
-        ("gpt-4o in Website", cost(15_000, -10), "49.8% more tokens, a million at $2.52 instead of $2.53"),
+        ("gpt-4o in Website", cost(15_000, -10), "49.8% more tokens, $2.52 a million instead of $2.53"),
     ]
     assert (drivers[2].label, drivers[2].nanos, drivers[2].why) == (
         "o1 without a project",
@@ -109,6 +109,7 @@ def test_many_values_are_bounded_and_still_sum(acme: Organization, bob: User, we
     assert sum(row.now.known_cost_nanos for row in table.rows) == found.totals.known_cost_nanos
     drivers = drivers_of(found)
     assert (len(drivers), drivers[-1].label) == (4, "Everything else")
+    assert drivers[0].label == "claude without a project"
     assert sum(one.nanos for one in drivers) == found.change
 
 
@@ -125,7 +126,7 @@ def test_the_paper(acme: Organization, search: Team, used: None) -> None:
         "Budget used",
         words.money_exact(MAY_NANOS),
         "difference 0",
-        "123 tokens of 1 requests have no price",
+        "123 tokens of 1 request have no price",
         "claude without a project",
         "June 2026 is likely to come to",
         "Page 1 of",
