@@ -116,6 +116,14 @@ _ALL = (
         tells_team_admins=True,
         names_its_readers=True,
     ),
+    Kind(
+        "report.failed",
+        "Report not made",
+        "A scheduled report could not be made, or is paused.",
+        payloads.ReportFailed,
+        _MONEY,
+        names_its_readers=True,
+    ),
     Kind("key.created", "API key created", "An API key is made.", payloads.KeyCreated, _RUNNING),
     Kind("member.joined", "Member joined", "A person accepts an invitation.", payloads.MemberJoined, _RUNNING),
     Kind(

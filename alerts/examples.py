@@ -206,6 +206,13 @@ EXAMPLES: dict[str, dict[str, Any]] = {
         "total_tokens": 684120993,
         "requests": 214502,
     },
+    "report.failed": {
+        "page": "/o/northbound/reports/7/",
+        "report": "Costs by team",
+        "due_at": "2026-11-16T07:00:00Z",
+        "reason": "Its owner may no longer see the usage it was set up for.",
+        "is_paused": True,
+    },
     "key.created": {
         "page": "/o/northbound/settings/keys/",
         "name": "Production",

@@ -332,6 +332,15 @@ class ReportReady(Data, kw_only=True, frozen=True):
     requests: Annotated[int, Meta(ge=0)] | None = None
 
 
+class ReportFailed(Data, kw_only=True, frozen=True):
+    """A report that is made by schedule could not be; its schedule may be paused with it."""
+
+    report: str
+    due_at: Moment
+    reason: str
+    is_paused: Annotated[bool, Meta(description="Whether it is made no more until somebody takes it up.")]
+
+
 class KeyCreated(Data, kw_only=True, frozen=True):
     """An API key was made, by hand or as the successor of one. Its secret is never told."""
 

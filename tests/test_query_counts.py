@@ -47,6 +47,7 @@ from tests.cast import logged_in, make_key, make_member
 from tests.metering.query.usage import make_event
 from tests.queries import Counter
 from tests.reports.advice.making import make_insight
+from tests.reports.custom.kept import keep_report
 from tests.reports.kept import kept_figures
 from tests.reports.priced import set_prices, write_priced
 
@@ -114,6 +115,7 @@ def _people_and_things(acme: Organization, number: int) -> None:
             organization=acme, scope="organization", label=acme.name, month=Month.at(now(), acme.zone).before.first,
             revision=number, timezone=acme.timezone, made_at=now(), content=b"%PDF",
         )  # fmt: skip
+        keep_report(owner, number, is_shared=bool(number % 2))
         create_upstream(
             acme, by=BY, name=f"Upstream {number}", protocol="openai", base_url=f"https://models{number}.invalid/v1"
         )

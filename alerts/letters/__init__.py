@@ -34,6 +34,7 @@ LETTERS: dict[str, Callable[[Any, Organization], Letter]] = {
     "payment.disputed": money.payment_disputed,
     "calls.suspended": money.calls_suspended,
     "report.ready": organization.report_ready,
+    "report.failed": organization.report_failed,
     "key.created": organization.key_created,
     "member.joined": organization.member_joined,
     "webhook.disabled": organization.webhook_disabled,

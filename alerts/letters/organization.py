@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from accounts.models import Organization
 from alerts.letters.letter import Letter, day, enough, moment, usd
-from alerts.payloads import KeyCreated, MemberJoined, ReportReady, WebhookDisabled
+from alerts.payloads import KeyCreated, MemberJoined, ReportFailed, ReportReady, WebhookDisabled
 from core import figures
 
 
@@ -47,6 +47,17 @@ def webhook_disabled(data: WebhookDisabled, organization: Organization) -> Lette
         text=("Mend it and switch it on again; what it has missed can be sent again.",),
         action="See the webhook",
         tone="caution",
+    )
+
+
+def report_failed(data: ReportFailed, organization: Organization) -> Letter:
+    return Letter(
+        subject=f"{data.report} is paused" if data.is_paused else f"{data.report} could not be made",
+        lead=f"{data.report} was due {moment(data.due_at, organization.zone)}. {data.reason}",
+        path=data.page,
+        text=("It is made no more until somebody takes its schedule up.",) if data.is_paused else (),
+        action="See the report",
+        tone="warning",
     )
 
 

@@ -29,6 +29,7 @@ SEEN_WITH: dict[str, Right] = {
     "payment.disputed": Right.SEE_MONEY,
     "calls.suspended": Right.SEE_MONEY,
     "report.ready": Right.SEE_USAGE,
+    "report.failed": Right.SEE_USAGE,
     "key.created": Right.MANAGE_KEYS,
     "member.joined": Right.SEE_MEMBERS,
     "webhook.disabled": Right.MANAGE_INTEGRATIONS,

@@ -27,7 +27,6 @@ from reports.page import UsagePage
 
 # What an address takes beside range and filters; `report` names the saved one that is looked at.
 PARAMETERS = ("by", "metric", "every", "against", "sort", "limit", "report")
-NOT_KEPT = ("report",)
 AGAINST = {"before": "The period before", "year": "A year before"}
 AGAINST_WORDS = {"before": "the period before", "year": "a year before"}
 TIME = "start"
@@ -233,12 +232,12 @@ def said(parameters: Mapping[str, Sequence[str]]) -> str:
 
 
 def kept_of(given: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
-    """What is kept of an address: what a report has, without what is empty."""
-    return {
-        name: [value for value in values if value]
-        for name, values in sorted(given.items())
-        if name not in NOT_KEPT and any(values)
-    }
+    """What is kept of an address: what the report has, without what is empty or says nothing."""
+    kept = {name: [value for value in values if value] for name, values in sorted(given.items())}
+    is_named = kept.get("range", ["custom"]) != ["custom"]
+    idle = {"report", *(("from", "to") if is_named else ())}
+    idle |= {name for name in ("every", "against") if kept.get(name) == [NOTHING]}
+    return {name: values for name, values in kept.items() if values and name not in idle}
 
 
 def _refusal(message: str, param: str) -> ApiError:

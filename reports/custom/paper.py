@@ -9,13 +9,12 @@ from metering.query.metrics import METRICS
 from reports.custom import shown
 from reports.custom.definition import Definition, Report
 from reports.custom.table import Line, lines, totals
+from reports.custom.timing import clock_words
 
+TEMPLATE = "pdf/custom_report.html"
 MOST_ROWS = 2_000
 # More columns than that stand on a page lying on its side.
 MOST_UPRIGHT = 6
-
-
-TEMPLATE = "pdf/custom_report.html"
 
 
 def context_of(report: Report, definition: Definition, name: str) -> dict[str, Any]:
@@ -40,7 +39,7 @@ def context_of(report: Report, definition: Definition, name: str) -> dict[str, A
         "is_cut": len(rows) > MOST_ROWS,
         "is_limited": definition.limit is not None and len(rows) == definition.limit,
         "most": MOST_ROWS,
-        "at": report.now.astimezone(report.chosen.zone),
+        "at": clock_words(report.now, report.chosen.zone),
         "unpriced_tokens": whole.now.unpriced_tokens
         if any(METRICS[metric].unit == "usd" for metric in definition.metrics)
         else 0,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import Any
 
 from django.contrib import messages
@@ -17,6 +18,7 @@ from accounts.views.pages import to
 from core.downloads import ranged_file
 from core.errors import ApiError
 from core.figures import share
+from core.periods import local_day
 from reports.custom import results, storage
 from reports.models import Result, ResultState
 from reports.navigation import SEERS
@@ -82,12 +84,18 @@ def row_of(request: OrganizationRequest, found: Result) -> dict[str, Any]:
         "result": found,
         "progress": done,
         "whose": _whose(found),
+        "kept_until": _day(found.expires_at, request),
         "url": to(request, "reports:result", found.pk),
         "download_url": to(request, "reports:result-download", found.pk) if found.state == ResultState.READY else None,
         "cancel_url": to(request, "reports:result-cancel", found.pk)
         if results.may_cancel(found, request.membership)
         else None,
     }
+
+
+def _day(at: dt.datetime, request: OrganizationRequest) -> str:
+    day = local_day(at, request.organization.zone)
+    return f"{day.day} {day:%b %Y}"
 
 
 def _whose(found: Result) -> str:

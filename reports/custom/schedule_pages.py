@@ -63,8 +63,8 @@ class ScheduleForm(forms.Form):
         super().__init__(*args, **kwargs)
         self.fields["receivers"].choices = possible  # type: ignore[attr-defined]
         given = self.data.get("frequency") if self.is_bound else self.initial.get("frequency", Frequency.WEEKLY)
-        self.frequency = Frequency(given) if given in Frequency.values else Frequency.WEEKLY
-        own = self.OF[self.frequency]
+        self.chosen = Frequency(given) if given in Frequency.values else Frequency.WEEKLY
+        own = self.OF[self.chosen]
         for name in {"at", "weekday", "day", "expression"} - set(own):
             del self.fields[name]
         for name in own:
@@ -74,7 +74,7 @@ class ScheduleForm(forms.Form):
         """Raises ApiError 422."""
         values = self.cleaned_data
         return cron_of(
-            self.frequency,
+            self.chosen,
             values.get("at") or dt.time(),
             weekday=int(values.get("weekday") or 0),
             day=int(values.get("day") or 1),
@@ -84,7 +84,7 @@ class ScheduleForm(forms.Form):
     def values(self) -> dict[str, Any]:
         """Raises ApiError 422."""
         return {
-            "frequency": self.frequency.value,
+            "frequency": self.chosen.value,
             "cron": self.cron(),
             "file_format": self.cleaned_data["file_format"],
             "receivers": sorted(map(int, self.cleaned_data["receivers"])),
@@ -194,7 +194,7 @@ def _given(request: OrganizationRequest) -> dict[str, Any]:
     return given
 
 
-def _times(request: OrganizationRequest, form: ScheduleForm) -> list[dt.datetime]:
+def _times(request: OrganizationRequest, form: ScheduleForm) -> list[str]:
     """The next times of what stands in the fields; none while they say nothing that can be read."""
     zone = request.organization.zone
     if form.is_bound:

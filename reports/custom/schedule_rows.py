@@ -13,7 +13,7 @@ from accounts.requests import OrganizationRequest
 from accounts.views.pages import to
 from reports.custom import scheduling
 from reports.custom.making import FORMAT_NAMES
-from reports.custom.timing import WEEKDAYS, due_times
+from reports.custom.timing import WEEKDAYS, clock_words, due_times
 from reports.models import Frequency, ReportSchedule
 
 SHOWN_TIMES = 3
@@ -32,16 +32,16 @@ def schedule_row(request: OrganizationRequest, schedule: ReportSchedule) -> dict
     }
 
 
-def next_times(schedule: ReportSchedule, zone: ZoneInfo) -> list[dt.datetime]:
+def next_times(schedule: ReportSchedule, zone: ZoneInfo) -> list[str]:
     """The next one is the one that is kept; those behind it follow from it."""
     if schedule.next_at is None:
         return []
     after = itertools.islice(due_times(schedule.cron, zone, schedule.next_at), SHOWN_TIMES - 1)
-    return [at.astimezone(zone) for at in (schedule.next_at, *after)]
+    return [clock_words(at, zone) for at in (schedule.next_at, *after)]
 
 
-def first_times(cron: str, zone: ZoneInfo) -> list[dt.datetime]:
-    return [at.astimezone(zone) for at in itertools.islice(due_times(cron, zone, now()), SHOWN_TIMES)]
+def first_times(cron: str, zone: ZoneInfo) -> list[str]:
+    return [clock_words(at, zone) for at in itertools.islice(due_times(cron, zone, now()), SHOWN_TIMES)]
 
 
 def words_of(frequency: str, cron: str) -> str:

@@ -17,9 +17,9 @@ from django.utils.timezone import now
 from accounts import audit
 from accounts.audit import Actor
 from accounts.models import Membership, Organization
-from accounts.permissions import Right, administered_team_ids, may
+from accounts.permissions import Right, may
 from core.errors import ApiError
-from core.facts import Fact
+from core.facts import Fact, moment
 from core.facts import tell as tell_fact
 from core.periods import local_day
 from core.tenancy import organization_scope, unscoped
@@ -50,20 +50,18 @@ def may_change(schedule: ReportSchedule, membership: Membership) -> bool:
 
 
 def possible_receivers(report: Report) -> list[Membership]:
-    """Who may see what this person's report holds; for who does not look after reports, only themselves."""
+    """Who may see what this person's report holds; for who does not look after reports, only themselves.
+
+    Who looks after reports sees everybody's usage, so such a report holds just that.
+    """
     if not may(report.membership.role, Right.MANAGE_REPORTS):
         return [report.membership]
     members = Membership.objects.filter(ended_at=None, user__is_active=True).select_related("user", "organization")
-    return [member for member in members.order_by("user__name", "user__email") if _sees(report, member)]
-
-
-def _sees(report: Report, member: Membership) -> bool:
-    if any(not may(member.role, right) for right in report.rights):
-        return False
-    kind, ref = report.scope
-    if may(member.role, Right.SEE_USAGE) or (kind == "member" and ref == member.pk):
-        return True
-    return kind == "team" and ref in administered_team_ids(member)
+    return [
+        member
+        for member in members.order_by("user__name", "user__email")
+        if may(member.role, Right.SEE_USAGE) and all(may(member.role, right) for right in report.rights)
+    ]
 
 
 # ── Changes ──
@@ -150,6 +148,7 @@ def run(organization_id: int, schedule_id: int, at: dt.datetime) -> Result | Non
             result = _result(schedule, due_at)
         except ApiError as error:
             _pause(schedule, error.message)
+            _tell_failure(schedule, due_at, error.message, key=f"schedule:{schedule.pk}:{moment(due_at)}")
             return None
         schedule.save(update_fields=["next_at"])
         return results.enlist(result, is_bounded=False)
@@ -174,7 +173,9 @@ def _result(schedule: ReportSchedule, due_at: dt.datetime) -> Result:
 
 
 def tell(result: Result, schedule: ReportSchedule) -> None:
-    """The receivers who may see it hear that it is ready. In the transaction in which it became so."""
+    """The receivers who may see it hear that it is ready; who looks after it, that it is not. In the transaction."""
+    if result.state == ResultState.FAILED and result.due_at is not None:
+        _tell_failure(schedule, result.due_at, result.problem, key=f"{FAMILY}:{result.pk}")
     if result.state != ResultState.READY:
         return
     people = tuple(member.user_id for member in readers(result, schedule))
@@ -204,6 +205,23 @@ def tell(result: Result, schedule: ReportSchedule) -> None:
             people=people,
         )
     )
+
+
+def _tell_failure(schedule: ReportSchedule, due_at: dt.datetime, reason: str, *, key: str) -> None:
+    """A report of the organization's is its managers' business, a private one its owner's alone."""
+    report = schedule.report
+    owner = Membership.objects.select_related("user", "organization").get(pk=schedule.owner_id)
+    if not report.is_shared and owner.ended_at is not None:
+        return
+    data = {
+        "page": reverse("reports:report", args=[owner.organization.slug, report.pk]),
+        "report": report.name,
+        "due_at": moment(due_at),
+        "reason": reason,
+        "is_paused": schedule.paused_at is not None,
+    }
+    people = () if report.is_shared else (owner.user_id,)
+    tell_fact(Fact("report.failed", schedule.organization_id, key, data, people=people))
 
 
 def readers(result: Result, schedule: ReportSchedule) -> list[Membership]:

@@ -80,5 +80,11 @@ def missed(cron: str, zone: ZoneInfo, due_at: dt.datetime, now: dt.datetime) -> 
     raise AssertionError("a schedule has no end")
 
 
+def clock_words(at: dt.datetime, zone: ZoneInfo) -> str:
+    """ "Mon 23 Nov 2026, 08:00", in the organization's zone."""
+    local = at.astimezone(zone)
+    return f"{local:%a} {local.day} {local:%b %Y, %H:%M}"
+
+
 def _refusal(message: str) -> ApiError:
     return ApiError(422, "invalid_parameter", message, param="expression")

@@ -29,7 +29,7 @@ MACHINES = frozenset(
     }
 )  # fmt: skip
 # Nobody is led to these by a page of the demo: an invitation's address comes by mail; an import of long ago has no
-# progress to ask for; a list that is not long has no more rows; a view that was not changed is not replaced;
+# progress to ask for; a list that is not long has no more rows; what was saved and not changed is not replaced;
 # without a network the worker shows a page of its own; who is logged in is asked by what sends notes.
 # The address of an invoice's proof stands on its paper, that of unsubscribing in e-mails. Written from the address
 # of a page beside them.
@@ -39,6 +39,7 @@ NOT_LINKED: Mapping[str, tuple[str, Callable[[str], str]]] = {
     "metering:import-progress": ("metering:import", lambda record: f"{record}progress/"),
     "reports:usage-rows": ("reports:usage", lambda usage: f"{usage}/rows"),
     "metering:notes-state": ("metering:notes", lambda notes: f"{notes}state"),
+    "reports:report-replace": ("reports:report", lambda report: f"{report}replace?query=range%3D7d"),
     "reports:view-replace": ("reports:view", lambda view: f"{view}replace?page=usage&query=range%3D7d"),
     "billing:invoice-find": ("billing:invoice", lambda invoice: f"/prove/{invoice.rstrip('/').rpartition('/')[2]}"),
     "alerts:rule-preview": (

@@ -22,6 +22,7 @@ from config.demo import (
     neighbors,
     notices,
     organization,
+    reports,
     upstreams,
     waste,
     webhooks,
@@ -78,6 +79,7 @@ class Command(BaseCommand):
             notices.settle()
             webhooks.create(found, options["model_port"])
             monthly.ask(found)
+            reports.create(found)
             self.stdout.write(f"\rWrote {written:,} events in {time.monotonic() - started:.0f} s.          ")
             history_done.touch()
 

@@ -55,6 +55,7 @@ BY_ROLE = {
     "payment.disputed": MONEY,
     "calls.suspended": MONEY,
     "report.ready": MONEY,
+    "report.failed": MONEY,
     "key.created": RUNNING,
     "member.joined": RUNNING,
     "webhook.disabled": RUNNING,

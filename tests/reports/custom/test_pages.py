@@ -169,8 +169,7 @@ def test_a_schedule_is_set_changed_paused_and_deleted(acme: Organization, alice_
     form = f"{address}schedules/new"
     asked = {"frequency": "monthly", "day": "32", "at": "07:30"}
     fields = text_of(alice_client, f"{form}?{urlencode(asked)}", **{"HX-Request": "true"})
-    assert fields.count("<li>") == 3
-    assert "07:30" in fields
+    assert fields.count("2026, 07:30</li>") + fields.count("2027, 07:30</li>") == 3
     weekly = {"frequency": "weekly", "weekday": "0", "at": "08:00", "file_format": "xlsx", "receivers": [me]}
     assert alice_client.post(form, weekly).status_code == 302
     assert "Every week, Monday 08:00" in text_of(alice_client, address)

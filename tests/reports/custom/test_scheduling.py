@@ -199,6 +199,8 @@ def test_an_owner_without_the_right_pauses_it(
     paused = again(schedule)
     assert (paused.next_at, paused.pause_reason) == (None, reason)
     assert ready(told_facts) == []
+    (notice,) = [fact for fact in told_facts if fact.kind == "report.failed"]
+    assert (notice.data["reason"], notice.data["is_paused"], notice.people) == (reason, True, ())
     # Somebody who may takes it up, with their own rights.
     with organization_scope(acme.pk):
         values = {
@@ -220,7 +222,9 @@ def test_a_role_that_sees_no_keys_pauses_it(acme: Organization, fiona: User) -> 
     assert again(schedule).pause_reason == "Your role does not see API key."
 
 
-def test_rights_lost_while_it_waits_for_a_worker(acme: Organization, fiona: User, usage: None) -> None:
+def test_rights_lost_while_it_waits_for_a_worker(
+    acme: Organization, fiona: User, usage: None, told_facts: list[Fact]
+) -> None:
     schedule = scheduled(saved(acme, fiona), fiona)
     result = scheduling.run(acme.pk, schedule.pk, MONDAY)
     assert result is not None
@@ -230,6 +234,8 @@ def test_rights_lost_while_it_waits_for_a_worker(acme: Organization, fiona: User
     with organization_scope(acme.pk):
         result.refresh_from_db()
     assert (result.state, result.problem) == (ResultState.FAILED, LOST)
+    (notice,) = [fact for fact in told_facts if fact.kind == "report.failed"]
+    assert (notice.data["reason"], notice.data["is_paused"], notice.people) == (LOST, False, (fiona.pk,))
 
 
 def test_a_report_that_is_not_shared_any_more_ends_others_schedules(
