@@ -60,7 +60,9 @@ def calibrated(bands: Floats, came: Floats, small: Floats, course: Course) -> Fl
     factor = (_FACTORS[first] ** (days / (days + _DOUBT)))[:, None]
     low = np.maximum(middle - factor * down, 0.0) ** 2 - small
     high = (middle + factor * up) ** 2 - small
-    return np.maximum(np.stack([low, bands[..., 1], high], axis=-1), 0.0)
+    # In order to the last bit: what is computed twice differs in it.
+    ordered: Floats = np.maximum.accumulate(np.maximum(np.stack([low, bands[..., 1], high], axis=-1), 0.0), axis=-1)
+    return ordered
 
 
 def pinball(came: Floats, told: Floats) -> Floats:

@@ -15,6 +15,7 @@ from reports.forecasting.course import Course, Floats, follow
 from reports.forecasting.measuring import measure
 from reports.forecasting.outlook import Band, Outlook, Trial
 from reports.forecasting.paths import paths
+from reports.forecasting.smoothing import RULE, is_installed, smoothed
 from reports.forecasting.spread import around, of_steps, of_sums
 from reports.forecasting.wording import basis_of, method_of
 
@@ -22,6 +23,8 @@ WEEK = 7
 HORIZON = 31
 # Two weeks tell one weekday from another, for the first time.
 FEWEST_DAYS = 2 * WEEK
+# What a column of the database holds.
+_MOST = 9.2e18
 
 
 class Told(NamedTuple):
@@ -37,16 +40,19 @@ class Told(NamedTuple):
     weights: Floats
 
 
-def forecast(values: Sequence[int], first: dt.date, horizon: int = HORIZON, *, left: float = 1.0) -> Outlook | None:
+def forecast(
+    values: Sequence[int], first: dt.date, horizon: int = HORIZON, *, left: float = 1.0, is_thorough: bool = False
+) -> Outlook | None:
     """The `horizon` days after the last of `values`, which are whole days from `first` on, none left out.
 
     `left` is the share of the first day to come that is not over yet: its band, and the totals, are of that share only.
-    None when there is too little history to say anything: less than two weeks since the first usage.
+    `is_thorough` takes some tenths of a second longer and tries the rules of the extra `forecast` too, where it is
+    installed. None when there is too little history to say anything: less than two weeks since the first usage.
     """
     history = since_first_use(values)
     if len(history) < FEWEST_DAYS:
         return None
-    told = tell(history, WEEK, horizon)
+    told = tell(history, WEEK, horizon, is_thorough=is_thorough)
     first_day = first + dt.timedelta(days=len(values))
     trials, total_trials = _trials(told, first_day, values[len(values) - len(history) :])
     measured = measure(trials, total_trials, history, horizon)
@@ -69,10 +75,12 @@ def since_first_use(values: Sequence[int]) -> Floats:
     return np.asarray(values[began:], dtype=np.float64)
 
 
-def tell(history: Floats, season: int, horizon: int) -> Told:
+def tell(history: Floats, season: int, horizon: int, *, is_thorough: bool = False) -> Told:
     """Of steps of any kind, with `season` of them in a week or a day; two seasons are the least."""
     course = follow(history, season, horizon)
     single, said = paths(course, is_daily=season == WEEK)
+    if is_thorough and is_installed():
+        single, said = (*single, RULE), np.concatenate([said, smoothed(course, said[-1])[None]])
     plain, had = of_steps(course)
     steps = around(said, course.came, course.small, course, is_total=False)
     steps, weights = _blended(np.concatenate([steps, had]), had[-2], course.came, course.small, course)
@@ -104,7 +112,7 @@ def _now(told: Told, left: float) -> tuple[tuple[Band, ...], tuple[Band, ...]]:
     over = (1 - left) * days[0, 1]
     part = np.where(totals[:, 1] > 0, 1 - over / np.maximum(totals[:, 1], 1e-12), left)
     days[0] *= left
-    now = _whole(np.stack([days, totals * part[:, None]]))
+    now = _whole(np.stack([days, np.maximum.accumulate(totals * part[:, None], axis=0)]))
     return tuple(Band(*band) for band in now[0]), tuple(Band(*band) for band in now[1])
 
 
@@ -132,5 +140,5 @@ def _paired(
 
 
 def _whole(bands: Floats) -> list[list[list[int]]]:
-    whole: list[list[list[int]]] = np.rint(bands).astype(np.int64).tolist()
+    whole: list[list[list[int]]] = np.rint(np.minimum(bands, _MOST)).astype(np.int64).tolist()
     return whole

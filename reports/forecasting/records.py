@@ -81,9 +81,10 @@ def as_made(organization: Organization, kept: Kept) -> tuple[Kept, Outlook | Non
 
     Where another version of the product made it, it is made anew, so that what is kept and its trials agree.
     """
-    outlook = forecast(kept.history, kept.history_from)
-    if _without_trials(outlook) == kept.outlook:
-        return kept, outlook
+    for is_thorough in (False, True):
+        outlook = forecast(kept.history, kept.history_from, is_thorough=is_thorough)
+        if _without_trials(outlook) == kept.outlook:
+            return kept, outlook
     with scope_of(organization.pk):
         (anew,) = make(organization, [(kept.subject, kept.measure)], kept.made_at)
     return anew, forecast(anew.history, anew.history_from)
@@ -93,14 +94,19 @@ def _without_trials(outlook: Outlook | None) -> Outlook | None:
     return None if outlook is None else msgspec.structs.replace(outlook, trials=(), total_trials=())
 
 
-def make(organization: Organization, wanted: Sequence[Wanted], at: dt.datetime) -> list[Kept]:
+def make(
+    organization: Organization, wanted: Sequence[Wanted], at: dt.datetime, *, is_thorough: bool = False
+) -> list[Kept]:
     """Forecasts from the days before today's, kept in the place of earlier ones."""
     if not wanted:
         return []
     today = local_day(at, organization.zone)
     with scope_of(organization.pk):
         known = histories(organization, {subject for subject, _ in wanted}, today)
-        rows = [_made(organization, subject, measure, known[subject], today, at) for subject, measure in sorted(wanted)]
+        rows = [
+            _made(organization, subject, measure, known[subject], today, at, is_thorough=is_thorough)
+            for subject, measure in sorted(wanted)
+        ]
         # In one order, so that two at once wait for each other instead of both.
         Forecast.objects.bulk_create(
             rows,
@@ -111,12 +117,11 @@ def make(organization: Organization, wanted: Sequence[Wanted], at: dt.datetime) 
     return [_read(row) for row in rows]
 
 
-def make_all(organization: Organization, at: dt.datetime) -> int:
+def make_all(organization: Organization, at: dt.datetime, *, is_thorough: bool = False) -> int:
     """Everybody's who is forecast every night; the number of forecasts. What was long not made anew is forgotten."""
     with scope_of(organization.pk):
-        made = make(
-            organization, [(subject, measure) for subject in nightly(organization, at) for measure in MEASURES], at
-        )
+        wanted = [(subject, measure) for subject in nightly(organization, at) for measure in MEASURES]
+        made = make(organization, wanted, at, is_thorough=is_thorough)
         Forecast.objects.filter(made_at__lt=at - KEPT).delete()
     return len(made)
 
@@ -138,10 +143,17 @@ def _due_since(organization: Organization, at: dt.datetime) -> dt.datetime:
 
 
 def _made(
-    organization: Organization, subject: Subject, measure: str, history: History, today: dt.date, at: dt.datetime
+    organization: Organization,
+    subject: Subject,
+    measure: str,
+    history: History,
+    today: dt.date,
+    at: dt.datetime,
+    *,
+    is_thorough: bool,
 ) -> Forecast:
     values = history.of(measure)
-    outlook = forecast(values, history.first)
+    outlook = forecast(values, history.first, is_thorough=is_thorough)
     return Forecast(
         organization=organization,
         scope=subject.scope,

@@ -26,7 +26,7 @@ class Command(BaseCommand):
         told: dict[str, dict[str, Any]] = {}
         for one in _organizations(organization):
             with organization_scope(one.pk):
-                number = make_all(one, at)
+                number = make_all(one, at, is_thorough=True)
                 kept = fresh(one, [(WHOLE, measure) for measure in MEASURES], at)
             if json:
                 told[one.slug] = {"forecasts": number, **{of.measure: _written(of) for of in kept.values()}}

@@ -221,3 +221,32 @@ def test_seasons_of_the_year_are_told_after_two_of_them() -> None:
     came = sum(values[728 + 233 : 728 + 233 + 28])
     assert "seasons of the year are told apart" in found.basis
     assert abs(found.totals[-1].likely - came) < 0.7 * abs(without.totals[-1].likely - came)
+
+
+# ── With the extra ──
+
+
+def test_the_extra_is_one_rule_more_by_the_past_alone() -> None:
+    pytest.importorskip("statsforecast", reason="the extra `forecast` is not installed")
+    values = noisy(90, 6)
+    quick, thorough = told(values), forecast(values, FIRST, is_thorough=True)
+    assert thorough is not None
+    assert "blend of 12" in thorough.method
+    assert "blend of 11" in quick.method
+    assert thorough.days != quick.days
+    assert [trial.actual for trial in thorough.trials] == [trial.actual for trial in quick.trials]
+    earlier = forecast(values[:80], FIRST, is_thorough=True)
+    assert earlier is not None
+    assert [trial.band for trial in thorough.trials if trial.origin == earlier.first_day] == list(earlier.days[:10])
+
+
+@pytest.mark.parametrize("values", [[700] * 60, [0, 0, 3, 0] * 20, [*range(1, 30), *[0] * 60]])
+def test_the_extra_bears_histories_that_no_model_fits(values: list[int]) -> None:
+    pytest.importorskip("statsforecast", reason="the extra `forecast` is not installed")
+    found = forecast(values, FIRST, is_thorough=True)
+    assert found is not None
+    assert all(0 <= band.low <= band.likely <= band.high for band in (*found.days, *found.totals))
+
+
+def test_more_than_a_column_holds_is_told_as_that() -> None:
+    assert told([10**18] * 40).totals[-1].likely == 9_200_000_000_000_000_000
