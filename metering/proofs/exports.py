@@ -7,12 +7,14 @@ import json
 from collections.abc import Iterator
 from decimal import Decimal
 
-from core.money import nanos_from_usd
+from core.money import FEMTOS_PER_NANO, nanos_from_usd
 from metering.proofs.subject import CheckResult, Difference, Subject, result
 from metering.query.export import make_export
+from metering.query.focus.columns import SCALE
+from metering.query.focus.table import FocusFile
 from metering.query.metrics import METRICS, Figures
 from metering.query.spec import UsageQuery
-from metering.query.tables import write_csv, write_jsonl
+from metering.query.tables import Cell, write_csv, write_jsonl
 
 Sums = dict[str, int]
 # Sums that a file has; averages have none, and seconds are whole milliseconds.
@@ -67,7 +69,31 @@ def check(subject: Subject) -> CheckResult:
         differences += unequal(
             f"export of model {names.get(model)}", sums_of(figures), by_model.get(names.get(model), {})
         )
-    return result("export", "Exports, read back line by line (CSV and JSON lines)", rows, "rows", differences)
+    focus = _focus(query)
+    rows += focus.pop("rows")
+    differences += unequal("FOCUS", {name: expected[name] for name in focus}, focus)
+    return result("export", "Exports, read back line by line (CSV, JSON lines and FOCUS)", rows, "rows", differences)
+
+
+def _focus(query: UsageQuery) -> Sums:
+    """What the charges of a FOCUS file sum to: money billed, and tokens with and without a price."""
+    file = FocusFile(query)
+    place = {column.name: at for at, column in enumerate(file.columns)}
+    sums = {"rows": 0, "cost_usd": 0, "total_tokens": 0}
+    for page in file.pages():
+        for row in page:
+            sums["rows"] += 1
+            sums["cost_usd"] += _whole(row[place["BilledCost"]], FEMTOS_PER_NANO)
+            for quantity, unit in (("ConsumedQuantity", "ConsumedUnit"), ("x_UnpricedQuantity", "x_UnpricedUnit")):
+                if row[place[unit]] == "Tokens":
+                    sums["total_tokens"] += _whole(row[place[quantity]], 10**SCALE)
+    return sums
+
+
+def _whole(cell: Cell, of: int) -> int:
+    """A cell as a whole number of `of`; a fraction of one would be a difference, and is told as one more."""
+    number = cell if isinstance(cell, int) else 0
+    return -(-number // of)
 
 
 def _lines(chunks: Iterator[bytes]) -> Iterator[str]:
