@@ -13,9 +13,11 @@ from core.periods import local_day, month_start, next_month
 from metering.limits.standing import Standing
 from metering.query.ranges import Span, named_range
 from reports.bounds import Allowance, allowance_of, state_of
+from reports.forecasting.viewed import Viewed, viewed
+from reports.models import ForecastMeasure
 from reports.page import UsagePage
-from reports.projection import Outlook, Projection, projected
 
+COST, TOKENS = ForecastMeasure.COST.value, ForecastMeasure.TOKENS.value
 _SECOND = dt.timedelta(seconds=1)
 
 
@@ -28,7 +30,7 @@ def position(page: UsagePage, limits: Sequence[Standing]) -> dict[str, Any]:
     today_totals = page.run(Span(today.start, today.end)).totals
     elapsed = Fraction(max(1, (page.now - month.start) // _SECOND), 86_400)
     tokens, cost = so_far.totals.total_tokens, so_far.totals.cost_nanos
-    outlook = projected(page, page.now)
+    ahead = viewed(page)
     allowance = None if page.is_narrowed else allowance_of(page, limits)
     return {
         "tokens": tokens,
@@ -39,27 +41,28 @@ def position(page: UsagePage, limits: Sequence[Standing]) -> dict[str, Any]:
         "today_tokens": today_totals.total_tokens,
         "today_cost_nanos": today_totals.cost_nanos,
         "coverage": so_far.coverage.shares,
-        "allowance": _allowance(page, allowance, outlook, tokens) if allowance else None,
+        "allowance": _allowance(page, allowance, ahead, tokens) if allowance else None,
         "is_unlimited": allowance is None and not page.is_narrowed,
         # Of usage nobody knows the cost of, nobody knows what it will come to.
-        "projected": _bill(page, outlook.cost) if outlook and cost is not None else None,
+        "projected": _bill(page, ahead, so_far.totals.known_cost_nanos) if ahead and cost is not None else None,
     }
 
 
-def _bill(page: UsagePage, cost: Projection) -> dict[str, Any]:
+def _bill(page: UsagePage, ahead: Viewed, so_far: int) -> dict[str, Any]:
+    band = ahead.until(next_month(local_day(page.now, page.chosen.zone)), COST, so_far)
     return {
         "label": "Projected cost" if page.fixed or page.is_narrowed else "Projected bill",
-        "cost_nanos": cost.likely,
-        "low_nanos": cost.low,
-        "high_nanos": cost.high,
-        "sentence": cost.basis,
+        "cost_nanos": None if band is None else band.likely,
+        "low_nanos": None if band is None else band.low,
+        "high_nanos": None if band is None else band.high,
+        "sentence": ahead.sentence,
     }
 
 
 # ── The allowance ──
 
 
-def _allowance(page: UsagePage, allowance: Allowance, outlook: Outlook | None, month_tokens: int) -> dict[str, Any]:
+def _allowance(page: UsagePage, allowance: Allowance, ahead: Viewed | None, month_tokens: int) -> dict[str, Any]:
     """Its own period may be another than the month: its use is that of its period then."""
     span, today = allowance.span, local_day(page.now, page.chosen.zone)
     is_month = (span.starts_on, span.ends_on) == (month_start(today), next_month(today))
@@ -86,24 +89,24 @@ def _allowance(page: UsagePage, allowance: Allowance, outlook: Outlook | None, m
             "forecast_share": None,
             "sentence": f"{allowance.label} is shared by everybody, and the others' part is not in this.",
         }
-    ahead = outlook.tokens(span.starts_on, span.ends_on) if outlook and span.ends_on else None
+    whole = ahead.until(span.ends_on, TOKENS, used) if ahead and span.ends_on else None
     return shown | {
         "pace_share": Fraction((page.now - span.starts_at) // _SECOND, (ends_at - span.starts_at) // _SECOND)
         if span.ends_on
         else None,
-        "forecast_share": share(ahead.likely, allowance.limit) if ahead and allowance.limit else None,
-        "sentence": _sentence(allowance, used, ahead, today),
+        "forecast_share": share(whole.likely, allowance.limit) if whole and allowance.limit else None,
+        "sentence": _sentence(allowance, used, ahead),
     }
 
 
-def _sentence(allowance: Allowance, used: int, ahead: Projection | None, today: dt.date) -> str:
+def _sentence(allowance: Allowance, used: int, viewed: Viewed | None) -> str:
     """When it is used up and what then, or when it begins anew."""
     if used >= allowance.limit:
         return f"It is used up; {_beyond(allowance)}."
-    days = ahead.days_until(allowance.limit) if ahead else None
-    if days is not None:
-        day = today + dt.timedelta(days=days)
-        return f"At this rate it runs out about {day:%a} {day.day} {day:%b}; then {_beyond(allowance)}."
+    ahead = viewed.ahead(TOKENS) if viewed else None
+    day = ahead.runs_out(allowance.limit - used).before(allowance.span.ends_on).likely if ahead else None
+    if day is not None:
+        return f"It likely runs out on {day:%a} {day.day} {day:%b}; then {_beyond(allowance)}."
     renews = allowance.span.ends_on
     return f"It begins anew on {renews.day} {renews:%b}." if renews else ""
 

@@ -98,11 +98,6 @@ def plan_of_days(
     )
 
 
-def is_answered_by_days(query: UsageQuery) -> bool:
-    """Whether whole days of it are read from the day cube, so that even years of them are few rows."""
-    return _tells(Source.DAY, query)
-
-
 def _tells(source: Source, query: UsageQuery) -> bool:
     """Whether a roll-up keeps apart every dimension the query speaks of."""
     dimensions = query.dimensions

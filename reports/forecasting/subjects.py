@@ -12,6 +12,7 @@ from billing.budgets.actuals import by_time
 from billing.models import Budget
 from billing.periods import Period
 from core.periods import day_start, local_day
+from metering.dimensions import DIMENSIONS
 from metering.models import LimitUnit
 from metering.query.labels import GroupValue, name_refs
 from metering.query.metrics import Figures
@@ -24,13 +25,14 @@ HISTORY_DAYS = 400
 # Of each scope, the most expensive ones of the last two months.
 RECENT_DAYS = 60
 MOST: dict[str, int] = {ForecastScope.TEAM: 100, ForecastScope.PROJECT: 20, ForecastScope.MODEL: 20}
-# Scopes that are dimensions of usage.
-DIMENSIONS = (ForecastScope.TEAM, ForecastScope.PROJECT, ForecastScope.MODEL, ForecastScope.MEMBER)
 _DAY = dt.timedelta(days=1)
 
 
 class Subject(msgspec.Struct, frozen=True, order=True):
-    """`ref` is an entity's id or a model's label; 0 is the organization, or usage without a team or project."""
+    """`scope` is the organization, a dimension of usage, or a budget.
+
+    `ref` is an entity's id or a text's label; 0 is the organization, or usage without a value of the dimension.
+    """
 
     scope: str = ForecastScope.ORGANIZATION.value
     ref: int = 0
@@ -69,7 +71,7 @@ def value_of(figures: Figures, measure: str) -> int:
 
 def subject_of(budget: Budget) -> Subject:
     """Whose forecast a budget's is: a team's of all its usage is the team's."""
-    if budget.model or budget.feature or budget.scope not in (ForecastScope.ORGANIZATION, *DIMENSIONS):
+    if budget.model or budget.feature or budget.scope not in (ForecastScope.ORGANIZATION.value, *DIMENSIONS):
         return Subject(ForecastScope.BUDGET.value, budget.pk)
     return Subject(str(budget.scope), budget.ref)
 

@@ -1,0 +1,89 @@
+"""The overview tells the month's end and the day the allowance runs out that the forecast's page tells."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.utils.timezone import now
+
+from accounts.models import Organization, Project, Team, User
+from core.periods import local_day
+from core.tenancy import organization_scope
+from reports.forecasting.outlook import Hits, Measured, Outlook
+from reports.forecasting.viewed import error_words
+from reports.models import Forecast
+from tests.metering.limits.calls import limit
+from tests.reports.forecasting.daily import use
+
+pytestmark = pytest.mark.django_db
+OVERVIEW, FORECAST = "/o/acme/overview", "/o/acme/forecast/"
+
+
+@pytest.fixture
+def usage(acme: Organization, website: Project) -> None:
+    use(acme, 60, "team", today=50, project="website")
+    use(acme, 60, "none", feature="chat", today=30)
+
+
+def projected(client: Client, query: str = "") -> Any:
+    answer = client.get(f"{OVERVIEW}?{query}")
+    assert answer.status_code == 200
+    return answer.context["position"]["projected"]
+
+
+def month(client: Client, query: str = "") -> Any:
+    ends = {one["key"]: one for one in client.get(f"{FORECAST}?{query}").context["endings"]}
+    return ends["month"]["band"]
+
+
+@pytest.mark.parametrize("query", ["", "team=search", "team=none", "model=gpt-4o"])
+def test_both_pages_tell_the_same_month(alice_client: Client, usage: None, search: Team, query: str) -> None:
+    told, band = projected(alice_client, query), month(alice_client, query)
+    # A second may pass in between.
+    assert (told["low_nanos"], told["cost_nanos"], told["high_nanos"]) == pytest.approx(
+        (band.low, band.likely, band.high), rel=0.01
+    )
+
+
+def test_a_members_own_is_the_same_on_both(bob: User, bob_client: Client, acme: Organization) -> None:
+    use(acme, 40, user=bob.email)
+    told, band = projected(bob_client), month(bob_client)
+    assert told["cost_nanos"] == pytest.approx(band.likely, rel=0.01)
+    assert told["label"] == "Projected cost"
+
+
+def test_the_allowance_runs_out_on_the_same_day(alice_client: Client, acme: Organization, usage: None) -> None:
+    whole = month(alice_client, "measure=tokens")
+    limit(acme, whole.likely - 1)
+    allowance = alice_client.get(OVERVIEW).context["position"]["allowance"]
+    (bound,) = alice_client.get(FORECAST).context["bounds"]
+    likely = bound["bound"].runs_out.likely
+    if likely is None:
+        # Already, or the day it was likely on is over with this instant.
+        assert "likely runs out" not in allowance["sentence"]
+    else:
+        assert f"It likely runs out on {bound['when']};" in allowance["sentence"]
+
+
+def test_any_one_dimension_is_forecast_and_two_are_not(alice_client: Client, acme: Organization, usage: None) -> None:
+    assert projected(alice_client, "feature=chat")["cost_nanos"] is not None
+    assert projected(alice_client, "feature=chat&model=gpt-4o") is None
+    assert projected(alice_client, "feature=none&feature=chat") is None
+    with organization_scope(acme.pk):
+        assert set(Forecast.objects.values_list("scope", flat=True)) == {"feature"}
+        assert Forecast.objects.get(measure="cost").first_day == local_day(now(), acme.zone)
+
+
+def outlook(own: float | None, naive: float | None) -> Outlook:
+    measured = Measured(1, Hits(1, 1), Hits(1, 1), 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, own, naive)
+    return Outlook(dt.date(2026, 11, 22), (), (), "", "", measured, (), ())
+
+
+def test_how_wrong_it_was_is_never_told_better_than_it_was() -> None:
+    assert error_words(outlook(0.05, 0.08)) == "Totals of 0 days were off by 5.0% before."
+    assert "repeating the last week, by 3.0%" in error_words(outlook(0.05, 0.03))
+    assert "less than 0.1%" in error_words(outlook(0.0, 0.0))
+    assert "not known yet" in error_words(outlook(None, None))
