@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterable, Iterator, Sequence
+from fractions import Fraction
 
 from django.db.models import F, QuerySet
 
 from accounts.models import Role
 from core.errors import ApiError
+from core.money import NANOS_PER_USD
 from reports.advice.kind import Context, Finding, Kind, Piece
 from reports.advice.reach import Reach
 from reports.advice.savings import estimate_of
@@ -18,9 +20,10 @@ from reports.models import Insight, InsightEvidence, InsightState
 RANGE = ("Range", "the poorest and the best of the last four weeks, taken as 30 days")
 # Pieces of evidence in one row.
 PART = 1_000
-# What saves less than this in a month, and less than this share of the cost, is not worth anybody's time.
-LEAST_NANOS = 1_000_000_000
-LEAST_PERCENT = 1
+# Worth anybody's time is a hundredth of the cost, or a dollar a month where that is no less than a thousandth.
+LEAST_SHARE = Fraction(1, 100)
+LEAST_NANOS = NANOS_PER_USD
+LEAST_SHARE_OF_MUCH = Fraction(1, 1_000)
 # Dismissed advice is shown again when it was dismissed that long ago and now saves half as much again.
 RESTED = dt.timedelta(days=90)
 GROWN_PERCENT = 150
@@ -79,7 +82,8 @@ def reopen(insight: Insight, at: dt.datetime) -> None:
 def _is_worth_telling(likely: int | None, cost_nanos: int) -> bool:
     if likely is None:
         return True
-    return likely > 0 and (likely >= LEAST_NANOS or 100 * likely >= LEAST_PERCENT * cost_nanos)
+    is_much = likely >= LEAST_NANOS and likely >= LEAST_SHARE_OF_MUCH * cost_nanos
+    return likely > 0 and (is_much or likely >= LEAST_SHARE * cost_nanos)
 
 
 def _is_followed_up(insight: Insight, now: dt.datetime) -> bool:

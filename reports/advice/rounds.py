@@ -43,10 +43,16 @@ def due(at: dt.datetime) -> list[int]:
 
 
 def ask(organization_id: int, at: dt.datetime) -> bool:
-    """Note that a round is wanted; False when one is already. Needs the organization's scope."""
+    """Note that a round is wanted; False when one is already. Needs the organization's scope, or `unscoped`."""
     AdviceRound.objects.bulk_create([AdviceRound(organization_id=organization_id)], ignore_conflicts=True)
     asked = Q(asked_at=None) | Q(asked_at__lt=at - PATIENCE)
     return bool(AdviceRound.objects.filter(asked, organization_id=organization_id).update(asked_at=at))
+
+
+def is_asked(organization_id: int) -> bool:
+    """Whether a round is wanted that nobody has made meanwhile. Opens the organization's scope."""
+    with organization_scope(organization_id):
+        return AdviceRound.objects.filter(organization_id=organization_id).exclude(asked_at=None).exists()
 
 
 def look(organization_id: int, at: dt.datetime) -> None:

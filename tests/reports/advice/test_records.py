@@ -73,13 +73,19 @@ def test_what_is_not_found_any_more_is_gone_and_comes_back(acme: Organization) -
     assert keep(acme, kind(), NOW + 94 * DAY) == []
 
 
-@pytest.mark.parametrize("saved", [0, -5, 999_999_999])
-def test_nothing_is_told_that_is_not_worth_it(acme: Organization, saved: int) -> None:
-    """Of $200: under a dollar is under one percent too."""
+@pytest.mark.parametrize(
+    ("cost_usd", "saved", "is_told"),
+    [
+        (200, -5, False), (200, 999_999_999, False), (200, 10**9, True),
+        (20, 199_999_999, False), (20, 2 * 10**8, True),
+        (2_000, 2 * 10**9 - 1, False), (2_000, 2 * 10**9, True),
+    ],
+)  # fmt: skip
+def test_nothing_is_told_that_is_not_worth_it(acme: Organization, cost_usd: int, saved: int, is_told: bool) -> None:
+    """A dollar; of little one percent, of much a thousandth."""
     set_prices()
-    write(acme, [call("whole", NOW - 5 * DAY, Usage(input=80_000_000))])
-    assert keep(acme, kind(finding(saved))) == []
-    assert len(keep(acme, kind(finding(10**9)))) == 1
+    write(acme, [call("whole", NOW - 5 * DAY, Usage(input=cost_usd * 400_000))])
+    assert len(keep(acme, kind(finding(saved)))) == is_told
 
 
 def test_nothing_is_told_without_evidence(acme: Organization) -> None:
@@ -264,8 +270,13 @@ def test_each_organization_is_due_once_its_night_is_over(acme: Organization, glo
         with unscoped("a test asks who is due"):
             return rounds.due(at)
 
+    # Who waits in the queue is not asked twice, and a round that is made already is not made again.
+    with unscoped("beat asks"):
+        assert [rounds.ask(acme.pk, NOW), rounds.ask(acme.pk, NOW)] == [True, False]
     midnight = dt.datetime(2026, 11, 20, 23, tzinfo=dt.UTC)
+    assert rounds.is_asked(acme.pk)
     rounds.look(acme.pk, NOW)
+    assert not rounds.is_asked(acme.pk)
     assert due(NOW + HOUR) == []
     assert due(midnight + 2 * HOUR) == []
     assert due(midnight + 3 * HOUR) == [acme.pk]
