@@ -13,4 +13,4 @@ def file_of(fact: ToldFact, member: Membership) -> Attachment | None:
     """Of a month's report, or of one that people put together. Needs the organization's scope."""
     if fact.key.startswith(f"{custom.FAMILY}:"):
         return custom.file_of(fact, member)
-    return monthly.file_of(fact)
+    return monthly.file_of(fact, member)

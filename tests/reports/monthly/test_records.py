@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import datetime as dt
+from concurrent.futures import ThreadPoolExecutor
 from io import StringIO
 
 import pytest
 from django.core import mail
 from django.core.management import CommandError, call_command
+from django.db import connection
 from django.utils.timezone import now
 
 from accounts.audit import Actor
 from accounts.models import Organization, Project, Team, TeamMembership, User
-from alerts.letters.attachments import LARGEST_BYTES
+from alerts.letters.attachments import LARGEST_BYTES, attachment_of
 from alerts.models import Dispatch, Preference, ToldFact, Way
 from alerts.notices.sending import send_waiting
 from alerts.tasks import spread_facts
@@ -223,6 +225,37 @@ def test_what_is_too_large_for_e_mail_goes_as_a_link(acme: Organization, alice: 
     assert "/o/acme/reports/monthly/" in message.body
     with organization_scope(acme.pk):
         assert not Dispatch.objects.filter(sent_at=None).exists()
+
+
+def test_who_may_not_read_it_any_more_gets_no_file(
+    acme: Organization, alice: User, bob: User, search: Team, used: None
+) -> None:
+    leads(bob, search)
+    report = made(acme, search)
+    spread_facts()
+    with organization_scope(acme.pk):
+        fact = ToldFact.objects.get(key=f"monthly:{report.pk}")
+        member = membership_of(bob, acme)
+        assert attachment_of(fact, member) is not None
+        TeamMembership.objects.update(is_admin=False)
+        assert attachment_of(fact, member) is None
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_at_once_make_one(acme: Organization, alice: User, bob: User, website: Project) -> None:
+    write_may(acme, bob, website)
+    report = asked(acme)
+
+    def work(_: int) -> bool:
+        try:
+            return records.make(acme.pk, report.pk)
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(2) as pool:
+        assert sorted(pool.map(work, range(2))) == [False, True]
+    assert len(told()) == 1
+    assert sent() == {"alice": ["Report of May 2026: Acme, $0.27"]}
 
 
 # ── Beat, and by hand ──
