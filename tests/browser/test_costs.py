@@ -51,6 +51,14 @@ def test_from_a_bill_to_its_lines_and_to_other_prices(visitor: Visitor, alice: U
     page.wait_for_url("**gpu_hour_usd=3.25**")
     assert page.get_by_role("link", name="Remove from the comparison: openai/long").is_visible()
     settle(page)
+    page.locator(".tl-head-actions summary").click()
+    assert page.get_by_role("link", name="Parquet: FOCUS 1.2, cost and usage").is_visible()
+    page.keyboard.press("Escape")
+    page.get_by_role("link", name="Keep under a name").click()
+    page.get_by_label("Name").fill("Plain at long")
+    page.get_by_role("button", name="Keep it").click()
+    page.get_by_role("heading", name="Plain at long").wait_for()
+    page.get_by_text("comes to the same figures, to the last digit").wait_for()
 
 
 def test_arrows_move_through_the_hours_of_the_week(visitor: Visitor, alice: User, usage: None) -> None:
