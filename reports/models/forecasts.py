@@ -12,7 +12,7 @@ from core.tenancy import TenantModel
 
 
 class ForecastScope(models.TextChoices):
-    """Whose usage is forecast; a budget's where that is told apart by more than one dimension."""
+    """Whose usage has forecasts of its own; a budget's where no single dimension tells it apart."""
 
     ORGANIZATION = "organization", "Organization"
     TEAM = "team", "Team"
@@ -33,8 +33,9 @@ class Forecast(TenantModel):
     """
 
     organization = models.ForeignKey(Organization, models.CASCADE, related_name="+")
-    scope = models.CharField(max_length=12, choices=ForecastScope.choices)
-    # The entity's id or the model's label; 0 is the organization, or usage without a team or project.
+    # Of ForecastScope, or any dimension of usage by its name
+    scope = models.CharField(max_length=12)
+    # The entity's id or the text's label; 0 is the organization, or usage without a value of the dimension.
     ref = models.PositiveIntegerField(default=0)
     measure = models.CharField(max_length=6, choices=ForecastMeasure.choices)
     made_at = models.DateTimeField(default=now)
@@ -44,7 +45,7 @@ class Forecast(TenantModel):
     # [low, likely, high] of each day, and of all days up to each
     days: models.JSONField[list[Any], list[Any]] = models.JSONField(default=list)
     totals: models.JSONField[list[Any], list[Any]] = models.JSONField(default=list)
-    method = models.CharField(max_length=200, blank=True)
+    method = models.TextField(blank=True)
     basis = models.TextField(blank=True)
     # reports.forecasting.outlook.Measured
     measured: models.JSONField[dict[str, Any] | None, dict[str, Any] | None] = models.JSONField(null=True)
