@@ -210,9 +210,7 @@ def print_times(organizations: int) -> None:
         with ProcessPoolExecutor(PROCESSES) as pool:
             spent = sum(pool.map(partial(_forecast, is_thorough=is_thorough), range(organizations), chunksize=8))
         took = time.perf_counter() - started
-        print(
-            f"{name:20} {took:6.1f} s (aim 300), {1000 * spent / organizations / 2:6.1f} ms of processor time a forecast"
-        )
+        print(f"{name:20} {took:6.1f} s (aim 300), {500 * spent / organizations:6.1f} ms of processor time a forecast")
 
 
 def _forecast(seed: int, *, is_thorough: bool) -> float:

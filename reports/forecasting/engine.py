@@ -41,11 +41,10 @@ class Told(NamedTuple):
 
 
 def forecast(
-    values: Sequence[int], first: dt.date, horizon: int = HORIZON, *, left: float = 1.0, is_thorough: bool = False
+    values: Sequence[int], first: dt.date, horizon: int = HORIZON, *, is_thorough: bool = False
 ) -> Outlook | None:
     """The `horizon` days after the last of `values`, which are whole days from `first` on, none left out.
 
-    `left` is the share of the first day to come that is not over yet: its band, and the totals, are of that share only.
     `is_thorough` takes some tenths of a second longer and tries the rules of the extra `forecast` too, where it is
     installed. None when there is too little history to say anything: less than two weeks since the first usage.
     """
@@ -56,11 +55,10 @@ def forecast(
     first_day = first + dt.timedelta(days=len(values))
     trials, total_trials = _trials(told, first_day, values[len(values) - len(history) :])
     measured = measure(trials, total_trials, history, horizon)
-    days, totals = _now(told, left)
     return Outlook(
         first_day,
-        days,
-        totals,
+        _now(told.steps),
+        _now(told.sums),
         method_of(told.rules, told.weights[-1]),
         basis_of(history, measured),
         measured,
@@ -106,14 +104,8 @@ def _blended(bands: Floats, otherwise: Floats, came: Floats, usual: Floats, cour
 # ── As whole numbers ──
 
 
-def _now(told: Told, left: float) -> tuple[tuple[Band, ...], tuple[Band, ...]]:
-    """Days and totals from the present on; of what is over of the first day nothing is left in them."""
-    days, totals = told.steps[-1].copy(), told.sums[-1].copy()
-    over = (1 - left) * days[0, 1]
-    part = np.where(totals[:, 1] > 0, 1 - over / np.maximum(totals[:, 1], 1e-12), left)
-    days[0] *= left
-    now = _whole(np.stack([days, np.maximum.accumulate(totals * part[:, None], axis=0)]))
-    return tuple(Band(*band) for band in now[0]), tuple(Band(*band) for band in now[1])
+def _now(bands: Floats) -> tuple[Band, ...]:
+    return tuple(Band(*band) for band in _whole(bands[-1:])[0])
 
 
 def _trials(told: Told, first_day: dt.date, had: Sequence[int]) -> tuple[tuple[Trial, ...], tuple[Trial, ...]]:

@@ -21,8 +21,8 @@ WEEK = (100, 110, 120, 115, 105, 20, 10)
 usage = st.lists(st.integers(0, 10**12), min_size=14, max_size=120)
 
 
-def told(values: list[int], horizon: int = 31, left: float = 1.0) -> Outlook:
-    found = forecast(values, FIRST, horizon, left=left)
+def told(values: list[int], horizon: int = 31) -> Outlook:
+    found = forecast(values, FIRST, horizon)
     assert found is not None
     return found
 
@@ -86,27 +86,14 @@ def test_what_comes_once_a_week_is_told_for_that_day() -> None:
     assert [band.likely for band in found.days] == [0, 0, 900, 0, 0, 0, 0] * 2
 
 
-# ── The day that is not over ──
-
-
-def test_of_the_first_day_only_what_is_left_of_it() -> None:
-    values = [WEEK[n % 7] for n in range(140)]
-    whole, part = told(values), told(values, left=0.25)
-    assert part.days[0].likely == 25
-    assert part.days[1:] == whole.days[1:]
-    assert part.totals[0] == part.days[0]
-    assert part.totals[-1].likely == whole.totals[-1].likely - 75
-    assert told(values, left=0.0).totals[0] == Band(0, 0, 0)
-
-
 # ── Whatever the days had ──
 
 
 @settings(max_examples=15, deadline=None)
-@given(usage, st.integers(1, 40), st.floats(0, 1))
-def test_bands_are_in_order_and_sums_never_fall(values: list[int], horizon: int, left: float) -> None:
-    found = forecast(values, FIRST, horizon, left=left)
-    assert found == forecast(values, FIRST, horizon, left=left)
+@given(usage, st.integers(1, 40))
+def test_bands_are_in_order_and_sums_never_fall(values: list[int], horizon: int) -> None:
+    found = forecast(values, FIRST, horizon)
+    assert found == forecast(values, FIRST, horizon)
     if found is None:
         return
     assert len(found.days) == len(found.totals) == horizon
