@@ -38,8 +38,15 @@ class Ahead(msgspec.Struct, frozen=True):
     @classmethod
     def of(cls, outlook: Outlook, elapsed: Elapsed) -> Ahead:
         """Of the first day only the part that is not over yet; the range of a total stays as wide in proportion."""
-        over = divide_half_even(outlook.days[0].likely * elapsed.passed, elapsed.whole)
-        return cls(outlook.first_day, tuple(_without(total, over) for total in outlook.totals))
+        left = elapsed.whole - elapsed.passed
+        # Where likely nothing comes, time alone tells how much of the range is left.
+        first = _scaled(outlook.days[0], left, elapsed.whole)
+        over = outlook.days[0].likely - first.likely
+        later = (
+            _scaled(total, total.likely - over, total.likely) if total.likely > over else total
+            for total in outlook.totals[1:]
+        )
+        return cls(outlook.first_day, (first, *later))
 
     def until(self, day: dt.date) -> Band | None:
         """Before `day`; None beyond what is forecast."""
@@ -78,8 +85,5 @@ class RunsOut(msgspec.Struct, frozen=True):
         return RunsOut(*(None if one is None or one >= day else one for one in (self.early, self.likely, self.late)))
 
 
-def _without(total: Band, over: int) -> Band:
-    if total.likely <= over:
-        return Band(0, 0, max(0, total.high - over))
-    left = total.likely - over
-    return Band(*(divide_half_even(end * left, total.likely) for end in msgspec.structs.astuple(total)))
+def _scaled(band: Band, part: int, whole: int) -> Band:
+    return Band(*(divide_half_even(end * part, whole) for end in msgspec.structs.astuple(band)))

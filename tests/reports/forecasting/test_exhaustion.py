@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from itertools import pairwise
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -89,6 +90,10 @@ def test_days_have_as_many_seconds_as_they_have() -> None:
 def test_ranges_stay_in_order(days: list[int], passed: int, remaining: int) -> None:
     ahead = Ahead.of(outlook(days), Elapsed(passed, 86_400))
     assert all(0 <= total.low <= total.likely <= total.high for total in ahead.totals)
+    for before, after in pairwise(ahead.totals):
+        assert before.low <= after.low
+        assert before.likely <= after.likely
+        assert before.high <= after.high
     far = dt.date.max
     runs_out = ahead.runs_out(remaining)
     assert (runs_out.early or far) <= (runs_out.likely or far) <= (runs_out.late or far)
