@@ -8,7 +8,7 @@ from core import figures
 from metering.query.candidates import Burst, Sold, Source, calls_in_bursts, sources_in_bursts, work_of_source
 from metering.query.labels import GroupValue, name_refs
 from reports.advice.kind import Context, Finding, Kind, Piece, Work
-from reports.advice.models_used import cost_as
+from reports.advice.models_used import cost_as, rates_of
 from reports.models import Effort
 
 TIER = "batch"
@@ -29,7 +29,7 @@ def find(context: Context) -> Iterator[Finding]:
         sold = Sold(named["provider"].label, named["model"].label)
         pieces = _pieces(context, source, sold)
         if pieces:
-            yield _finding(source, sold, named, pieces)
+            yield _finding(context, source, sold, named, pieces)
 
 
 def _pieces(context: Context, source: Source, sold: Sold) -> list[Piece]:
@@ -41,7 +41,9 @@ def _pieces(context: Context, source: Source, sold: Sold) -> list[Piece]:
     return pieces
 
 
-def _finding(source: Source, sold: Sold, named: dict[str, GroupValue], pieces: list[Piece]) -> Finding:
+def _finding(
+    context: Context, source: Source, sold: Sold, named: dict[str, GroupValue], pieces: list[Piece]
+) -> Finding:
     calls = figures.tokens(len(pieces))
     cost = sum(piece.now_nanos or 0 for piece in pieces)
     would = sum(piece.would_nanos or 0 for piece in pieces)
@@ -64,7 +66,8 @@ def _finding(source: Source, sold: Sold, named: dict[str, GroupValue], pieces: l
             ("Mostly", f"at least {BURST.share_percent}% of all calls of that key, feature and model come so"),
             ("Seldom", f"in at most {BURST.busy_quarters} of the window's quarters of an hour, a tenth of them"),
             ("Nobody waits", "not streamed, in no chat, of the ordinary tier"),
-            ("Priced", f"each call's own tokens at the batch tier's rates of {sold.model} of that moment"),
+            ("Priced", "each call's own tokens at what the batch tier cost the organization at that moment"),
+            ("Rates", f"by batch, {rates_of(context, sold, ('input', 'cache_read', 'output'), TIER)}"),
         ),
         caveat=(
             "Batches are answered within 24 hours, mostly sooner, and are sent another way than single calls. Where the"

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from core import figures
 from metering.query.candidates import Simple, Sold, simple_calls, simple_work
 from reports.advice.kind import Context, Finding, Kind, Piece, Work
-from reports.advice.models_used import Used, cost_as, models_used, named, plan_of, words
+from reports.advice.models_used import Used, cost_as, models_used, named, plan_of, rates_of, words
 from reports.advice.smaller_models import smaller_than
 from reports.models import Effort
 
@@ -25,7 +25,7 @@ def find(context: Context) -> Iterator[Finding]:
         if plan_of(context, target, context.now) is not None:
             pieces = _pieces(context, used.sold, target)
             if len(pieces) >= FEWEST:
-                yield _finding(used, target, pieces)
+                yield _finding(context, used, target, pieces)
 
 
 def _pieces(context: Context, sold: Sold, target: Sold) -> list[Piece]:
@@ -38,7 +38,7 @@ def _pieces(context: Context, sold: Sold, target: Sold) -> list[Piece]:
     return pieces
 
 
-def _finding(used: Used, target: Sold, pieces: list[Piece]) -> Finding:
+def _finding(context: Context, used: Used, target: Sold, pieces: list[Piece]) -> Finding:
     model, calls = used.sold.model, figures.tokens(len(pieces))
     saved = sum((piece.now_nanos or 0) - (piece.would_nanos or 0) for piece in pieces)
     cost = sum(piece.now_nanos or 0 for piece in pieces)
@@ -59,7 +59,8 @@ def _finding(used: Used, target: Sold, pieces: list[Piece]) -> Finding:
                 "Never",
                 "tools, files, sound, pictures, web searches, tokens of reasoning, another tier than the ordinary",
             ),
-            ("Priced", f"each call's own tokens at {target.model}'s rates of that moment"),
+            ("Priced", f"each call's own tokens at what {target.model} cost the organization at that moment"),
+            ("Rates", rates_of(context, target, ("input", "cache_read", "output"))),
             ("In place of", f"{used.plan.version.model}, by the table of makers' smaller models"),
         ),
         caveat=(

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Sequence
 
 import msgspec
 
+from metering.pricing.forms import LABELS
 from metering.pricing.plan import Plan
+from metering.pricing.receipt import quoted_rate
 from metering.query.candidates import Call, Sold
 from metering.query.metrics import Figures
 from metering.query.run import run
@@ -57,6 +60,38 @@ def cost_as(context: Context, call: Call, sold: Sold, tier: str | None = None) -
         service_tier=call.service_tier if tier is None else tier,
         duration_ms=call.duration_ms,
     ).cost_nanos
+
+
+def rates_of(context: Context, sold: Sold, buckets: Sequence[str], tier: str = "") -> str:
+    """What a million tokens of these buckets cost the organization in the window, in words: price after price.
+
+    Of a tier its own rates before the ordinary ones; those of long prompts and of hours of the day are left out.
+    """
+    periods = context.book.resolve(context.organization_id, sold.provider, sold.model).periods
+    changes = {at for since, until, _ in periods for at in (since, until) if at and context.start < at < context.end}
+    said: list[tuple[dt.datetime, str]] = []
+    for at in [context.start, *sorted(changes)]:
+        plan = plan_of(context, sold, at)
+        text = _rates(plan, buckets, tier) if plan is not None else "no price"
+        if not said or said[-1][1] != text:
+            said.append((at, text))
+    parts = [said[0][1]]
+    for at, text in said[1:]:
+        local = at.astimezone(context.zone)
+        parts.append(f"from {local.day} {local:%B, %H:%M} on {text}")
+    return f"{sold.model}, a million tokens: {'; '.join(parts)}"
+
+
+def _rates(plan: Plan, buckets: Sequence[str], tier: str) -> str:
+    found = {}
+    for rate in sorted(plan.version.rates, key=lambda one: one.service_tier):
+        if rate.bucket in buckets and rate.is_all_day and not rate.above_tokens and rate.service_tier in ("", tier):
+            found[rate.bucket] = rate
+    return ", ".join(
+        f"{LABELS[bucket].lower()} ${quoted_rate(bucket, found[bucket].femtos_per_unit)[0]}"
+        for bucket in buckets
+        if bucket in found
+    )
 
 
 def named(*parts: str | None) -> str:

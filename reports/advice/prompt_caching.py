@@ -13,7 +13,7 @@ from metering.events import Usage
 from metering.pricing.plan import Plan
 from metering.query.candidates import Call, Sold, Turn, turns, work_of_talks
 from reports.advice.kind import Context, Finding, Kind, Piece, Work
-from reports.advice.models_used import Used, cost_as, models_used, named, words
+from reports.advice.models_used import Used, cost_as, models_used, named, rates_of, words
 from reports.models import Effort
 
 # As providers have it: caches hold for five minutes, begin at 1,024 tokens and grow by 128.
@@ -44,7 +44,7 @@ def find(context: Context) -> Iterator[Finding]:
         ]
         found = [(talk, pieces) for talk, pieces in found if pieces]
         if found:
-            yield _finding(used, found, writes_cost)
+            yield _finding(context, used, found, writes_cost)
 
 
 def talks(every: Iterable[Turn]) -> Iterator[Talk]:
@@ -118,7 +118,7 @@ def _reads_cost_less(used: Used) -> bool:
     return _has_rate(used.plan, "cache_read")
 
 
-def _finding(used: Used, found: list[tuple[Talk, list[Piece]]], writes_cost: bool) -> Finding:
+def _finding(context: Context, used: Used, found: list[tuple[Talk, list[Piece]]], writes_cost: bool) -> Finding:
     model = used.sold.model
     pieces = list(chain.from_iterable(pieces for _, pieces in found))
     cost = sum(piece.now_nanos or 0 for piece in pieces)
@@ -153,7 +153,11 @@ def _finding(used: Used, found: list[tuple[Talk, list[Piece]]], writes_cost: boo
             ("Goes on", "a prompt at least as long as the one before and its answer, within 5 minutes"),
             ("Long enough", f"the prompt before has {LEAST_TOKENS:,} tokens or more; whole blocks of {BLOCK} are read"),
             written,
-            ("Priced", f"each call's own tokens at {model}'s rates of that moment, as read, written and new"),
+            (
+                "Priced",
+                "each call's own tokens, as read, written and new, at what they cost the organization at that moment",
+            ),
+            ("Rates", rates_of(context, used.sold, ("input", "cache_read", "cache_write_5m", "output"))),
             ("Listed", "every call of these chats, those that would have cost more included"),
         ),
         caveat=(

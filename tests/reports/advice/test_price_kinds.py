@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from billing.subscriptions import start_subscription
 from core.tenancy import organization_scope
 from metering.events import Usage, UsageEvent
 from metering.pipeline import Sender
+from metering.pricing.overrides import rate, set_override
 from reports.advice import batch_tier, kind_of, model_switch
 from reports.advice.kind import Finding
 from reports.advice.prompt_caching import BLOCK, cached
@@ -113,6 +115,23 @@ def test_models_of_a_day_are_of_their_family() -> None:
     assert smaller_than("gpt-4o-2024-05-13") == "gpt-4o-mini"
     assert smaller_than("gpt-4o-mini") is None
     assert not set(SMALLER) & {name for name in SMALLER.values() if SMALLER.get(name) == name}
+
+
+def test_every_price_of_the_window_is_said_and_used(acme: Organization) -> None:
+    """A price agreed on in the middle of it holds from then on."""
+    set_prices()
+    agreed = [rate("input", Decimal("0.1"))]
+    by = Actor.of_command("test")
+    set_override(by, acme.pk, provider="openai", model="gpt-4o-mini", rates=agreed, valid_from=AT + 10 * HOUR)
+    write(acme, short_calls(25, AT))
+    (finding,) = find(acme, "model_switch")
+    assert dict(finding.terms)["Rates"] == (
+        "gpt-4o-mini, a million tokens: input $0.15, cached input $0.075, output $0.6;"
+        " from 10 November, 22:00 on input $0.1, cached input $0.075, output $0.6"
+    )
+    assert [piece.would_nanos for piece in finding.pieces] == [
+        (400 + n) * (150 if n < 10 else 100) + (20 + n) * 600 for n in range(25)
+    ]
 
 
 # ── By batch ──
