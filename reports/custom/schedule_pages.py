@@ -78,7 +78,7 @@ class ScheduleForm(forms.Form):
             values.get("at") or dt.time(),
             weekday=int(values.get("weekday") or 0),
             day=int(values.get("day") or 1),
-            expression=values.get("expression", ""),
+            expression=values.get("expression") or "",
         )
 
     def values(self) -> dict[str, Any]:
@@ -187,6 +187,9 @@ def _given(request: OrganizationRequest) -> dict[str, Any]:
     """What stands in the fields while somebody fills them in; what cannot be read is left as it was."""
     given: dict[str, Any] = {name: request.GET[name] for name in ScheduleForm.base_fields if request.GET.get(name)}
     given["receivers"] = request.GET.getlist("receivers")
+    for name in ("weekday", "day"):
+        if given.get(name) not in dict(ScheduleForm.base_fields[name].choices):  # type: ignore[attr-defined]
+            given.pop(name, None)
     try:
         given["at"] = dt.time.fromisoformat(given.get("at", ""))
     except ValueError:

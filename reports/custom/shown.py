@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import Any
 
 from core import figures as words
-from core.periods import next_bucket
+from core.periods import Interval, bucket_start, next_bucket
 from metering.query.metrics import METRICS
+from metering.query.spec import UsageQuery
 from reports.breakdown import heading, metric_text
 from reports.custom.definition import AGAINST_WORDS, EVERY_WORDS, Definition
 from reports.custom.table import Line, change_of
@@ -35,12 +37,15 @@ def cells(definition: Definition, line: Line) -> list[dict[str, Any]]:
     query = definition.query
     texts = [name_of(line.group[name], name) for name in query.group_by]
     if definition.every:
-        title = bucket_title(
-            line.start, next_bucket(line.start, definition.every, query.zone), definition.every, query.zone
-        )
-        year = "" if definition.every == "month" else f" {line.start.astimezone(query.zone).year}"
-        texts.insert(0, f"{title}{year}")
+        texts.insert(0, _bucket_words(query, definition.every, line.start))
     return [{"text": text, "is_figure": False} for text in texts] + figure_cells(definition, line)
+
+
+def _bucket_words(query: UsageQuery, every: Interval, start: dt.datetime) -> str:
+    """The first and the last bucket are cut to the range."""
+    end = min(next_bucket(bucket_start(start, every, query.zone), every, query.zone), query.end)
+    title = bucket_title(start, end, every, query.zone)
+    return title if every == "month" else f"{title} {start.astimezone(query.zone).year}"
 
 
 def figure_cells(definition: Definition, line: Line) -> list[dict[str, Any]]:

@@ -19,6 +19,7 @@ from core.tenancy import organization_scope
 from metering.events import Usage
 from metering.query.export import FORMATS
 from reports.custom.definition import Report, report_of, said
+from reports.custom.shown import cells
 from reports.custom.table import Line, ReportTable, change_of, first_lines, lines, totals
 from reports.usage import Usage as UsagePage
 from tests.cast import membership_of
@@ -97,6 +98,7 @@ def test_the_preview_is_the_files_beginning(acme: Organization, alice: User, usa
         {"by": ["model"], "every": ["week"]},
         {"by": ["model"], "against": ["before"], "sort": ["-requests_change"]},
         {"by": ["model"], "limit": ["1"]},
+        {"every": ["week"], "against": ["year"]},
         {},
     ):
         report = asked(acme, alice, **parameters)
@@ -156,6 +158,20 @@ def test_before_the_range_has_begun_nothing_is_compared(acme: Organization, alic
     )
     with organization_scope(acme.pk):
         assert totals(report.definition()).before is None
+
+
+def test_weeks_at_the_ends_of_a_month_are_parts(acme: Organization, alice: User, usage: None) -> None:
+    report = asked(acme, alice, every=["week"], against=["before"], metric=["requests"])
+    with organization_scope(acme.pk):
+        definition = report.definition()
+    shown = [[cell["text"] for cell in cells(definition, line)] for line in rows_of(report)]
+    assert shown == [
+        ["1 Oct to 4 Oct 2026", "1", "2", "−1 (−50.0%)"],
+        ["5 Oct to 11 Oct 2026", "0", "0", "0"],
+        ["12 Oct to 18 Oct 2026", "0", "0", "0"],
+        ["19 Oct to 25 Oct 2026", "2", "0", "+2"],
+        ["26 Oct to 31 Oct 2026", "1", "0", "+1"],
+    ]
 
 
 # ── What makes no sense ──

@@ -170,6 +170,8 @@ def test_a_schedule_is_set_changed_paused_and_deleted(acme: Organization, alice_
     asked = {"frequency": "monthly", "day": "32", "at": "07:30"}
     fields = text_of(alice_client, f"{form}?{urlencode(asked)}", **{"HX-Request": "true"})
     assert fields.count("2026, 07:30</li>") + fields.count("2027, 07:30</li>") == 3
+    for half in ({"frequency": "cron"}, {"frequency": "weekly", "weekday": "x", "at": "25:00"}, {"frequency": "x"}):
+        assert "Next times" in text_of(alice_client, f"{form}?{urlencode(half)}", **{"HX-Request": "true"})
     weekly = {"frequency": "weekly", "weekday": "0", "at": "08:00", "file_format": "xlsx", "receivers": [me]}
     assert alice_client.post(form, weekly).status_code == 302
     assert "Every week, Monday 08:00" in text_of(alice_client, address)
