@@ -109,6 +109,20 @@ def test_trials_are_had_again_exactly(acme: Organization) -> None:
     assert anew.outlook == made.outlook == latest(acme.pk).outlook  # type: ignore[union-attr]
 
 
+def test_what_a_night_made_with_the_extra_is_had_again_too(acme: Organization) -> None:
+    pytest.importorskip("statsforecast", reason="the extra `forecast` is not installed")
+    use(acme, DAYS)
+    make_all(acme, now(), is_thorough=True)
+    made = latest(acme.pk)
+    assert made is not None
+    assert made.outlook is not None
+    assert "blend of 12" in made.outlook.method
+    kept, outlook = as_made(acme, made)
+    assert kept == made
+    assert outlook is not None
+    assert outlook.measured == made.outlook.measured
+
+
 def test_it_is_due_an_hour_after_the_day_has_ended(acme: Organization, globex: Organization) -> None:
     midnight = day_start(local_day(now(), acme.zone), acme.zone)
 
