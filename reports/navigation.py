@@ -101,6 +101,10 @@ BELOW: tuple[tuple[str, tuple[Place, ...]], ...] = (
     ),
     ("Integrations", (CONNECT,)),
     (
+        "Forecast",
+        (Place("Budget planning", "reports:planning", "bullseye", (Right.SEE_USAGE,), for_team_admins=True),),
+    ),
+    (
         "Billing",
         (
             Place("Credits", "billing:credits", "wallet2", (Right.SEE_MONEY,)),

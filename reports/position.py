@@ -56,6 +56,7 @@ def _bill(page: UsagePage, ahead: Viewed, so_far: int) -> dict[str, Any]:
         "low_nanos": None if band is None else band.low,
         "high_nanos": None if band is None else band.high,
         "sentence": ahead.sentence,
+        "url": ahead.url,
     }
 
 

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import datetime as dt
 from fractions import Fraction
+from urllib.parse import urlencode
 
 import msgspec
+from django.urls import reverse
 
 from core import figures as words
 from metering.dimensions import DIMENSIONS
 from metering.query.labels import resolve_filters
 from reports.forecasting.ahead import Ahead, Elapsed
+from reports.forecasting.asked import SCOPES
 from reports.forecasting.outlook import Band, Outlook
 from reports.forecasting.periods import plus
 from reports.forecasting.records import MEASURES, Kept, fresh
 from reports.forecasting.subjects import WHOLE, Subject
-from reports.models import ForecastMeasure
+from reports.models import ForecastMeasure, ForecastScope
 from reports.page import UsagePage
 
 TOO_LITTLE = "Too little history: two whole weeks are needed."
@@ -27,6 +30,8 @@ class Viewed(msgspec.Struct, frozen=True):
     cost: Kept
     tokens: Kept
     elapsed: Elapsed
+    # Where all of it stands; None for a dimension that has no forecast page.
+    url: str | None
 
     def ahead(self, measure: str) -> Ahead | None:
         """None where there is too little history."""
@@ -55,7 +60,16 @@ def viewed(page: UsagePage) -> Viewed | None:
         kept[subject, ForecastMeasure.COST.value],
         kept[subject, ForecastMeasure.TOKENS.value],
         Elapsed.of(page.now, page.chosen.zone),
+        _url(page, subject),
     )
+
+
+def _url(page: UsagePage, subject: Subject) -> str | None:
+    path = reverse("reports:forecast", args=[page.organization.slug])
+    if subject.scope in SCOPES:
+        return f"{path}?{urlencode({subject.scope: page.chosen.parameters[subject.scope][0]})}"
+    is_own = "member" in page.fixed and subject.scope == ForecastScope.MEMBER
+    return path if subject == WHOLE or is_own else None
 
 
 def _subject(page: UsagePage) -> Subject | None:

@@ -43,6 +43,7 @@ def month(client: Client, query: str = "") -> Any:
 def test_both_pages_tell_the_same_month(alice_client: Client, usage: None, search: Team, query: str) -> None:
     told, band = projected(alice_client, query), month(alice_client, query)
     # A second may pass in between.
+    assert told["url"] == (f"{FORECAST}?{query}" if query else FORECAST)
     assert (told["low_nanos"], told["cost_nanos"], told["high_nanos"]) == pytest.approx(
         (band.low, band.likely, band.high), rel=0.01
     )
@@ -69,7 +70,9 @@ def test_the_allowance_runs_out_on_the_same_day(alice_client: Client, acme: Orga
 
 
 def test_any_one_dimension_is_forecast_and_two_are_not(alice_client: Client, acme: Organization, usage: None) -> None:
-    assert projected(alice_client, "feature=chat")["cost_nanos"] is not None
+    of_feature = projected(alice_client, "feature=chat")
+    assert of_feature["cost_nanos"] is not None
+    assert of_feature["url"] is None
     assert projected(alice_client, "feature=chat&model=gpt-4o") is None
     assert projected(alice_client, "feature=none&feature=chat") is None
     with organization_scope(acme.pk):
