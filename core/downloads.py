@@ -79,15 +79,17 @@ def _asked(request: HttpRequest, size: int, etag: str) -> tuple[int, int] | None
 
 
 class _Piece:
-    """So many bytes of a file from a place on. Opened at once: a file that is deleted meanwhile is sent to its end."""
+    """So many bytes of a file from a place on. Opened by the first read: a file that is deleted later is sent whole."""
 
     def __init__(self, path: Path, first: int, length: int) -> None:
-        self._file: IO[bytes] = path.open("rb")
-        self._file.seek(first)
-        self._left = length
+        self._path, self._first, self._left = path, first, length
+        self._file: IO[bytes] | None = None
 
     def read(self) -> bytes:
         """Nothing at the end, where it is closed too."""
+        if self._file is None:
+            self._file = self._path.open("rb")
+            self._file.seek(self._first)
         chunk = self._file.read(min(_CHUNK, self._left))
         self._left -= len(chunk)
         if not chunk:
@@ -95,7 +97,8 @@ class _Piece:
         return chunk
 
     def close(self) -> None:
-        self._file.close()
+        if self._file is not None:
+            self._file.close()
 
 
 class _Chunks(_Piece):

@@ -86,8 +86,9 @@ def remove(organization_id: int, name: str) -> None:
 def sweep(known: set[tuple[int, str]], at: dt.datetime) -> int:
     """Remove what no row speaks of any more: of killed workers, of organizations that are gone. Returns how many."""
     removed = 0
+    kept = {(str(organization_id), name) for organization_id, name in known}
     for path in _root().glob("*/*"):
-        if (int(path.parent.name), path.name) in known:
+        if (path.parent.name, path.name) in kept:
             continue
         if dt.datetime.fromtimestamp(path.stat().st_mtime, dt.UTC) < at - _FORGOTTEN_AFTER:
             path.unlink(missing_ok=True)
