@@ -64,6 +64,9 @@ def test_every_month_of_the_record_is_listed(alice_client: Client, acme: Organiz
     assert states(monthly) == [(names[0], "ready", False), (names[1], "none", False)]
     row = monthly["rows"][0]
     assert (row["cost_nanos"], row["before_nanos"]) == (2_501_000_000, 1_250_500_000)
+    with organization_scope(acme.pk):
+        MonthlyReport.objects.update(made_at=dt.datetime(2026, 7, 1, 22, 30, tzinfo=dt.UTC))
+    assert "2 Jul 2026, 00:30" in alice_client.get(URL).content.decode(), "on the organization's clock"
     response = alice_client.get(row["download_url"])
     assert (response["Content-Type"], response.content) == ("application/pdf", bytes(report.content))
     assert response["Content-Disposition"] == f'inline; filename="acme-{last.first:%Y-%m}.pdf"'
