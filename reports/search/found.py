@@ -1,4 +1,4 @@
-"""What is found for a few words: calls, chats, files, people, teams, projects, keys, models, each with its address.
+"""What is found for a few words: calls, chats, files, reports, people, teams, keys, models, each with its address.
 
 Nobody finds what their pages would not show them: members find their own, who administers a team also the team's.
 """
@@ -21,6 +21,7 @@ from metering.query.finding import EVERYBODY, Whose, find_call, find_chats, find
 from metering.query.ranges import named_range
 from metering.query.run import run
 from metering.query.spec import UsageQuery
+from reports.custom.records import visible_reports
 from reports.saved.records import url_of, visible_views
 
 LONGEST = 200
@@ -78,6 +79,7 @@ class Searcher(msgspec.Struct, frozen=True):
         finders: tuple[tuple[str, str, Callable[[], Iterable[Found]]], ...] = (
             ("calls", "Calls", self._calls),
             ("views", "Saved views", self._views),
+            ("reports", "Reports", self._reports),
             ("members", "Members", self._members),
             ("teams", "Teams", self._teams),
             ("projects", "Projects", self._projects),
@@ -96,6 +98,11 @@ class Searcher(msgspec.Struct, frozen=True):
         for view in visible_views(self.membership).filter(name__icontains=self.wanted)[: self.most]:
             said = f"shared by {view.owner.user}" if view.is_shared else ""
             yield Found(view.name, url_of(view, self.organization.slug), "bookmark", said)
+
+    def _reports(self) -> Iterator[Found]:
+        for report in visible_reports(self.membership).filter(name__icontains=self.wanted)[: self.most]:
+            said = f"shared by {report.owner.user}" if report.is_shared else ""
+            yield Found(report.name, self._url("reports:report", str(report.pk)), "file-earmark-bar-graph", said)
 
     # ── Calls and chats ──
 

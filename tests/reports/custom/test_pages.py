@@ -126,6 +126,14 @@ def test_a_shared_report_shows_each_what_is_theirs(
     assert actions == {("report.share", "Shared")}
 
 
+def test_reports_are_found_by_name(alice_client: Client, bob_client: Client) -> None:
+    private, shared = save(alice_client, "Costs of mine"), save(alice_client, "Costs of all", is_shared="on")
+    found = text_of(bob_client, "/o/acme/search?q=costs of")
+    assert shared in found
+    assert private not in found
+    assert private in text_of(alice_client, "/o/acme/search?q=costs of")
+
+
 def test_changing_replacing_and_deleting(acme: Organization, alice_client: Client, bob_client: Client) -> None:
     address = save(alice_client)
     save(alice_client, "Another")
