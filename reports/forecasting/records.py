@@ -10,6 +10,7 @@ import datetime as dt
 from collections.abc import Iterable, Sequence
 
 import msgspec
+from django.db import connection
 from django.db.models import OuterRef, Subquery
 
 from accounts.models import Organization
@@ -28,6 +29,8 @@ KEPT = dt.timedelta(days=45)
 _FIELDS = (
     "made_at", "first_day", "timezone", "days", "totals", "method", "basis", "measured", "history_from", "history",
 )  # fmt: skip
+
+_LOCK = 7_267
 
 Wanted = tuple[Subject, str]
 
@@ -62,18 +65,32 @@ def latest(
 def fresh(organization: Organization, wanted: Iterable[Wanted], at: dt.datetime) -> dict[Wanted, Kept]:
     """Those of today, made now where there are none yet."""
     asked = list(dict.fromkeys(wanted))
-    today = local_day(at, organization.zone)
     with scope_of(organization.pk):
-        rows = Forecast.objects.filter(
-            ref__in={subject.ref for subject, _ in asked},
-            scope__in={subject.scope for subject, _ in asked},
-            first_day=today,
-            timezone=organization.timezone,
-        )
-        found = {(kept.subject, kept.measure): kept for kept in map(_read, rows)}
-        missing = [one for one in asked if one not in found]
-        found |= {(kept.subject, kept.measure): kept for kept in make(organization, missing, at)}
+        found = _present(organization, asked, at)
+        if len(found) < len(asked):
+            # Of two that look first at once the second waits, and finds what the first has made.
+            _lock(organization)
+            found = _present(organization, asked, at)
+            missing = [one for one in asked if one not in found]
+            found |= {(kept.subject, kept.measure): kept for kept in make(organization, missing, at)}
     return {one: found[one] for one in asked}
+
+
+def _present(organization: Organization, asked: Sequence[Wanted], at: dt.datetime) -> dict[Wanted, Kept]:
+    rows = Forecast.objects.filter(
+        ref__in={subject.ref for subject, _ in asked},
+        scope__in={subject.scope for subject, _ in asked},
+        first_day=local_day(at, organization.zone),
+        timezone=organization.timezone,
+    )
+    found = {(kept.subject, kept.measure): kept for kept in map(_read, rows)}
+    return {one: found[one] for one in asked if one in found}
+
+
+def _lock(organization: Organization) -> None:
+    """Rows are written by one transaction at a time, which may write several times: none waits for another's rows."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(%s, %s)", [_LOCK, organization.pk])
 
 
 def as_made(organization: Organization, kept: Kept) -> tuple[Kept, Outlook | None]:
@@ -107,7 +124,7 @@ def make(
             _made(organization, subject, measure, known[subject], today, at, is_thorough=is_thorough)
             for subject, measure in sorted(wanted)
         ]
-        # In one order, so that two at once wait for each other instead of both.
+        _lock(organization)
         Forecast.objects.bulk_create(
             rows,
             update_conflicts=True,

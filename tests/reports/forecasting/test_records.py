@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+from concurrent.futures import ThreadPoolExecutor
 from io import StringIO
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.db import connection
 from django.utils.timezone import now
 
 from accounts.models import Organization, Project, Team
@@ -16,7 +18,7 @@ from billing.budgets.records import create_budget
 from core.periods import day_start, local_day
 from core.tenancy import ScopeError, organization_scope, unscoped
 from reports import tasks
-from reports.forecasting.records import MEASURES, as_made, due, fresh, latest, make_all
+from reports.forecasting.records import MEASURES, Kept, Wanted, as_made, due, fresh, latest, make_all
 from reports.forecasting.subjects import WHOLE, Subject, subject_of
 from reports.models import Forecast
 from tests.billing.plans import BY
@@ -186,3 +188,22 @@ def test_tenants_never_meet(acme: Organization, globex: Organization) -> None:
     assert latest(globex.pk) is None
     with pytest.raises(ScopeError):
         Forecast.objects.count()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_that_look_first_at_once_make_it_once(acme: Organization) -> None:
+    use(acme, 20)
+    at, wanted = now(), [(WHOLE, measure) for measure in MEASURES]
+
+    def look(order: int) -> dict[Wanted, Kept]:
+        try:
+            with organization_scope(acme.pk):
+                # Each asks twice within its transaction, the other way round than the other.
+                return fresh(acme, wanted[order:][:1], at) | fresh(acme, wanted[::-1], at)
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(2) as pool:
+        first, second = pool.map(look, (0, 1))
+    assert first == second
+    assert len(kept_rows(acme)) == len(MEASURES)
