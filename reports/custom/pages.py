@@ -61,7 +61,11 @@ def index(request: OrganizationRequest) -> HttpResponse:
 @sees_usage
 def new(request: OrganizationRequest) -> HttpResponse:
     """A report as its address has it, with the first rows; nothing is kept."""
-    return show(request, Report)
+    response = show(request, Report)
+    if request.htmx and response.status_code == 422:
+        # htmx brings in nothing that comes as an error; what is wrong is to be read in the page.
+        response.status_code = 200
+    return response
 
 
 @require_GET

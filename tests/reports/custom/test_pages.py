@@ -93,6 +93,9 @@ def test_what_makes_no_report_says_so_and_is_not_kept(alice_client: Client, usag
     assert "This makes no report yet" in page
     assert "at most 1 to 10,000 rows" in page
     assert text_of(alice_client, f"{URL}new?range=nonsense", 422)
+    turned = f"{URL}new?range=custom&from=2026-11-02T00:00&to=2026-11-01T00:00"
+    said = text_of(alice_client, turned, **{"HX-Request": "true"})
+    assert "The end must be after the start" in said.partition('id="report-builder"')[2]
     assert alice_client.post(f"{URL}save?{urlencode({'query': 'by=nonsense'})}", {"name": "x"}).status_code == 422
     assert alice_client.post(f"{URL}run", {"format": "docx", "query": QUERY}).status_code == 422
     refused = alice_client.post(f"{URL}run", {"format": "csv", "query": "limit=none"}, follow=True)
