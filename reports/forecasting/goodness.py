@@ -16,7 +16,7 @@ NAIVE = "The last week again"
 
 
 class Contest(msgspec.Struct, frozen=True):
-    """One measure of error of the forecast and of the baseline; less is better. Both None: nothing to measure by."""
+    """One measure of error, of the forecast and of the baseline; less is better."""
 
     name: str
     label: str

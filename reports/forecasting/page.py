@@ -77,6 +77,7 @@ class ForecastPage(msgspec.Struct, frozen=True):
         asked, slug = self.asked, self.organization.slug
         path = reverse("reports:forecast", args=[slug])
         whole = f"{path}?{asked.query(**dict.fromkeys(SCOPES))}"
+        menus = self._menus(path) if self._sees_all else []
         return {
             "title": "Forecast",
             "subtitle": f"{asked.label} · {self.organization.timezone}",
@@ -89,7 +90,8 @@ class ForecastPage(msgspec.Struct, frozen=True):
                 for measure in ForecastMeasure
             ],
             "whose": self._whose(path),
-            "menus": self._menus(path) if self._sees_all else [],
+            "menus": menus,
+            "is_cut": any(menu["is_cut"] for menu in menus),
             "chosen": {"key": _NAMES[asked.subject.scope], "label": asked.label, "remove_url": whole}
             if self._sees_all and asked.subject != WHOLE
             else None,
@@ -137,7 +139,7 @@ class ForecastPage(msgspec.Struct, frozen=True):
                 for subject in found.subjects
             ]
             if options:
-                menus.append({"key": _NAMES[scope], "options": options, "is_cut": found.is_cut, "most": MOST[scope]})
+                menus.append({"key": _NAMES[scope], "options": options, "is_cut": found.is_cut})
         return menus
 
     # ── Parts ──
@@ -159,7 +161,6 @@ class ForecastPage(msgspec.Struct, frozen=True):
             "from": kept.history_from,
             "until": last_day,
             "days": len(kept.history),
-            "horizon": 0 if outlook is None else len(outlook.days),
             "method": "" if outlook is None else outlook.method,
             "basis": "" if outlook is None else outlook.basis,
             "most": MOST,
