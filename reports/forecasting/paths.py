@@ -14,6 +14,10 @@ RULES = (
     ("the last week, by weekday", True, 1.0),
     ("the last month, by weekday", True, 4.0),
 )
+GROWING = "the last week, by weekday, growing on half as fast as lately"
+# Growth is of so many seasons over as many before; no more than twice as much of it is believed, nor less than half.
+_GROWN_SEASONS = 4
+_MOST_GROWTH = 2.0
 YEARLY = "the same weeks of last year, at the level of today"
 # As weekdays fall: 52 weeks.
 _YEAR = 364
@@ -46,11 +50,25 @@ def paths(course: Course, *, is_daily: bool = True) -> tuple[tuple[str, ...], Fl
         # What came, by what the pattern alone would have: so a day without usage makes no level infinite.
         level = (weights * seen).sum(axis=1) / np.maximum((weights * shares[:, places]).sum(axis=1), 1e-9)
         found.append(level[:, None] * shares[:, ahead])
-    names = tuple(name for name, _, _ in RULES)
+    names = (*(name for name, _, _ in RULES), GROWING)
+    found.append(found[3] * _growth(course))
     if is_daily and len(course.values) >= 2 * _YEAR:
         found.append(found[3] * _yearly(course))
         names = (*names, YEARLY)
     return names, np.stack(found)
+
+
+def _growth(course: Course) -> Floats:
+    """What a level of the last week grows to by each step ahead, (origins, horizon); 1 where too little is known."""
+    length = _GROWN_SEASONS * course.season
+    sums = np.concatenate([[0.0], np.cumsum(course.values)])
+    middle, begin = np.maximum(course.origins - length, 0), np.maximum(course.origins - 2 * length, 0)
+    now, before = sums[course.origins] - sums[middle], sums[middle] - sums[begin]
+    known = (course.origins >= 2 * length) & (now > 0) & (before > 0)
+    ratio = np.where(known, now, 1.0) / np.where(known, before, 1.0)
+    a_step = np.log(np.clip(ratio, 1 / _MOST_GROWTH, _MOST_GROWTH)) / length / 2
+    # The level is about a season old.
+    return np.exp(a_step[:, None] * (course.season + 1 + np.arange(course.horizon)))
 
 
 def _pattern(course: Course) -> Floats:

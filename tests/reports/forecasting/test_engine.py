@@ -218,8 +218,8 @@ def test_the_extra_is_one_rule_more_by_the_past_alone() -> None:
     values = noisy(90, 6)
     quick, thorough = told(values), forecast(values, FIRST, is_thorough=True)
     assert thorough is not None
-    assert "blend of 12" in thorough.method
-    assert "blend of 11" in quick.method
+    assert "blend of 13" in thorough.method
+    assert "blend of 12" in quick.method
     assert thorough.days != quick.days
     assert [trial.actual for trial in thorough.trials] == [trial.actual for trial in quick.trials]
     earlier = forecast(values[:80], FIRST, is_thorough=True)

@@ -118,7 +118,7 @@ def test_what_a_night_made_with_the_extra_is_had_again_too(acme: Organization) -
     made = latest(acme.pk)
     assert made is not None
     assert made.outlook is not None
-    assert "blend of 12" in made.outlook.method
+    assert "blend of 13" in made.outlook.method
     kept, outlook = as_made(acme, made)
     assert kept == made
     assert outlook is not None
