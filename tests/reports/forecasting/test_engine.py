@@ -194,6 +194,14 @@ def test_it_beats_the_baseline_where_there_is_something_to_know() -> None:
     assert measured.wql < 0.85 * measured.naive_wql
 
 
+def test_usage_that_grows_is_told_to_grow_on() -> None:
+    values = [round(value * 1.01**n) for n, value in enumerate(noisy(231, 8, 0.1))]
+    found = told(values[:203], 28)
+    before, came = sum(values[203 - 28 : 203]), sum(values[203:])
+    assert before * 1.1 < found.totals[-1].likely
+    assert found.totals[-1].low < came < found.totals[-1].high * 1.05
+
+
 def test_seasons_of_the_year_are_told_after_two_of_them() -> None:
     """A quiet summer each year: only whoever knows last year tells its end."""
 
