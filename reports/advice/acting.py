@@ -1,4 +1,8 @@
-"""What people and programs do about advice: take it, or not."""
+"""What people and programs do about advice: take it, or not.
+
+They lock the insight and then their organization's AdviceRound (reports/advice/rounds.py), for no longer than it takes
+to write.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +41,7 @@ def dismiss(insight: Insight, reason: str, reach: Reach, *, by: Actor, at: dt.da
             param="reason",
         )
     with organization_scope(insight.organization_id):
-        found = _open_one(insight, reach)
+        found = _open(_locked(insight, reach))
         _settle(found, InsightState.DISMISSED, by, at)
         found.reason = reason.strip()
         found.save()
@@ -50,10 +54,14 @@ def mark_done(insight: Insight, reach: Reach, *, by: Actor, at: dt.datetime | No
     """It was followed: what it realizes is measured from the next day on. Raises as `dismiss`."""
     at = at or now()
     with organization_scope(insight.organization_id):
-        found = _open_one(insight, reach)
-        organization = Organization.objects.get(pk=found.organization_id)
+        _check_acts(reach)
+        kind = kind_of(_open(find_insight(insight.pk, reach)).kind)
+        organization = Organization.objects.get(pk=insight.organization_id)
         context = Context(organization, *window_of(at, organization.zone), at, PriceBook.load())
-        begin(found, context, kind_of(found.kind))
+        # Measured before anything is locked: a round, or somebody else, is not to wait for that.
+        before = kind.work(context, insight.subject) if kind.work else None
+        found = _open(_locked(insight, reach))
+        begin(found, before, context)
         _settle(found, InsightState.DONE, by, at)
         found.save()
         sum_up(found.organization_id)
@@ -80,16 +88,20 @@ def _settle(insight: Insight, state: InsightState, by: Actor, at: dt.datetime) -
     insight.settled_nanos, insight.reason = insight.likely_nanos, ""
 
 
-def _open_one(insight: Insight, reach: Reach) -> Insight:
-    found = _locked(insight, reach)
-    if found.state != InsightState.OPEN:
-        raise ApiError(409, "insight_not_open", f"This advice is not open: {found.get_state_display().lower()}.")
-    return found
+def _open(insight: Insight) -> Insight:
+    """The insight, where it is one to be settled."""
+    if insight.state != InsightState.OPEN:
+        raise ApiError(409, "insight_not_open", f"This advice is not open: {insight.get_state_display().lower()}.")
+    return insight
+
+
+def _check_acts(reach: Reach) -> None:
+    if not reach.acts:
+        raise PermissionDenied("You may see this advice, not settle it.")
 
 
 def _locked(insight: Insight, reach: Reach) -> Insight:
     """As it is now, and stays until the transaction ends."""
-    if not reach.acts:
-        raise PermissionDenied("You may see this advice, not settle it.")
+    _check_acts(reach)
     Insight.objects.select_for_update(no_key=True).filter(pk=insight.pk).first()
     return find_insight(insight.pk, reach)

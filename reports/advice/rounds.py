@@ -1,8 +1,14 @@
-"""Looking an organization's usage through for advice: once a night in its own zone, or when somebody asks."""
+"""Looking an organization's usage through for advice: once a night in its own zone, or when somebody asks.
+
+Rows are locked in one order, insights before their organization's AdviceRound, by rounds as by who settles advice
+(reports/advice/acting.py). What keeps two rounds apart is a lock of their own, so that nobody else waits for a round.
+"""
 
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import structlog
 from django.db import connection
@@ -25,6 +31,7 @@ logger = structlog.get_logger(__name__)
 FROM_HOUR = 3
 # A round that was asked for and has not finished by then has lost its worker.
 PATIENCE = dt.timedelta(minutes=30)
+_LOCK = 7_268
 
 
 def due(at: dt.datetime) -> list[int]:
@@ -65,10 +72,9 @@ def look(organization_id: int, at: dt.datetime) -> None:
         context = Context(organization, *window_of(at, organization.zone), at, PriceBook.load())
     for name in KINDS:
         try:
-            with organization_scope(organization_id):
-                # One at a time: a round asked for by hand waits for the nightly one.
-                AdviceRound.objects.select_for_update().get(organization_id=organization_id)
+            with _turn(organization_id):
                 records.keep(context, kind_of(name))
+            with _turn(organization_id):
                 follow_up(context, kind_of(name))
         except Exception:
             logger.exception("advice_not_looked_for", organization=organization_id, kind=name)
@@ -83,3 +89,12 @@ def look(organization_id: int, at: dt.datetime) -> None:
             failed=failed,
         )
         sum_up(organization_id)
+
+
+@contextmanager
+def _turn(organization_id: int) -> Iterator[None]:
+    """The organization's scope, for one round at a time: one asked for by hand waits for the nightly one."""
+    with organization_scope(organization_id):
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_xact_lock(%s, %s)", [_LOCK, organization_id])
+        yield

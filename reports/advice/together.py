@@ -20,7 +20,12 @@ SELECT sum(saved)::bigint FROM (
 
 
 def sum_up(organization_id: int) -> None:
-    """Keep the sum with the last round. Of kinds about calls, in a window's 30 days. Needs the organization's scope."""
+    """Keep the sum with the last round. Of kinds about calls, in a window's 30 days. Needs the organization's scope.
+
+    Locks the round, and no insight after it.
+    """
+    # Before the sum is read, so that of two who settle at once the later one sees what the other did.
+    AdviceRound.objects.select_for_update(no_key=True).filter(organization_id=organization_id).first()
     kinds = [name for name in KINDS if kind_of(name).evidence == "calls"]
     with connection.cursor() as cursor:
         cursor.execute(_SUM, [organization_id, InsightState.OPEN, kinds])
