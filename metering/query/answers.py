@@ -14,21 +14,17 @@ import msgspec
 from django.db import connection
 
 from metering.dimensions import Kind
-from metering.events import BUCKETS, COMPLETION_BUCKETS, Usage
+from metering.events import BUCKETS, Usage
+from metering.query.alike import CALLER, COMPLETION, CUT_OFF, IS_CUT_OFF, IS_PLACED, LEAST_PROMPT, PROMPT, WITHIN
 from metering.query.rate_parts import ANSWERS
 from metering.store.rates import KINDS_SQL
 
-# What providers say of an answer that ended because it was as long as was allowed.
-CUT_OFF = ("length", "max_tokens", "max_output_tokens", "max_completion_tokens", "model_length", "error_max_tokens")
-# A shorter one was meant to be short: a yes or no, a label.
-LEAST_CUT_OFF = 50
 # An answer is far too long beyond so many times the 95th percentile of its like, of which there are enough.
 FAR, LEAST_LIKE = 3, 100
 ABANDONED = "cancelled"
 # The dearest are read when there are more.
 MOST_CALLS = 50_000
 
-_COMPLETION = " + ".join(COMPLETION_BUCKETS)
 _UNITS = ("web_searches", "images", "media_ms")
 _RANGE = (
     "organization_id = %(organization)s AND occurred_at >= %(start)s AND occurred_at < %(end)s"
@@ -45,20 +41,28 @@ FROM metering_event WHERE {_RANGE} AND cost_nanos > 0 AND (
         WHERE organization_id = %(organization)s AND kind = {Kind.STATUS.value} AND text = '{ABANDONED}')))
 ORDER BY cost_nanos DESC, occurred_at, key LIMIT {MOST_CALLS}
 """
-# Without a visible word all of the call was for nothing, else its answer.
+# Sent again, or without a visible word, all of the call was for nothing, else its answer.
 _CUT_OFF = f"""
+WITH calls AS (
+    SELECT event_id, occurred_at, key, cost_nanos, output_cost_nanos, {CALLER}, {PROMPT} AS prompt,
+        detail -> 'input_parts' AS parts, detail -> 'files' AS files, {IS_CUT_OFF} AS is_cut_off,
+        output + audio_output + image_output = 0 AS is_silent
+    FROM metering_event WHERE {_RANGE} AND cost_nanos > 0
+), followed AS (
+    SELECT *, coalesce({IS_PLACED} AND prompt >= {LEAST_PROMPT} AND prompt = lead(prompt) OVER caller
+        AND parts IS NOT DISTINCT FROM lead(parts) OVER caller AND files IS NOT DISTINCT FROM lead(files) OVER caller
+        AND lead(occurred_at) OVER caller - occurred_at <= %(within)s, false) AS is_sent_again
+    FROM calls WINDOW caller AS (PARTITION BY {CALLER} ORDER BY occurred_at, key)
+)
 SELECT event_id, occurred_at, project_id, model_id, cost_nanos,
-    CASE WHEN output + audio_output + image_output = 0 THEN cost_nanos ELSE output_cost_nanos END,
-    output + audio_output + image_output = 0
-FROM metering_event WHERE {_RANGE} AND cost_nanos > 0 AND NOT is_error
-    AND lower(detail ->> 'finish_reason') = ANY(%(cut_off)s) AND {_COMPLETION} >= {LEAST_CUT_OFF}
-ORDER BY 6 DESC, occurred_at, key LIMIT {MOST_CALLS}
+    CASE WHEN is_sent_again OR is_silent THEN cost_nanos ELSE output_cost_nanos END, is_silent, is_sent_again
+FROM followed WHERE is_cut_off ORDER BY 6 DESC, occurred_at, key LIMIT {MOST_CALLS}
 """
 # By windows instead of a join: planned without figures, as behind row-level security, a join would take for ever.
 _LONG = f"""
 WITH calls AS (
-    SELECT *, {_COMPLETION} AS completion FROM metering_event
-    WHERE {_RANGE} AND cost_nanos > 0 AND NOT is_error AND {_COMPLETION} > 0
+    SELECT *, {COMPLETION} AS completion FROM metering_event
+    WHERE {_RANGE} AND cost_nanos > 0 AND NOT is_error AND {COMPLETION} > 0
         AND lower(coalesce(detail ->> 'finish_reason', '')) <> ALL(%(cut_off)s)
 ), placed AS (
     SELECT *, count(*) OVER alike AS calls,
@@ -78,7 +82,7 @@ ORDER BY output_cost_nanos DESC, occurred_at, key LIMIT {MOST_CALLS}
 class UselessAnswer(msgspec.Struct, frozen=True, gc=False):
     """A paid call and what of its cost its answer was worth nothing for. References are 0 for none.
 
-    `is_other`: of empty answers, that somebody stopped it before its end; of those cut off, that it said nothing yet.
+    `is_stopped`: somebody stopped it before its end.
     """
 
     event_id: str
@@ -87,7 +91,24 @@ class UselessAnswer(msgspec.Struct, frozen=True, gc=False):
     model: int
     cost_nanos: int
     lost_nanos: int
-    is_other: bool
+    is_stopped: bool
+
+
+class CutOffAnswer(msgspec.Struct, frozen=True, gc=False):
+    """A paid call whose answer ended because it was as long as allowed. References are 0 for none.
+
+    `lost_nanos` is what of its cost was for an answer that ends in the middle: all of it where the answer said nothing
+    yet (`is_silent`) or what looks like the same request was sent right after (`is_sent_again`).
+    """
+
+    event_id: str
+    at: dt.datetime
+    project: int
+    model: int
+    cost_nanos: int
+    lost_nanos: int
+    is_silent: bool
+    is_sent_again: bool
 
 
 class LongAnswer(msgspec.Struct, frozen=True, gc=False):
@@ -114,9 +135,9 @@ def empty_answers(organization_id: int, start: dt.datetime, end: dt.datetime) ->
     return [UselessAnswer(*row) for row in _read(_EMPTY, organization_id, start, end)]
 
 
-def cut_off_answers(organization_id: int, start: dt.datetime, end: dt.datetime) -> list[UselessAnswer]:
+def cut_off_answers(organization_id: int, start: dt.datetime, end: dt.datetime) -> list[CutOffAnswer]:
     """Paid answers of [start, end) that ended because they were as long as allowed. Needs the organization's scope."""
-    return [UselessAnswer(*row) for row in _read(_CUT_OFF, organization_id, start, end)]
+    return [CutOffAnswer(*row) for row in _read(_CUT_OFF, organization_id, start, end)]
 
 
 def long_answers(organization_id: int, start: dt.datetime, end: dt.datetime) -> list[LongAnswer]:
@@ -129,6 +150,7 @@ def long_answers(organization_id: int, start: dt.datetime, end: dt.datetime) -> 
 
 
 def _read(sql: str, organization_id: int, start: dt.datetime, end: dt.datetime) -> list[tuple[Any, ...]]:
+    asked = {"organization": organization_id, "start": start, "end": end, "cut_off": list(CUT_OFF), "within": WITHIN}
     with connection.cursor() as cursor:
-        cursor.execute(sql, {"organization": organization_id, "start": start, "end": end, "cut_off": list(CUT_OFF)})
+        cursor.execute(sql, asked)
         return list(cursor.fetchall())

@@ -1,7 +1,6 @@
 """Calls made again: a request sent once more shortly after, answered and paid each time, and failures in a row.
 
-Texts are not kept, so a request is known by what is: who sent it for whom, and how large it and its parts were.
-docs/algorithms/advice.md has the rules.
+Which calls ask the same is told by metering/query/alike.py; docs/algorithms/advice.md has the rules.
 """
 
 # ruff: noqa: S608  (what is put together here are this module's own words)
@@ -14,44 +13,36 @@ from typing import Any
 import msgspec
 from django.db import connection
 
-from metering.events import COMPLETION_BUCKETS, PROMPT_BUCKETS
+from metering.query.alike import CALLER, COMPLETION, CUT_OFF, IS_CUT_OFF, IS_PLACED, LEAST_PROMPT, PROMPT, WITHIN
 
-# Of one another's repeats no two are further apart.
-WITHIN = dt.timedelta(minutes=10)
 # So many calls in a row are a loop, when they come at most that far apart on average; of failures it takes more.
 LOOP_CALLS, LOOP_GAP = 4, dt.timedelta(minutes=1)
 LOOP_FAILURES = 10
-# Shorter prompts are often equally long by chance, and so are answers.
-LEAST_PROMPT, LEAST_ANSWER = 100, 10
+# Shorter answers are often equally long by chance.
+LEAST_ANSWER = 10
 # The dearest are read when there are more.
 MOST_CALLS = 50_000
 
-_PROMPT = " + ".join(PROMPT_BUCKETS)
-_COMPLETION = " + ".join(COMPLETION_BUCKETS)
-_CALLER = (
-    "api_key_id, project_id, member_id, user_id, end_user_id, model_id, provider_id, endpoint_id, feature_id, tool_id,"
-    " integration_id, chat, message, tags"
-)
 _RANGE = "organization_id = %(organization)s AND occurred_at >= %(start)s AND occurred_at < %(end)s"
 # Calls that name a chat or a message are known by it. Of others a stream that mostly sends the same size does just
-# that, and a pair must agree in the size of its answers too.
+# that, and a pair must agree in the size of its answers too. What follows an answer that was cut off is its completion.
 _PAID = f"""
 WITH calls AS (
-    SELECT occurred_at, key, event_id, cost_nanos, {_CALLER}, {_PROMPT} AS prompt, {_COMPLETION} AS completion,
+    SELECT occurred_at, key, event_id, cost_nanos, {CALLER}, {PROMPT} AS prompt, {COMPLETION} AS completion,
         detail -> 'input_parts' AS parts, detail -> 'files' AS files,
-        chat IS NOT NULL OR message IS NOT NULL AS is_placed
+        {IS_PLACED} AS is_placed, {IS_PLACED} AND {IS_CUT_OFF} AS is_cut_off
     FROM metering_event WHERE {_RANGE} AND superseded_by IS NULL AND cost_nanos > 0
 ), compared AS (
     SELECT *, row_number() OVER caller = 1 AS is_callers_first, prompt >= %(least_prompt)s
-        AND (completion > 0 OR is_placed) AND prompt = lag(prompt) OVER caller
+        AND (completion > 0 OR is_placed) AND prompt = lag(prompt) OVER caller AND NOT lag(is_cut_off) OVER caller
         AND parts IS NOT DISTINCT FROM lag(parts) OVER caller AND files IS NOT DISTINCT FROM lag(files) OVER caller
         AND occurred_at - lag(occurred_at) OVER caller <= %(within)s AS is_again,
         occurred_at - lag(occurred_at) OVER caller AS gap
-    FROM calls WINDOW caller AS (PARTITION BY {_CALLER} ORDER BY occurred_at, key)
+    FROM calls WINDOW caller AS (PARTITION BY {CALLER} ORDER BY occurred_at, key)
 ), numbered AS (
     SELECT *, count(*) FILTER (WHERE is_again IS NOT TRUE) OVER placed AS run,
         count(*) FILTER (WHERE is_callers_first) OVER placed AS caller
-    FROM compared WINDOW placed AS (ORDER BY {_CALLER}, occurred_at, key)
+    FROM compared WINDOW placed AS (ORDER BY {CALLER}, occurred_at, key)
 ), runs AS (
     SELECT *, count(*) OVER run AS calls, row_number() OVER (PARTITION BY run ORDER BY occurred_at, key) AS number,
         max(occurred_at) OVER run - min(occurred_at) OVER run AS lasted,
@@ -72,16 +63,16 @@ ORDER BY cost_nanos DESC, occurred_at, key LIMIT %(most)s
 """
 _FAILED = f"""
 WITH calls AS (
-    SELECT occurred_at, key, event_id, {_CALLER}, is_error AND coalesce(cost_nanos, 0) = 0 AS is_failure
+    SELECT occurred_at, key, event_id, {CALLER}, is_error AND coalesce(cost_nanos, 0) = 0 AS is_failure
     FROM metering_event
-    WHERE {_RANGE} AND superseded_by IS NULL AND (chat IS NOT NULL OR message IS NOT NULL)
+    WHERE {_RANGE} AND superseded_by IS NULL AND {IS_PLACED}
 ), compared AS (
     SELECT *, is_failure AND lag(is_failure) OVER caller
         AND occurred_at - lag(occurred_at) OVER caller <= %(loop_gap)s AS is_again,
         occurred_at - lag(occurred_at) OVER caller AS gap
-    FROM calls WINDOW caller AS (PARTITION BY {_CALLER} ORDER BY occurred_at, key)
+    FROM calls WINDOW caller AS (PARTITION BY {CALLER} ORDER BY occurred_at, key)
 ), numbered AS (
-    SELECT *, count(*) FILTER (WHERE is_again IS NOT TRUE) OVER (ORDER BY {_CALLER}, occurred_at, key) AS run
+    SELECT *, count(*) FILTER (WHERE is_again IS NOT TRUE) OVER (ORDER BY {CALLER}, occurred_at, key) AS run
     FROM compared
 ), runs AS (
     SELECT *, count(*) OVER (PARTITION BY run) AS calls,
@@ -130,7 +121,7 @@ def _read(sql: str, organization_id: int, start: dt.datetime, end: dt.datetime) 
     asked: dict[str, Any] = {
         "organization": organization_id, "start": start, "end": end, "within": WITHIN, "most": MOST_CALLS,
         "loop_calls": LOOP_CALLS, "loop_gap": LOOP_GAP, "loop_failures": LOOP_FAILURES,
-        "least_prompt": LEAST_PROMPT, "least_answer": LEAST_ANSWER,
+        "least_prompt": LEAST_PROMPT, "least_answer": LEAST_ANSWER, "cut_off": list(CUT_OFF),
     }  # fmt: skip
     with connection.cursor() as cursor:
         cursor.execute(sql, asked)

@@ -1,59 +1,93 @@
-"""Answers cut off at their limit: paid, and not finished."""
+"""Answers cut off at their limit: paid, and not finished.
+
+Only those that were sent again afterwards would have been spared by more room. What the others cost is lost as far as
+nobody has anything of half an answer, and no saving: longer answers cost more (docs/algorithms/advice.md).
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from metering.query.answers import LEAST_CUT_OFF, UselessAnswer, cut_off_answers
-from reports.advice.kind import Context, Estimate, Finding, Piece
-from reports.advice.wasted import Place, Wasted, counted, kind_of_waste, saved_nanos
+from core import figures
+from metering.query.alike import LEAST_CUT_OFF, WITHIN
+from metering.query.answers import CutOffAnswer, cut_off_answers
+from reports.advice.kind import Context, Finding, Piece
+from reports.advice.wasted import Place, Wasted, counted, kind_of_waste
 from reports.models import Effort
 
 
-def _look(context: Context) -> list[UselessAnswer]:
+def _look(context: Context) -> list[CutOffAnswer]:
     return cut_off_answers(context.organization_id, context.start, context.end)
 
 
-def _piece(row: UselessAnswer) -> Piece:
-    note = "only thought, no word of an answer" if row.is_other else "the answer counts as lost"
-    return Piece(row.event_id, row.at, row.cost_nanos, row.cost_nanos - row.lost_nanos, note)
+def _piece(row: CutOffAnswer) -> Piece:
+    if row.is_sent_again:
+        return Piece(row.event_id, row.at, row.cost_nanos, 0, "looks as if it was sent again right after")
+    if row.is_silent:
+        return Piece(row.event_id, row.at, row.cost_nanos, None, "only thought, no word of an answer")
+    return Piece(row.event_id, row.at, row.cost_nanos, None, f"{figures.money(row.lost_nanos)} for half an answer")
 
 
-def _tell(place: Place, rows: Sequence[UselessAnswer], pieces: Sequence[Piece]) -> Finding:
-    silent = [row for row in rows if row.is_other]
-    one = len(rows) == 1
-    text = (
-        f"{counted(len(rows), 'answer')} ended where max_tokens had them end, in the middle of what was being said."
-        if not one
-        else "An answer ended where max_tokens had it end, in the middle of what was being said."
-    )
-    if silent:
-        text += (
-            f" {counted(len(silent), 'call')} had thought so long that not a word was left for an answer: all of"
-            f" {'it' if len(silent) == 1 else 'them'} was paid for nothing."
-        )
+def _tell(place: Place, rows: Sequence[CutOffAnswer], pieces: Sequence[Piece]) -> Finding:
+    again = [row for row in rows if row.is_sent_again]
+    others = [row for row in rows if not row.is_sent_again]
+    said = [f"{counted(len(rows), 'answer')} ended at max_tokens, in the middle of what was being said."]
+    if again:
+        said.append(_of_again(again))
+    if others:
+        said.append(_of_others(others))
+    said.append("Ask for shorter answers in the prompt, or allow longer ones from the beginning.")
     return Finding(
         subject=place.subject,
-        title=f"Let {counted(len(rows), 'answer')} in {place.label} come to their end"
-        if not one
-        else f"Let an answer in {place.label} come to its end",
-        text=f"{text} Ask for shorter answers in the prompt, or allow longer ones: half an answer is paid in full, and"
-        " asked for again.",
+        title=f"{counted(len(rows), 'answer')} in {place.label} {_were(rows)} cut off at max_tokens",
+        text=" ".join(said),
         pieces=pieces,
         effort=Effort.SMALL,
         terms=(
             ("Cut off is", "an answer whose finish reason is length, max_tokens or the like"),
             ("Left out", f"answers below {LEAST_CUT_OFF} tokens, which are meant to be short"),
-            ("At least lost", "calls without a word of an answer"),
-            ("Likely lost", "of the others, what the answer cost"),
-            ("At most lost", "of the others, what the prompt cost as well"),
+            (
+                "Sent again is",
+                f"what the same sender sent next in the chat, as large in all its parts, within {_minutes()} minutes",
+            ),
+            ("Saved is", "what calls cost that look sent again, and nothing of the others"),
+            ("Lost is", "what an answer cost that was cut off, or all of a call without a word of one"),
             ("Models", place.models),
         ),
-        caveat="The beginning of an answer can be of use. Answers that come to their end cost their own tokens.",
-        estimate=Estimate(
-            sum(row.lost_nanos for row in silent), sum(map(saved_nanos, pieces)), sum(row.cost_nanos for row in rows)
-        ),
+        caveat="Texts are not kept: that a request was sent again is concluded from all that is kept of it. The"
+        " beginning of an answer can be of use, and longer answers cost their own tokens.",
+        stake_nanos=sum(row.lost_nanos for row in rows),
     )
+
+
+def _of_again(rows: Sequence[CutOffAnswer]) -> str:
+    one = len(rows) == 1
+    cost = figures.money(sum(row.cost_nanos for row in rows))
+    return (
+        f"{counted(len(rows), 'request')} {'looks' if one else 'look'} as if {'it was' if one else 'they were'} sent"
+        f" again right after: the first {'attempt' if one else 'attempts'} cost {cost}, which more room would have"
+        " spared."
+    )
+
+
+def _of_others(rows: Sequence[CutOffAnswer]) -> str:
+    lost = figures.money(sum(row.lost_nanos for row in rows))
+    said = (
+        f"{lost} went to {counted(len(rows), 'answer')} that {_were(rows)} not asked for again. That is lost as far as"
+        " half an answer is of no use, but nothing that more room would save."
+    )
+    silent = sum(row.is_silent for row in rows)
+    if silent:
+        said += f" {counted(silent, 'call')} of them thought so long that not a word was left for an answer."
+    return said
+
+
+def _were(rows: Sequence[CutOffAnswer]) -> str:
+    return "was" if len(rows) == 1 else "were"
+
+
+def _minutes() -> str:
+    return figures.count(int(WITHIN.total_seconds()) // 60)
 
 
 KIND = kind_of_waste(

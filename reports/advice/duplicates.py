@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from core.figures import count
-from metering.query.repeats import LEAST_ANSWER, LEAST_PROMPT, WITHIN, Repeat, paid_repeats
+from metering.query.alike import LEAST_PROMPT, WITHIN
+from metering.query.repeats import LEAST_ANSWER, Repeat, paid_repeats
 from reports.advice.kind import Context, Finding, Piece
 from reports.advice.retry_loops import piece_of_repeat
 from reports.advice.wasted import Place, Wasted, counted, kind_of_waste
@@ -22,12 +23,13 @@ def _tell(place: Place, rows: Sequence[Repeat], pieces: Sequence[Piece]) -> Find
     is_one = len(rows) == 1
     return Finding(
         subject=place.subject,
-        title=f"Answer {counted(len(rows), 'duplicate request')} in {place.label} from the first one",
+        title=f"{counted(len(rows), 'request')} in {place.label} look{'s' if is_one else ''} like"
+        f" {'a duplicate' if is_one else 'duplicates'}",
         text=(
-            f"{counted(requests, 'request')} {'was' if requests == 1 else 'were'} sent and paid again within"
+            f"{counted(requests, 'request')} {'looks' if requests == 1 else 'look'} as if sent and paid again within"
             f" {_minutes()} minutes{'' if requests == len(rows) else f', {count(len(rows))} times in all'}."
-            f" Send {'it' if is_one else 'each'} once: give requests a key of their own, turn a button off while its"
-            " call is under way, or keep answers for a few minutes."
+            f" If so, send {'it' if is_one else 'each'} once: give requests a key of their own, turn a button off while"
+            " its call is under way, or keep answers for a few minutes."
         ),
         pieces=pieces,
         effort=Effort.MEDIUM,
@@ -52,6 +54,6 @@ KIND = kind_of_waste(
     "duplicates",
     "Duplicate requests",
     "copy",
-    "Equal requests within minutes of each other, each of them paid.",
+    "Requests within minutes of each other that look equal, each of them paid.",
     Wasted(_look, piece_of_repeat, _tell),
 )

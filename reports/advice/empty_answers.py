@@ -15,12 +15,12 @@ def _look(context: Context) -> list[UselessAnswer]:
 
 
 def _piece(row: UselessAnswer) -> Piece:
-    note = "stopped before its end" if row.is_other else "no answer"
+    note = "stopped before its end" if row.is_stopped else "no answer"
     return Piece(row.event_id, row.at, row.cost_nanos, row.cost_nanos - row.lost_nanos, note)
 
 
 def _tell(place: Place, rows: Sequence[UselessAnswer], pieces: Sequence[Piece]) -> Finding:
-    stopped = sum(row.is_other for row in rows)
+    stopped = sum(row.is_stopped for row in rows)
     empty = len(rows) - stopped
     said = []
     if empty:

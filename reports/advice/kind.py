@@ -22,7 +22,8 @@ class Piece(msgspec.Struct, frozen=True, gc=False):
     """One thing that advice rests on: of calls `id` is the event's.
 
     `now_nanos` is what it cost, `would_nanos` what it would have cost: 0 for a call that need not have been made, more
-    than now where saving elsewhere costs more here; both None where no cost is at stake. `note` says in a few words
+    than now where saving elsewhere costs more here, None where that is not known; both None where no cost is at stake.
+    `note` says in a few words
     what is particular about it.
     """
 
@@ -46,8 +47,9 @@ class Finding(msgspec.Struct, frozen=True):
     kind, the same again when it is found again.
 
     The savings are the pieces', now less would, over the window's 30 days, unless `estimate` says them: of pieces that
-    are no calls of the window. `terms` are pairs of a label and a value: what counted, with the thresholds. `caveat` is
-    what may speak against it.
+    are no calls of the window. `stake_nanos` is what is at stake where that is more than what would be saved: it
+    decides whether the finding is worth telling. `terms` are pairs of a label and a value: what counted, with the
+    thresholds. `caveat` is what may speak against it.
     """
 
     subject: str
@@ -58,6 +60,7 @@ class Finding(msgspec.Struct, frozen=True):
     terms: tuple[tuple[str, str], ...] = ()
     caveat: str = ""
     estimate: Estimate | None = None
+    stake_nanos: int | None = None
 
 
 class Work(msgspec.Struct, frozen=True):

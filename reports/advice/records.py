@@ -44,7 +44,8 @@ def keep(context: Context, kind: Kind) -> None:
     found: set[str] = set()
     for finding in findings:
         estimate = finding.estimate or estimate_of(finding.pieces, context.end, context.zone)
-        if not finding.pieces or not _is_worth_telling(estimate.likely if estimate else None, context.cost_nanos):
+        stake = finding.stake_nanos if finding.stake_nanos is not None else estimate and estimate.likely
+        if not finding.pieces or not _is_worth_telling(stake, context.cost_nanos):
             continue
         found.add(finding.subject)
         insight = known.get(finding.subject) or Insight(
@@ -79,11 +80,11 @@ def reopen(insight: Insight, at: dt.datetime) -> None:
     insight.measured_from = insight.measured_until = None
 
 
-def _is_worth_telling(likely: int | None, cost_nanos: int) -> bool:
-    if likely is None:
+def _is_worth_telling(stake: int | None, cost_nanos: int) -> bool:
+    if stake is None:
         return True
-    is_much = likely >= LEAST_NANOS and likely >= LEAST_SHARE_OF_MUCH * cost_nanos
-    return likely > 0 and (is_much or likely >= LEAST_SHARE * cost_nanos)
+    is_much = stake >= LEAST_NANOS and stake >= LEAST_SHARE_OF_MUCH * cost_nanos
+    return stake > 0 and (is_much or stake >= LEAST_SHARE * cost_nanos)
 
 
 def _is_followed_up(insight: Insight, now: dt.datetime) -> bool:
@@ -109,13 +110,20 @@ def _describe(insight: Insight, finding: Finding, context: Context) -> None:
     insight.cost_nanos = context.cost_nanos
     insight.evidence_count = len(finding.pieces)
     insight.now_nanos = _sum(piece.now_nanos for piece in finding.pieces)
-    insight.would_nanos = _sum(piece.would_nanos for piece in finding.pieces)
+    insight.would_nanos = _would(finding.pieces)
 
 
 def _sum(amounts: Iterable[int | None]) -> int | None:
     """None where none is known."""
     known = [amount for amount in amounts if amount is not None]
     return sum(known) if known else None
+
+
+def _would(pieces: Sequence[Piece]) -> int | None:
+    """Of what is not known to change, what it costs now; None where nothing is known to."""
+    if all(piece.would_nanos is None for piece in pieces):
+        return None
+    return _sum(piece.now_nanos if piece.would_nanos is None else piece.would_nanos for piece in pieces)
 
 
 def _keep_evidence(insight: Insight, pieces: Sequence[Piece]) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from core.figures import count, duration
-from metering.query.repeats import LEAST_PROMPT, LOOP_CALLS, LOOP_FAILURES, Repeat, failed_repeats, paid_repeats
+from metering.query.alike import LEAST_PROMPT
+from metering.query.repeats import LOOP_CALLS, LOOP_FAILURES, Repeat, failed_repeats, paid_repeats
 from reports.advice.kind import Context, Finding, Piece
 from reports.advice.wasted import Place, Wasted, counted, kind_of_waste
 from reports.models import Effort
@@ -33,8 +34,9 @@ def _tell(place: Place, rows: Sequence[Repeat], pieces: Sequence[Piece]) -> Find
     if paid:
         loops, longest = len({row.run for row in paid}), max(row.calls for row in paid)
         said.append(
-            f"{counted(loops, 'loop')} sent a request that had just been answered once more, the longest"
-            f" {count(longest)} times in a row: {counted(len(paid), 'paid call')} that brought nothing new."
+            f"{counted(loops, 'loop')} {'seems' if loops == 1 else 'seem'} to have sent a request once more that had"
+            f" just been answered, the longest {count(longest)} times in a row: {counted(len(paid), 'paid call')} that"
+            " likely brought nothing new."
         )
     if failed:
         said.append(
@@ -42,10 +44,11 @@ def _tell(place: Place, rows: Sequence[Repeat], pieces: Sequence[Piece]) -> Find
             " cost nothing, but takes room in request rates, and whoever waits for an answer has none."
         )
     said.append("Retry with growing pauses and a last attempt, and only what another attempt can mend.")
-    subject = "a retry loop" if len({(row.cost_nanos is None, row.run) for row in rows}) == 1 else "retry loops"
+    is_one = len({(row.cost_nanos is None, row.run) for row in rows}) == 1
+    subject = "looks like a retry loop" if is_one else "look like retry loops"
     return Finding(
         subject=place.subject,
-        title=f"Stop {subject} in {place.label}",
+        title=f"Stop what {subject} in {place.label}",
         text=" ".join(said),
         pieces=pieces,
         effort=Effort.MEDIUM,
@@ -65,6 +68,7 @@ KIND = kind_of_waste(
     "retry_loops",
     "Retry loops",
     "arrow-clockwise",
-    "One request sent again and again within minutes, answered and paid each time, or failing each time.",
+    "What looks like one request sent again and again within minutes, answered and paid each time, or failing each"
+    " time.",
     Wasted(_look, piece_of_repeat, _tell),
 )

@@ -30,7 +30,8 @@ class Effort(models.TextChoices):
 class Insight(TenantModel):
     """A piece of advice of one kind (reports/advice) about one subject, as it was found last.
 
-    Money is nano-dollars: `now_nanos` and `would_nanos` are sums over the evidence, the savings those of a month of 30
+    Money is nano-dollars: `now_nanos` and `would_nanos` are sums over the evidence (what is not known to change counts
+    in both), the savings those of a month of 30
     days, from `low_nanos` to `high_nanos`. They are null where following the advice saves nothing that can be counted.
     """
 

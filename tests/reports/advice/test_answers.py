@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from accounts.models import Organization, Project
+from core import figures
 from core.tenancy import organization_scope
 from metering.events import Usage
 from metering.pricing.plan import Plan
@@ -16,10 +17,13 @@ from metering.pricing.versions import load_versions
 from metering.query.answers import empty_answers
 from metering.query.efficiency import find_efficiency
 from metering.query.spec import UsageQuery
+from reports.advice import kind_of
 from reports.advice.long_answers import capped
+from reports.advice.records import evidence_of, keep
 from reports.advice.wasted import saved_nanos
+from reports.models import Insight
 from tests.metering.query.priced_usage import set_prices, write_rated
-from tests.reports.advice.waste import AT, END, MINUTE, START, call, costs, find, saved, work
+from tests.reports.advice.waste import AT, END, MINUTE, START, call, context_of, costs, find, saved, work
 
 
 @pytest.fixture
@@ -56,7 +60,7 @@ def test_empty_answers_are_those_of_the_page_of_efficiency_and_what_was_stopped(
         "Mend 1 empty or unused answer in calls without a project",
     }
     with organization_scope(acme.pk):
-        empty = [row for row in empty_answers(acme.pk, START, END) if not row.is_other]
+        empty = [row for row in empty_answers(acme.pk, START, END) if not row.is_stopped]
     measured = find_efficiency(UsageQuery(acme.pk, START, END, acme.zone), "model")
     assert len(empty) == measured.whole.answers.empty == 2
     website = next(finding for finding in findings if "Website" in finding.title)
@@ -64,29 +68,88 @@ def test_empty_answers_are_those_of_the_page_of_efficiency_and_what_was_stopped(
     assert (done.units, done.nanos) == (8, saved(website))
 
 
+HALF = Usage(input=900, output=500)
+
+
 @pytest.mark.django_db
-@pytest.mark.usefixtures("prices")
-def test_answers_cut_off_are_lost_and_with_only_thoughts_all_of_the_call_is(acme: Organization) -> None:
+@pytest.mark.usefixtures("prices", "in_acme")
+def test_only_answers_cut_off_and_sent_again_save_anything(acme: Organization) -> None:
+    """What the others cost is lost: more room would have cost more."""
+    cut = {"detail": {"finish_reason": "length"}, "message": "m"}
     rated = write_rated(
         acme.pk,
         [
-            call("half", AT, Usage(input=900, output=500), detail={"finish_reason": "length"}),
-            call("thought", AT, Usage(input=900, reasoning=500), detail={"finish_reason": "MAX_TOKENS"}),
-            call("label", AT, Usage(input=900, output=49), detail={"finish_reason": "length"}),
-            call("whole", AT, Usage(input=900, output=500), detail={"finish_reason": "stop"}),
-            call("failed", AT, Usage(input=900, output=500), status="error", detail={"finish_reason": "length"}),
+            # Twice too short, then whole.
+            call("first", AT, HALF, chat="c1", **cut),
+            call("second", AT + MINUTE, HALF, chat="c1", **cut),
+            call("third", AT + 2 * MINUTE, Usage(input=900, output=900), chat="c1", message="m"),
+            # Nothing after it; something else after it; too late; of calls of one size each proves nothing.
+            call("alone", AT, HALF, chat="c2", **cut),
+            call("other", AT, HALF, chat="c3", **cut),
+            call("else", AT + MINUTE, Usage(input=1_400, output=20), chat="c3", message="m"),
+            call("late", AT, HALF, chat="c4", **cut),
+            call("later", AT + 11 * MINUTE, HALF, chat="c4", message="m"),
+            *(call(f"label{n}", AT + n * MINUTE, HALF, detail={"finish_reason": "length"}) for n in range(3)),
         ],
     )
     rows = {one.row.event_id: one.row for one in rated if one.row}
-    (finding,) = find(acme, "cut_off")
-    lost = {piece.id: saved_nanos(piece) for piece in finding.pieces}
-    assert lost == {"half": rows["half"].output_cost_nanos, "thought": rows["thought"].cost_nanos}
-    estimate = finding.estimate
-    assert estimate is not None
-    assert estimate.likely == saved(finding) == sum(filter(None, lost.values()))
-    assert estimate.low == rows["thought"].cost_nanos
-    assert estimate.high == (rows["half"].cost_nanos or 0) + (rows["thought"].cost_nanos or 0)
-    assert finding.title == "Let 2 answers in Website come to their end"
+    keep(context_of(acme), kind_of("cut_off"))
+    insight = Insight.objects.get()
+    pieces = {piece.id: piece for piece in evidence_of(insight)}
+    assert set(pieces) == {"first", "second", "alone", "other", "late", "label0", "label1", "label2"}
+    again = {"first", "second"}
+    assert {name: piece.would_nanos for name, piece in pieces.items()} == {
+        name: 0 if name in again else None for name in pieces
+    }
+    likely = sum(rows[name].cost_nanos or 0 for name in again)
+    assert insight.likely_nanos == likely == sum(map(saved_nanos, pieces.values())) > 0
+    assert insight.now_nanos == sum(rows[name].cost_nanos or 0 for name in pieces)
+    assert insight.would_nanos == insight.now_nanos - likely
+    lost = sum(rows[name].output_cost_nanos or 0 for name in pieces if name not in again)
+    assert insight.title == "8 answers in Website were cut off at max_tokens"
+    assert f"first attempts cost {figures.money(likely)}" in insight.text
+    assert f"{figures.money(lost)} went to 6 answers that were not asked for again" in insight.text
+    # What the whole answer cost was not for a duplicate: no two kinds count the same request.
+    assert {piece.id for found in find(acme, "duplicates") for piece in found.pieces} == {"label1", "label2"}
+    assert work(acme, "cut_off", insight.subject).nanos == likely
+
+
+@pytest.mark.django_db
+@pytest.mark.usefixtures("prices", "in_acme")
+def test_answers_cut_off_that_nobody_asked_for_again_are_lost_and_save_nothing(acme: Organization) -> None:
+    rated = write_rated(
+        acme.pk,
+        [
+            call("half", AT, HALF, detail={"finish_reason": "length"}),
+            call("thought", AT, Usage(input=900, reasoning=500), detail={"finish_reason": "MAX_TOKENS"}),
+            call("label", AT, Usage(input=900, output=49), detail={"finish_reason": "length"}),
+            call("whole", AT, HALF, detail={"finish_reason": "stop"}),
+            call("failed", AT, HALF, status="error", detail={"finish_reason": "length"}),
+        ],
+    )
+    rows = {one.row.event_id: one.row for one in rated if one.row}
+    keep(context_of(acme), kind_of("cut_off"))
+    insight = Insight.objects.get()
+    assert {piece.id for piece in evidence_of(insight)} == {"half", "thought"}
+    assert (insight.low_nanos, insight.likely_nanos, insight.high_nanos, insight.would_nanos) == (None,) * 4
+    assert insight.now_nanos == (rows["half"].cost_nanos or 0) + (rows["thought"].cost_nanos or 0)
+    lost = (rows["half"].output_cost_nanos or 0) + (rows["thought"].cost_nanos or 0)
+    assert f"{figures.money(lost)} went to 2 answers" in insight.text
+    assert "1 call of them thought so long" in insight.text
+
+
+@pytest.mark.django_db
+@pytest.mark.usefixtures("prices", "in_acme")
+def test_little_that_is_lost_is_not_told(acme: Organization) -> None:
+    write_rated(
+        acme.pk,
+        [
+            call("half", AT, Usage(input=900, output=50), detail={"finish_reason": "length"}),
+            call("whole", AT, Usage(input=900_000, output=50_000)),
+        ],
+    )
+    keep(context_of(acme), kind_of("cut_off"))
+    assert not Insight.objects.exists()
 
 
 @pytest.mark.django_db

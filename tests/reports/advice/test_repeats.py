@@ -52,13 +52,17 @@ def test_a_loop_costs_all_but_its_first_call(acme: Organization) -> None:
     (finding,) = find(acme, "retry_loops")
     assert {piece.id for piece in finding.pieces} == {f"loop{n}" for n in range(1, 12)}
     assert saved(finding) == sum(cost[f"loop{n}"] for n in range(1, 12)) > 0
-    assert finding.title == "Stop a retry loop in Website"
+    assert finding.title == "Stop what looks like a retry loop in Website"
     assert "12 times in a row: 11 paid calls" in finding.text
     assert finding.pieces[0].note.startswith("call 12 of 12")
     assert work(acme, "retry_loops", finding.subject) == Work(24, saved(finding))
     (duplicates,) = find(acme, "duplicates")
     assert {piece.id for piece in duplicates.pieces} == {"other1", "other2"}
     assert saved(duplicates) == cost["other1"] + cost["other2"]
+    # Concluded, and said so.
+    assert duplicates.title == "2 requests in Website look like duplicates"
+    assert "1 request looks as if sent and paid again" in duplicates.text
+    assert "seems to have sent" in finding.text
 
 
 @pytest.mark.parametrize(
