@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterator
+from zoneinfo import ZoneInfo
 
 import msgspec
 
@@ -62,7 +63,7 @@ def find(context: Context) -> Iterator[Finding]:
             best = total, version, known
     before = [one for one in now if one is not None]
     if best is not None and best[0] < sum(one.nanos for one in before):
-        yield _finding(present, best[1], periods, before, best[2])
+        yield _finding(context.zone, present, best[1], periods, before, best[2])
 
 
 def _would_do(version: PlanVersion, present: PlanVersion) -> bool:
@@ -98,7 +99,12 @@ def _charged(context: Context, period: Period, version: PlanVersion) -> Charged 
 
 
 def _finding(
-    present: PlanVersion, better: PlanVersion, periods: list[Period], now: list[Charged], would: list[Charged]
+    zone: ZoneInfo,
+    present: PlanVersion,
+    better: PlanVersion,
+    periods: list[Period],
+    now: list[Charged],
+    would: list[Charged],
 ) -> Finding:
     saved = [before.nanos - after.nanos for before, after in zip(now, would, strict=True)]
     count = len(periods)
@@ -114,7 +120,7 @@ def _finding(
         pieces=[
             Piece(
                 f"{period.starts_on} to {period.ends_on - dt.timedelta(days=1)}",
-                dt.datetime.combine(period.starts_on, dt.time(), dt.UTC),
+                period.instants(zone)[0],
                 before.nanos,
                 after.nanos,
                 f"{present.name}: fee {figures.money(before.fee_nanos)}, beyond {figures.money(before.overage_nanos)};"

@@ -281,6 +281,7 @@ def test_a_plan_is_weighed_by_its_fee_and_what_goes_beyond(acme: Organization) -
         days = (dt.date.fromisoformat(piece.id[-10:]) - dt.date.fromisoformat(piece.id[:10])).days + 1
         # Nothing goes beyond five million tokens; without any, all of it does.
         assert (piece.now_nanos, piece.would_nanos) == (fee, days * nanos("gpt-4o", usage))
+        assert piece.at.astimezone(acme.zone).replace(tzinfo=None).isoformat() == f"{piece.id[:10]}T00:00:00"
     assert finding.estimate is not None
     assert finding.estimate.low <= finding.estimate.likely <= finding.estimate.high < fee
     assert kind_of("plan_fit").needs == "see_money"
