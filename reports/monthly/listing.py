@@ -18,7 +18,8 @@ from metering.query.ranges import Span
 from reports.models import MonthlyReport, ReportScope
 from reports.monthly.figures import Whose
 from reports.monthly.month import Month
-from reports.monthly.records import MOST_ATTEMPTS, may_make, moved_since, of_months, path_of
+from reports.monthly.records import MOST_ATTEMPTS, may_make, moved_since, of_months
+from reports.monthly.telling import path_of
 
 MOST_MONTHS = 24
 # On the page of all reports.
@@ -144,7 +145,7 @@ def _row(whose: Whose, month: Month, reports: list[MonthlyReport], now: Figures,
         "state": _state(last, waiting),
         # The next revision to be asked for; one that failed is asked for again.
         "revision": waiting.revision if waiting else last.revision + 1 if last else 0,
-        "has_moved": last is not None and last.timezone == month.zone.key and moved_since(last, now),
+        "has_moved": last is not None and moved_since(last, month, now),
         "cost_nanos": last.cost_nanos if last else now.cost_nanos,
         "before_nanos": last.before_nanos if last else before.cost_nanos,
         "tokens": last.total_tokens if last else now.total_tokens,

@@ -11,6 +11,7 @@ from django.shortcuts import redirect, render
 from django.utils.timezone import now
 from django.views.decorators.http import require_POST, require_safe
 
+from accounts import audit
 from accounts.models import Team
 from accounts.requests import OrganizationRequest
 from core.days import is_within_years
@@ -18,7 +19,8 @@ from reports.models import MonthlyReport
 from reports.monthly.figures import Whose
 from reports.monthly.listing import first_readable, listing
 from reports.monthly.month import Month
-from reports.monthly.records import ask, file_name, is_made, may_make, may_see, path_of
+from reports.monthly.records import ask, file_name, may_make, may_see, title_of
+from reports.monthly.telling import path_of
 from reports.page import sees_usage
 
 
@@ -44,6 +46,8 @@ def download(request: OrganizationRequest, monthly: int) -> HttpResponse:
     if found is None:
         raise Http404("no such report")
     _permit(may_see(request.membership, found.ref))
+    if request.method == "GET":
+        audit.record(request.actor, "report.download", found, {"file": (None, found.digest)}, label=title_of(found))
     name = file_name(found, request.organization.slug)
     response = HttpResponse(bytes(found.content), content_type="application/pdf")
     response["Content-Disposition"] = f'inline; filename="{name}"'
@@ -59,11 +63,11 @@ def make(request: OrganizationRequest) -> HttpResponse:
     month, revision = _month(request), request.POST.get("revision", "0")
     if not (revision.isascii() and revision.isdigit() and len(revision) < 4):
         raise Http404("no such revision")
-    whose = Whose(request.organization, team)
-    if int(revision) and not is_made(whose, month, int(revision) - 1):
-        raise Http404("no revision before it")
-    ask(whose, month, revision=int(revision), by=request.membership.user.email)
-    messages.success(request, f"The report of {month.name} is being made. You can leave this page.")
+    report = ask(Whose(request.organization, team), month, revision=int(revision), by=request.actor)
+    if report.made_at is None:
+        messages.success(request, f"The report of {month.name} is being made. You can leave this page.")
+    else:
+        messages.info(request, f"The report of {month.name} is there.")
     return redirect(path_of(request.organization, team))
 
 
@@ -78,16 +82,14 @@ def _asked_team(given: QueryDict) -> Team | None:
 
 
 def _month(request: OrganizationRequest) -> Month:
-    """One that is over. Raises Http404."""
-    zone = request.organization.zone
+    """Raises Http404 for what is no month."""
     try:
         first = dt.datetime.strptime(request.POST.get("month", ""), "%Y-%m").date()  # noqa: DTZ007  (a month has no zone)
     except ValueError as error:
         raise Http404("no month") from error
-    month = Month(first, zone)
-    if not is_within_years(first) or month.first >= Month.at(now(), zone).first:
-        raise Http404("not over yet, or too long ago")
-    return month
+    if not is_within_years(first):
+        raise Http404("no month of ours")
+    return Month(first, request.organization.zone)
 
 
 def _permit(is_permitted: bool) -> None:

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Sequence
-from zoneinfo import ZoneInfo
 
-from django.db.models import F, QuerySet
-from django.urls import reverse
+from django.db.models import QuerySet
 from django.utils.timezone import now
 
+from accounts import audit
+from accounts.audit import Actor
 from accounts.models import Membership, Organization, Team, TeamMembership
 from accounts.permissions import Right, administered_team_ids, may
 from billing.features import includes
 from billing.models import Feature
-from core import facts
-from core.facts import Fact
-from core.money import usd_text
+from core.errors import ApiError
 from core.tenancy import organization_scope
+from metering.query.latest import first_event_at
 from metering.query.metrics import Figures
 from metering.tasks import enqueue
 from reports.models import MonthlyReport, ReportScope
@@ -25,10 +24,8 @@ from reports.monthly.around import look_around
 from reports.monthly.document import Stamp, render
 from reports.monthly.figures import MonthFigures, Whose, read
 from reports.monthly.month import Month
+from reports.monthly.telling import month_of, path_of, tell_made
 
-KIND = "report.ready"
-# In the keys of facts, before the report's id.
-FAMILY = "monthly"
 MOST_ATTEMPTS = 5
 
 
@@ -54,29 +51,55 @@ def of_months(whose: Whose, months: Sequence[Month]) -> QuerySet[MonthlyReport]:
     return rows
 
 
-def is_made(whose: Whose, month: Month, revision: int) -> bool:
-    return of_months(whose, [month]).filter(revision=revision, made_at__isnull=False).exists()
+def ask(whose: Whose, month: Month, *, revision: int = 0, by: Actor | None = None) -> MonthlyReport:
+    """Have it made; the row that is there when it was asked for before. Without `by` it is the calendar that asks.
 
-
-def ask(whose: Whose, month: Month, *, revision: int = 0, by: str = "") -> MonthlyReport:
-    """Have it made; the row that is there when it was asked for before. `by` is empty for the calendar.
-
-    Asking again for one that could not be made has it tried again. Needs the organization's scope.
+    Asking again for one that could not be made has it tried again. Raises ApiError: 404 for a month that is not over or
+    is before the record, and for a revision with none before it; 409 for one that would say the same as the one before.
+    Needs the organization's scope.
     """
-    report: MonthlyReport
-    report, is_new = MonthlyReport.objects.get_or_create(
-        organization=whose.organization,
-        scope=ReportScope.TEAM if whose.team else ReportScope.ORGANIZATION,
-        ref=whose.team.pk if whose.team else 0,
-        month=month.first,
-        revision=revision,
-        defaults={"label": whose.label, "timezone": month.zone.key, "asked_by_label": by[:254]},
-    )
+    report = of_months(whose, [month]).filter(revision=revision).first()
+    is_new = report is None
+    if report is None:
+        _refuse_needless(whose, month, revision)
+        report, is_new = MonthlyReport.objects.get_or_create(
+            organization=whose.organization,
+            scope=ReportScope.TEAM if whose.team else ReportScope.ORGANIZATION,
+            ref=whose.team.pk if whose.team else 0,
+            month=month.first,
+            revision=revision,
+            defaults={
+                "label": whose.label,
+                "timezone": month.zone.key,
+                "asked_by_label": by.label[:254] if by else "",
+            },
+        )
+    is_again = not is_new and _unmade(report.pk).filter(attempts__gte=MOST_ATTEMPTS).update(attempts=0) > 0
     if report.made_at is None:
-        if not is_new and report.attempts:
-            MonthlyReport.objects.filter(pk=report.pk, made_at=None).update(attempts=0)
         have_made(report)
+    if by is not None and (is_new or is_again):
+        audit.record(by, "report.make", report, {"revision": (None, report.revision)}, label=title_of(report))
     return report
+
+
+def _refuse_needless(whose: Whose, month: Month, revision: int) -> None:
+    began_at = first_event_at(whose.organization.pk)
+    if began_at is None or began_at >= month.ends_at:
+        raise ApiError(404, "not_found", f"Nothing was recorded yet in {month.name}.")
+    if month.ends_at > now():
+        raise ApiError(404, "not_found", f"{month.name} is not over yet.")
+    if not revision:
+        return
+    last = of_months(whose, [month]).filter(revision=revision - 1, made_at__isnull=False).defer("content").first()
+    if last is None:
+        raise ApiError(404, "not_found", f"The report of {month.name} has no revision before that one.")
+    if not moved_since(last, month, whose.run(month.span, month).totals):
+        raise ApiError(
+            409,
+            "conflict",
+            f"{month.name} comes to what its report says: another revision would say the same. It can be made again"
+            " once usage comes late or is corrected.",
+        )
 
 
 def have_made(report: MonthlyReport) -> None:
@@ -94,13 +117,10 @@ def make(organization_id: int, report_id: int) -> bool:
 
     Whoever is killed in between leaves the row as it was, with one attempt more.
     """
+    if not _begin(organization_id, report_id):
+        return False
     with organization_scope(organization_id):
-        waiting = MonthlyReport.objects.filter(pk=report_id, made_at=None, attempts__lt=MOST_ATTEMPTS)
-        if not waiting.update(attempts=F("attempts") + 1, attempted_at=now()):
-            return False
-    with organization_scope(organization_id):
-        rows = MonthlyReport.objects.select_for_update(skip_locked=True, of=("self",)).select_related("organization")
-        report = rows.filter(pk=report_id, made_at=None).first()
+        report = _unmade(report_id).select_related("organization").first()
         if report is None:
             return False
         whose = _whose(report)
@@ -109,8 +129,26 @@ def make(organization_id: int, report_id: int) -> bool:
             report.delete()
             return False
         _fill(report, whose)
-        _tell(report, whose)
+        tell_made(report, whose)
     return True
+
+
+def _begin(organization_id: int, report_id: int) -> bool:
+    """Count an attempt, before it can fail. Who finds it being made neither waits nor takes one of its attempts."""
+    with organization_scope(organization_id):
+        report = _unmade(report_id).filter(attempts__lt=MOST_ATTEMPTS).first()
+        if report is None:
+            return False
+        report.attempts, report.attempted_at = report.attempts + 1, now()
+        report.save(update_fields=["attempts", "attempted_at"])
+        return True
+
+
+def _unmade(report_id: int) -> QuerySet[MonthlyReport]:
+    """The row, locked; nothing where another has it."""
+    rows = MonthlyReport.objects.select_for_update(skip_locked=True, of=("self",))
+    found: QuerySet[MonthlyReport] = rows.filter(pk=report_id, made_at=None)
+    return found
 
 
 def _whose(report: MonthlyReport) -> Whose | None:
@@ -137,40 +175,7 @@ def _note(report: MonthlyReport, found: MonthFigures) -> None:
     report.before_nanos = found.before.cost_nanos if found.before is not None else None
 
 
-def _tell(report: MonthlyReport, whose: Whose) -> None:
-    month = month_of(report)
-    team = whose.team
-    data = {
-        "page": path_of(whose.organization, whose.team),
-        "report": f"Report of {month.name}",
-        "period_start": month.first.isoformat(),
-        "period_end": month.last.isoformat(),
-        "formats": ["pdf"],
-        "about": {
-            "scope": str(report.scope),
-            "of": team.slug if team else None,
-            "label": team.name if team else None,
-        },
-        "revision": report.revision,
-        "cost_usd": usd_text(report.cost_nanos),
-        "cost_usd_before": usd_text(report.before_nanos),
-        "total_tokens": report.total_tokens,
-        "requests": report.requests,
-    }
-    facts.tell(Fact(KIND, report.organization_id, f"{FAMILY}:{report.pk}", data, str(report.scope), report.ref))
-
-
 # ── Of a row ──
-
-
-def month_of(report: MonthlyReport) -> Month:
-    return Month(report.month, ZoneInfo(report.timezone))
-
-
-def path_of(organization: Organization, team: Team | None) -> str:
-    """The page that lists them."""
-    path = reverse("reports:monthly", args=[organization.slug])
-    return f"{path}?team={team.slug}" if team else path
 
 
 def file_name(report: MonthlyReport, slug: str) -> str:
@@ -179,10 +184,19 @@ def file_name(report: MonthlyReport, slug: str) -> str:
     return "-".join([*parts, *([f"revision-{report.revision}"] if report.revision else [])]) + ".pdf"
 
 
-def moved_since(report: MonthlyReport, totals: Figures) -> bool:
-    """Whether the month comes to something else by now than the report says."""
+def title_of(report: MonthlyReport) -> str:
+    """For lists of what was done: Search, October 2026, revision 1."""
+    return f"{report}, revision {report.revision}" if report.revision else str(report)
+
+
+def moved_since(report: MonthlyReport, month: Month, totals: Figures) -> bool:
+    """Whether the month comes to something else by now than its report says; one of another zone is another month."""
     said = (report.requests, report.total_tokens, report.known_cost_nanos)
-    return said != (totals.requests, totals.total_tokens, totals.known_cost_nanos)
+    return report.timezone == month.zone.key and said != (
+        totals.requests,
+        totals.total_tokens,
+        totals.known_cost_nanos,
+    )
 
 
 # ── Who may ──

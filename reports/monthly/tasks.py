@@ -11,7 +11,7 @@ from reports.monthly import due, records
 
 @shared_task(name="reports.ask_monthly_reports")
 def ask_monthly_reports() -> None:
-    """Beat: months that are over and closed, and reports whose task was lost."""
+    """Beat: months that are over and closed, reports whose task was lost, and those that cannot be made."""
     at = now()
     for organization_id in due.due_organizations(at):
         ask_monthly_reports_of.delay(organization_id)
@@ -19,6 +19,7 @@ def ask_monthly_reports() -> None:
         waiting = list(due.lost(at).values_list("organization_id", "pk"))
     for organization_id, report_id in waiting:
         make_monthly_report.delay(organization_id, report_id)
+    due.tell_given_up(at)
 
 
 @shared_task(name="reports.ask_monthly_reports_of")

@@ -40,6 +40,7 @@ class Command(BaseCommand):
         for report in waiting:
             if records.make(report.organization_id, report.pk):
                 self.stdout.write(f"{slugs[report.organization_id]}: {report}")
+        due.tell_given_up(at)
 
     def _schedules(self, slugs: dict[int, str], at: dt.datetime) -> None:
         for organization_id, schedule_id in scheduling.due(at):

@@ -9,7 +9,7 @@ import pytest
 from django.test import Client
 from django.utils.timezone import now
 
-from accounts.models import Organization, Project, Team, User
+from accounts.models import AuditEntry, Organization, Project, Team, User
 from core.tenancy import organization_scope
 from metering.events import Usage
 from reports.models import MonthlyReport
@@ -17,6 +17,7 @@ from reports.monthly import records
 from reports.monthly.figures import Whose
 from reports.monthly.month import Month
 from tests.metering.query.usage import make_event, write
+from tests.reports.monthly.usage import BERLIN
 from tests.reports.test_teams import leads
 
 pytestmark = pytest.mark.django_db
@@ -92,6 +93,16 @@ def test_a_month_that_changed_is_made_again(
             assert records.make(acme.pk, report.pk)
     row = shown(alice_client)["rows"][0]
     assert (row["state"], row["has_moved"], row["report"].revision, len(row["older"])) == ("ready", False, 1, 1)
+    # Another one would say the same.
+    refused = alice_client.post(MAKE, asked | {"revision": "2"})
+    assert (refused.status_code, "would say the same" in refused.content.decode()) == (409, True)
+    with organization_scope(acme.pk):
+        assert MonthlyReport.objects.count() == 2
+        done = AuditEntry.objects.filter(action__startswith="report.").order_by("pk")
+        done = done.values_list("action", "actor_label")
+        assert list(done.all()) == [("report.make", "alice@acme.test")]
+        assert alice_client.get(row["download_url"]).status_code == 200
+        assert list(done.all())[-1] == ("report.download", "alice@acme.test")
 
 
 @pytest.mark.parametrize(
@@ -103,11 +114,16 @@ def test_a_month_that_changed_is_made_again(
         {"month": ""},
         {"month": "2026-05", "team": "nobodys"},
         {"month": "2026-05", "team": "\0"},
+        {"month": "2024-01"},
+        {"month": f"{Month.at(now(), BERLIN).before.before.before.first:%Y-%m}"},
+        {"month": f"{Month.at(now(), BERLIN).first:%Y-%m}"},
+        {"month": f"{Month.at(now(), BERLIN).before.first:%Y-%m}", "revision": "1"},
         {"month": "2026-05", "revision": "1"},
         {"month": "2026-05", "revision": "-1"},
     ],
 )
-def test_what_cannot_be_made(alice_client: Client, acme: Organization, asked: dict[str, str]) -> None:
+def test_what_cannot_be_made(alice_client: Client, acme: Organization, last: Month, asked: dict[str, str]) -> None:
+    """The record begins with the month before the last one."""
     assert alice_client.post(MAKE, asked).status_code == 404
     with organization_scope(acme.pk):
         assert not MonthlyReport.objects.exists()

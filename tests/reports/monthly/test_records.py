@@ -26,7 +26,7 @@ from core.money import usd_text
 from core.tenancy import organization_scope, unscoped
 from metering.events import Usage
 from reports.models import MonthlyReport
-from reports.monthly import due, records
+from reports.monthly import due, records, telling
 from reports.monthly.figures import Whose, read
 from reports.monthly.month import Month
 from reports.monthly.tasks import ask_monthly_reports
@@ -50,7 +50,7 @@ def reports(acme: Organization) -> list[MonthlyReport]:
         return list(MonthlyReport.objects.order_by("scope", "ref", "revision"))
 
 
-def told(kind: str = records.KIND) -> list[ToldFact]:
+def told(kind: str = telling.READY) -> list[ToldFact]:
     with unscoped("test"):
         return list(ToldFact.objects.filter(kind=kind).order_by("pk"))
 
@@ -82,9 +82,9 @@ def test_it_is_due_once_late_usage_was_waited_for(
     acme.timezone = zone
     with organization_scope(acme.pk):
         acme.save()
-        for text, month in ((too_early, None), (in_time, dt.date(2026, 5, 1))):
-            found = due.due_month(acme, dt.datetime.fromisoformat(text).replace(tzinfo=dt.UTC))
-            assert (found.first if found else None) == month
+        for text, months in ((too_early, []), (in_time, [dt.date(2026, 5, 1)])):
+            found = due.due_months(acme, dt.datetime.fromisoformat(text).replace(tzinfo=dt.UTC))
+            assert [month.first for month in found] == months
     assert due.due_organizations(dt.datetime.fromisoformat(too_early).replace(tzinfo=dt.UTC)) == []
     assert due.due_organizations(dt.datetime.fromisoformat(in_time).replace(tzinfo=dt.UTC)) == [acme.pk]
 
@@ -93,14 +93,14 @@ def test_it_waits_for_the_period_to_be_closed(acme: Organization, used: None) ->
     start_subscription(acme, "free", by=BY, at=at("2026-05-01", 1))
     ripe = MAY.ends_at + GRACE
     with organization_scope(acme.pk):
-        assert due.due_month(acme, ripe) is None
+        assert due.due_months(acme, ripe) == []
         # Nobody bills here, so nothing can be closed: that holds nobody up for longer than a day.
-        assert due.due_month(acme, ripe + due.LONGEST_WAIT) == MAY
+        assert due.due_months(acme, ripe + due.LONGEST_WAIT) == [MAY]
     has_seller()
     close_due_periods(acme, by=BY, at=ripe)
     with organization_scope(acme.pk):
         assert ClosedPeriod.objects.exists()
-        assert due.due_month(acme, ripe) == MAY
+        assert due.due_months(acme, ripe) == [MAY]
 
 
 def test_nothing_is_due_before_the_first_usage(acme: Organization, globex: Organization) -> None:
@@ -108,6 +108,20 @@ def test_nothing_is_due_before_the_first_usage(acme: Organization, globex: Organ
     ripe = MAY.ends_at + GRACE
     assert due.ask_when_due(acme.pk, ripe) == []
     assert globex.pk not in due.due_organizations(ripe)
+
+
+def test_months_that_nothing_ran_in_are_made_up_for(acme: Organization, used: None) -> None:
+    long_after = at("2026-09-20")
+    with organization_scope(acme.pk):
+        # An upgrade sends nobody the months of before.
+        assert [f"{month.first:%m}" for month in due.due_months(acme, long_after)] == ["08"]
+        records.ask(Whose(acme), MAY.following, by=BY)
+        assert [f"{month.first:%m}" for month in due.due_months(acme, long_after)] == ["08"]
+        records.ask(Whose(acme), MAY)
+        assert [f"{month.first:%m}" for month in due.due_months(acme, long_after)] == ["08", "07"]
+    assert due.due_organizations(long_after) == [acme.pk]
+    due.ask_when_due(acme.pk, long_after)
+    assert due.due_organizations(long_after) == []
 
 
 # ── Once ──
@@ -153,13 +167,21 @@ def test_who_is_killed_leaves_it_to_the_next(acme: Organization, used: None) -> 
         assert not due.waiting().exists()
 
 
-def test_one_that_cannot_be_made_is_not_tried_for_ever(acme: Organization, used: None) -> None:
+def test_one_that_cannot_be_made_is_not_tried_for_ever(acme: Organization, alice: User, used: None) -> None:
     report = asked(acme)
     with organization_scope(acme.pk):
         MonthlyReport.objects.update(attempts=records.MOST_ATTEMPTS)
     assert not records.make(acme.pk, report.pk)
     with unscoped("test"):
         assert not due.waiting().exists()
+    # Who looks after reports hears of it once, when the last attempt is over.
+    given_up_at = now()
+    with organization_scope(acme.pk):
+        MonthlyReport.objects.update(attempted_at=given_up_at)
+    for minutes in (1, 11, 26):
+        due.tell_given_up(given_up_at + dt.timedelta(minutes=minutes))
+        assert len(told(telling.FAILED)) == (minutes > 1)
+    assert sent() == {name: ["Report of May 2026 could not be made"] for name in ("alice",)}
     # Until somebody asks for it again.
     asked(acme)
     assert records.make(acme.pk, report.pk)
@@ -170,9 +192,9 @@ def test_late_usage_makes_another_revision(acme: Organization, used: None, told_
     write(acme.pk, [make_event("late", at("2026-05-31"), usage=Usage(input=1_000))])
     with organization_scope(acme.pk):
         totals = read(Whose(acme), MAY).totals
-    assert records.moved_since(first, totals)
+    assert records.moved_since(first, MAY, totals)
     second = made(acme, revision=1)
-    assert not records.moved_since(second, totals)
+    assert not records.moved_since(second, MAY, totals)
     kept, again = reports(acme)
     assert (kept.digest, bytes(kept.content)) == (first.digest, bytes(first.content)), "the one before stays"
     assert again.known_cost_nanos == MAY_NANOS + cost(1_000)
@@ -198,7 +220,7 @@ def test_each_gets_one_letter_with_the_file(
     leads(bob, search)
     with organization_scope(acme.pk):
         Preference.objects.create(
-            organization=acme, member=membership_of(fiona, acme), kind=records.KIND, way=Way.EMAIL, is_on=False
+            organization=acme, member=membership_of(fiona, acme), kind=telling.READY, way=Way.EMAIL, is_on=False
         )
     report = made(acme)
     made(acme, search)
@@ -252,9 +274,13 @@ def test_two_at_once_make_one(acme: Organization, alice: User, bob: User, websit
         finally:
             connection.close()
 
+    with ThreadPoolExecutor(1) as pool, organization_scope(acme.pk):
+        # While it is being made nobody waits for it, or takes one of its attempts.
+        MonthlyReport.objects.select_for_update().get(pk=report.pk)
+        assert list(pool.map(work, range(1))) == [False]
     with ThreadPoolExecutor(2) as pool:
         assert sorted(pool.map(work, range(2))) == [False, True]
-    assert len(told()) == 1
+    assert [(one.attempts > 2, len(told())) for one in reports(acme)] == [(False, 1)]
     assert sent() == {"alice": ["Report of May 2026: Acme, $0.27"]}
 
 
