@@ -29,6 +29,7 @@ from metering.query.comparison import Comparison, Current, Replay, Target, compa
 from metering.query.gpus import Gpus
 from metering.query.metrics import Figures
 from metering.query.spec import UsageQuery
+from reports.filters import rights_for
 from reports.models import KeptComparison
 
 # Of one person.
@@ -146,7 +147,7 @@ def keep(
         kept_by=membership,
         of_member=of_member,
         of_team=of_team,
-        rights=[Right.SEE_KEYS.value] if "api_key" in query.filters else [],
+        rights=[right.value for right in rights_for(query.filters)],
         name=words,
         starts_at=query.start,
         ends_at=query.end,

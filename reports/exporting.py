@@ -15,7 +15,6 @@ import msgspec
 from django.urls import reverse
 
 from accounts.models import Membership, Organization, Team
-from accounts.permissions import Right
 from core.periods import local_day
 from metering.query.export import FORMATS, make_export
 from metering.query.focus.columns import VERSION
@@ -24,7 +23,7 @@ from metering.query.ranges import Span
 from metering.query.spec import FilterValue, UsageQuery
 from metering.query.tables import Cell, Column, Table
 from reports.custom.results import Wanted
-from reports.filters import Chosen, period_words
+from reports.filters import Chosen, period_words, rights_for
 
 if TYPE_CHECKING:
     from reports.custom.course import Making
@@ -127,7 +126,7 @@ def wanted(organization: Organization, asked: Asked, member: Membership | None, 
         asked=msgspec.to_builtins(asked),
         of_member=member,
         of_team=team,
-        rights=(Right.SEE_KEYS,) if asked.with_keys and asked.kind == "focus" else (),
+        rights=rights_for((*asked.filters, *(("api_key",) if asked.with_keys and asked.kind == "focus" else ()))),
     )
 
 

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
@@ -218,6 +218,11 @@ def dimension_words(name: str) -> str:
     """The same inside of a sentence."""
     label = dimension_label(name)
     return label if label[:2].isupper() else label[0].lower() + label[1:]
+
+
+def rights_for(dimensions: Iterable[str]) -> tuple[Right, ...]:
+    """What a reader of usage needs that is asked for by, or filtered by, these dimensions."""
+    return (Right.SEE_KEYS,) if "api_key" in dimensions else ()
 
 
 def hidden_from(role: str) -> frozenset[str]:

@@ -7,9 +7,10 @@ address. `query` is what is asked of usage; the same question gives the same fig
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, ClassVar, cast
 from urllib.parse import urlencode
+from zoneinfo import ZoneInfo
 
 import msgspec
 from django.http import QueryDict
@@ -17,12 +18,12 @@ from django.http import QueryDict
 from accounts.models import Membership, Organization
 from accounts.permissions import Right
 from core.errors import ApiError
-from core.periods import INTERVALS, Interval
+from core.periods import INTERVALS, UTC, Interval
 from metering.query.metrics import METRICS
 from metering.query.ranges import LABELS, Span, year_before
 from metering.query.spec import LARGEST_LIMIT, MOST_GROUPS, UsageQuery, check_dimension
 from reports.breakdown import heading
-from reports.filters import NOTHING, dimension_label, dimension_words, period_words
+from reports.filters import NOTHING, dimension_label, dimension_words, period_words, rights_for
 from reports.page import UsagePage
 
 # What an address takes beside range and filters; `report` names the saved one that is looked at.
@@ -175,7 +176,7 @@ class Report(UsagePage, frozen=True, kw_only=True):
     @property
     def rights(self) -> tuple[Right, ...]:
         """What a reader needs beside the right to see the usage."""
-        return (Right.SEE_KEYS,) if "api_key" in self.by else ()
+        return rights_for((*self.by, *self.chosen.filters))
 
     @property
     def scope(self) -> tuple[str, int]:
@@ -206,8 +207,11 @@ def report_of(membership: Membership, parameters: Mapping[str, Sequence[str]], a
     return Report.seen_by(organization, membership, QueryDict(urlencode(dict(parameters), doseq=True)), at)
 
 
-def said(parameters: Mapping[str, Sequence[str]]) -> str:
-    """A definition in one line: "Last month · by team and model · cost, requests · every week"."""
+def said(parameters: Mapping[str, Sequence[str]], hidden: Collection[str] = ()) -> str:
+    """A definition in one line: "Last month · by team and model · cost, requests · every week".
+
+    Which values of `hidden` dimensions it is filtered by is not told.
+    """
 
     def first(name: str) -> str:
         return next(iter(parameters.get(name, ())), "")
@@ -216,12 +220,12 @@ def said(parameters: Mapping[str, Sequence[str]]) -> str:
     by = [dimension_words(name) for name in parameters.get("by", ()) if name]
     metrics = [heading(name) for name in parameters.get("metric", ()) if name] or [heading(m) for m in DEFAULT_METRICS]
     filters = [
-        f"{dimension_label(name)} {', '.join(values)}"
+        f"{dimension_label(name)} {'not shown' if name in hidden else ', '.join(values)}"
         for name, values in parameters.items()
         if name not in (*PARAMETERS, "range", "from", "to", "interval", "compare", "measure", "view")
     ]
     parts = [
-        f"{first('from')[:10]} to {first('to')[:10]}" if key == "custom" else LABELS.get(key, key),
+        _days(first("from"), first("to")) if key == "custom" else LABELS.get(key, key),
         f"by {', '.join(by)}" if by else "",
         ", ".join(metrics),
         f"every {EVERY_WORDS.get(first('every'), first('every'))}" if first("every") not in ("", NOTHING) else "",
@@ -229,6 +233,15 @@ def said(parameters: Mapping[str, Sequence[str]]) -> str:
         *filters,
     ]
     return " · ".join(part for part in parts if part)
+
+
+def _days(start: str, end: str) -> str:
+    """ "3 Sep – 16 Oct 2026", of what an address has; as it stands there where that is no range."""
+    try:
+        first, behind = (dt.datetime.fromisoformat(text).replace(tzinfo=UTC) for text in (start, end))
+    except ValueError:
+        return f"{start[:10]} to {end[:10]}"
+    return period_words(Span(first, behind), ZoneInfo("UTC"))
 
 
 def kept_of(given: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:

@@ -21,6 +21,7 @@ from reports.models import CustomReport, ReportSchedule, Result
 
 MAKER = "report"
 PDF = "pdf"
+PDF_TYPE = "application/pdf"
 # Format → its name for people; everything but PDF is written by metering/query/export.py.
 FORMAT_NAMES = {**{key: one.name for key, one in FORMATS.items()}, PDF: "PDF"}
 UNNAMED = "Report"
@@ -49,7 +50,7 @@ def wanted(report: Report, name: str, file_format: str) -> Wanted:
         maker=MAKER,
         title=f"{name}, {report.period}",
         file_name=f"{report.organization.slug}-{words}-{first}-{last}.{file_format}",
-        content_type="application/pdf" if file_format == PDF else FORMATS[file_format].content_type,
+        content_type=PDF_TYPE if file_format == PDF else FORMATS[file_format].content_type,
         asked=msgspec.to_builtins(Asked(parameters, name, file_format, report.now)),
         of_member=report.membership if kind == "member" and ref else None,
         of_team=report.team,
@@ -75,11 +76,8 @@ def make(making: Making) -> Iterable[bytes]:
         definition = report.definition()
         printed = paper.context_of(report, definition, asked.name) if asked.file_format == PDF else None
     if printed is not None:
-        # WeasyPrint takes long to load; a process that makes no PDF need not.
-        from core.pdf import render_pdf
-
-        making.advance(len(printed["rows"]), len(printed["rows"]))
-        return [render_pdf(paper.TEMPLATE, printed)]
+        making.advance(printed["rows"], printed["rows"])
+        return [paper.laid_out(printed, making.advance)]
     return FORMATS[asked.file_format].write(ReportTable(definition, making.advance))
 
 

@@ -22,6 +22,7 @@ from reports.custom import making, records, results, scheduling
 from reports.custom.definition import Report, report_of, said
 from reports.custom.result_pages import row_of
 from reports.custom.schedule_rows import schedule_row
+from reports.filters import hidden_from
 from reports.models import CustomReport, Result
 from reports.monthly.listing import latest
 from reports.navigation import SEERS
@@ -145,7 +146,7 @@ def _row(request: OrganizationRequest, saved: CustomReport) -> dict[str, Any]:
     may_change = records.may_change(saved, request.membership)
     return {
         "report": saved,
-        "said": said(saved.parameters),
+        "said": said(saved.parameters, hidden_from(request.membership.role)),
         "url": to(request, "reports:report", saved.pk),
         "open_url": url_of(saved, request.organization.slug),
         "change_url": to(request, "reports:report-change", saved.pk) if may_change else None,

@@ -20,6 +20,7 @@ from core.errors import ApiError
 from core.figures import share
 from core.periods import local_day
 from reports.custom import results, storage
+from reports.custom.making import PDF_TYPE
 from reports.models import Result, ResultState
 from reports.navigation import SEERS
 
@@ -79,10 +80,13 @@ def cancel(request: OrganizationRequest, result: int) -> HttpResponse:
 
 def row_of(request: OrganizationRequest, found: Result) -> dict[str, Any]:
     """What templates/reports/_result.html needs."""
-    done = share(min(found.rows_done, found.rows_estimated), found.rows_estimated) if found.rows_estimated else None
+    is_laid_out = found.content_type == PDF_TYPE and found.rows_done > 0
+    known = 0 if is_laid_out else found.rows_estimated
+    done = share(min(found.rows_done, known), known) if known else None
     return {
         "result": found,
         "progress": done,
+        "is_laid_out": is_laid_out,
         "whose": _whose(found),
         "kept_until": _day(found.expires_at, request),
         "url": to(request, "reports:result", found.pk),

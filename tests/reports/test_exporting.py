@@ -12,6 +12,7 @@ from django.utils.timezone import now
 from pyarrow import parquet
 
 from accounts.models import Organization, Team, TeamMembership, User
+from accounts.permissions import Right
 from core.tenancy import organization_scope
 from metering.pipeline import Sender
 from metering.query.export import FORMATS
@@ -136,3 +137,9 @@ def test_a_short_range_is_sent_and_the_menu_says_so(acme: Organization, alice_cl
 def test_what_no_menu_offers_is_not_there(alice_client: Client, acme: Organization, path: str) -> None:
     assert alice_client.get(f"/o/acme/export/{path}").status_code == 404
     assert alice_client.post(f"/o/acme/export/{path}/prepare").status_code == 404
+
+
+def test_what_is_filtered_by_a_key_is_for_who_sees_keys(year: Organization, alice_client: Client) -> None:
+    prefix = make_key(year).row.prefix
+    alice_client.post(f"/o/acme/export/usage.csv/prepare?{LONG}&api_key={prefix}")
+    assert the_result(year).rights == [Right.SEE_KEYS.value]

@@ -215,6 +215,8 @@ def test_everybody_gets_what_they_may_see(acme: Organization, alice: User, bob: 
     assert refusal(acme, vera, api_key=["tl_x"]).status == 403
     assert refusal(acme, bob, by=["user"]).status == 403
     assert asked(acme, alice, by=["api_key"]).rights
+    assert asked(acme, alice, api_key=["tl_12345678"]).rights
+    assert not asked(acme, alice, model=["gpt-4o"]).rights
     assert asked(acme, bob).scope == ("member", membership_of(bob, acme).pk)
 
 
@@ -260,3 +262,15 @@ def test_said_in_one_line() -> None:
     assert said(parameters) == (
         "Last month · by team, model · Cost · every week · against a year before · Model gpt-4o"
     )
+
+
+def test_which_keys_it_is_filtered_by_is_told_to_who_sees_keys() -> None:
+    parameters = {"api_key": ["tl_12345678"], "model": ["o3"]}
+    assert "API key tl_12345678" in said(parameters)
+    assert said(parameters, {"api_key"}).endswith("API key not shown · Model o3")
+
+
+def test_fixed_days_are_told_with_the_last_one() -> None:
+    parameters = {"range": ["custom"], "from": ["2026-09-03T00:00"], "to": ["2026-10-17T00:00"]}
+    assert said(parameters).startswith("3 Sep – 16 Oct 2026 · ")
+    assert said({"from": ["then"], "to": ["now"]}).startswith("then to now · ")
