@@ -11,7 +11,7 @@ import msgspec
 from django.utils.timezone import now as current_time
 
 from accounts.models import Organization
-from config.demo.organization import BY, HISTORY_DAYS
+from config.demo.organization import BY, history_days
 from config.demo.usage import PEOPLE
 from core.tenancy import organization_scope
 from metering.imports.course import sample
@@ -56,7 +56,7 @@ def create(organization: Organization) -> None:
 
 def _file(now: dt.datetime) -> bytes:
     """One call an hour of the two days before the demo's history begins."""
-    start = now.replace(minute=0, second=0, microsecond=0) - dt.timedelta(days=HISTORY_DAYS, hours=ROWS)
+    start = now.replace(minute=0, second=0, microsecond=0) - dt.timedelta(days=history_days(now), hours=ROWS)
     text = io.StringIO()
     writer = csv.writer(text)
     writer.writerow(["timestamp", "model", "prompt_tokens", "completion_tokens", "user"])

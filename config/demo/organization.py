@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Callable
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from allauth.account.models import EmailAddress
 from django.utils.timezone import now as current_time
@@ -16,19 +17,23 @@ from accounts.models import APIKey, Membership, Organization, Project, Role, Sco
 from billing import plans, subscriptions
 from billing.credits import wallets
 from billing.enforcement import enforce
+from billing.invoices.closing import GRACE
 from billing.models import Feature, Overage
 from config.demo.usage import WORKLOADS, calls_of_hour
 from core.money import NANOS_PER_USD
+from core.periods import local_day
 from core.tenancy import organization_scope, unscoped
 from metering import pipeline
 from metering.directory import Directory
 from metering.ingest.batch import parse_value
 from metering.pricing.book import PriceBook
 from metering.store.base import Outcome
+from reports.monthly.month import Month
 
 NAME, ZONE = "Northbound Labs", "Europe/Berlin"
 SECOND_NAME, SECOND_ZONE = "Sagarmatha Studio", "Asia/Kathmandu"
-HISTORY_DAYS = 395
+# The last month that is told as a report, the same one of the year before from its first day on, and all between.
+HISTORY_MONTHS = 12
 BATCH = 4_000
 BY = Actor.of_command("demo")
 SCALE = "scale"
@@ -77,7 +82,13 @@ def create(password: str) -> tuple[Organization, str]:
     """Make the organization with people, teams, projects and keys. Returns it and the secret for live traffic."""
     users = {name: make_user(f"{name}@northbound.test", full, password) for name, full, *_ in PEOPLE}
     organization = organizations.create_organization(
-        NAME, users["alice"], by=BY, timezone=ZONE, country="DE", plan="developer", at=_days_ago(HISTORY_DAYS)
+        NAME,
+        users["alice"],
+        by=BY,
+        timezone=ZONE,
+        country="DE",
+        plan="developer",
+        at=_days_ago(history_days(current_time())),
     )
     _subscribe(organization)
     with organization_scope(organization.pk):
@@ -108,6 +119,13 @@ def make_user(email: str, name: str, password: str) -> User:
     return user
 
 
+def history_days(now: dt.datetime) -> int:
+    """Days of usage: from before the month that the last report of a month is held against a year later."""
+    zone = ZoneInfo(ZONE)
+    first = Month.at(now - GRACE, zone).before.back(HISTORY_MONTHS).first
+    return (local_day(now, zone) - first).days + 1
+
+
 def _days_ago(days: int) -> dt.datetime:
     return current_time() - dt.timedelta(days=days)
 
@@ -134,13 +152,13 @@ def _second_organization(users: dict[str, User]) -> None:
 
 
 def write_history(progress: Callable[[float], None]) -> int:
-    """Thirteen months of usage up to now, through the same pipeline as anybody's. Returns the number of events."""
+    """More than a year of usage up to now, through the same pipeline as anybody's. Returns the number of events."""
     now = current_time()
     with unscoped("the demo writes the history of its two organizations"):
         northbound, studio = Organization.objects.get(name=NAME), Organization.objects.get(name=SECOND_NAME)
     book = PriceBook.load()
     written = write_usage(
-        northbound, book, now, HISTORY_DAYS, 1.0, {w.project for w in WORKLOADS}, lambda part: progress(part * 0.9)
+        northbound, book, now, history_days(now), 1.0, {w.project for w in WORKLOADS}, lambda part: progress(part * 0.9)
     )
     projects = {w.project for w in WORKLOADS[:2]}
     return written + write_usage(studio, book, now, 120, 0.2, projects, lambda part: progress(0.9 + part * 0.1))
