@@ -14,6 +14,7 @@ import msgspec
 from django.db import connection
 
 from metering.events import PROMPT_BUCKETS
+from metering.query.labels import chat_titles
 
 # A conversation of one model grows when it has so many calls, most of them longer than the one before, and the
 # longest at least twice as long as the first.
@@ -51,7 +52,7 @@ HAVING max(history) > 0 ORDER BY 6 DESC, occurred_at, key LIMIT {MOST_CALLS}
 
 
 class GrownCall(msgspec.Struct, frozen=True, gc=False):
-    """A call of a conversation that grew. References are 0 for none.
+    """A call of a conversation that grew. References are 0 for none, `title` is what the chat is called last.
 
     For each memory that was asked for, the greatest first: `history` are the tokens of the prompt that were said
     earlier and are beyond it, `saved_nanos` their part of what the prompt cost, rounded down.
@@ -66,6 +67,7 @@ class GrownCall(msgspec.Struct, frozen=True, gc=False):
     prompt: int
     history: tuple[int, ...]
     saved_nanos: tuple[int, ...]
+    title: str | None
 
 
 def grown_calls(organization_id: int, start: dt.datetime, end: dt.datetime, keeps: tuple[int, ...]) -> list[GrownCall]:
@@ -77,4 +79,6 @@ def grown_calls(organization_id: int, start: dt.datetime, end: dt.datetime, keep
     asked: dict[str, Any] = {"organization": organization_id, "start": start, "end": end, "keeps": list(keeps)}
     with connection.cursor() as cursor:
         cursor.execute(_STATEMENT, asked)
-        return [GrownCall(*(*row[:7], tuple(row[7]), tuple(row[8]))) for row in cursor.fetchall()]
+        rows = cursor.fetchall()
+    titles = chat_titles(organization_id, list({row[4] for row in rows}))
+    return [GrownCall(*(*row[:7], tuple(row[7]), tuple(row[8]), titles.get(row[4]))) for row in rows]

@@ -129,6 +129,7 @@ def piece_rows(insight: Insight, pieces: Sequence[Piece], organization: Organiza
     rows = []
     for piece in pieces:
         event = events.get(piece.id)
+        chat = event.chat if event else None
         saved = None if piece.now_nanos is None or piece.would_nanos is None else piece.now_nanos - piece.would_nanos
         rows.append(
             {
@@ -138,6 +139,8 @@ def piece_rows(insight: Insight, pieces: Sequence[Piece], organization: Organiza
                 "model": event.names["model"].label if event else None,
                 "project": event.names["project"].label if event else None,
                 "prompt_tokens": event.usage.prompt_tokens if event and event.usage else None,
+                "chat": chat and event and (event.detail.get("chat_title") or chat),
+                "chat_url": chat and reverse("reports:chat", args=[organization.slug, chat]),
                 "completion_tokens": event.usage.completion_tokens if event and event.usage else None,
             }
         )

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 
-from core.figures import tokens
+from core.figures import money, tokens
 from metering.query.history import GROWING_TENTHS, GROWN, LEAST_CALLS, GrownCall, grown_calls
 from reports.advice.kind import Context, Estimate, Finding, Piece
 from reports.advice.wasted import Place, Wasted, counted, kind_of_waste
@@ -13,6 +14,8 @@ from reports.models import Effort
 # Tokens a prompt is kept to: at least, likely and at most saved.
 MEMORIES = (32_000, 16_000, 8_000)
 _LOW, _LIKELY, _HIGH = range(len(MEMORIES))
+# Conversations that are named, those that save most; each call of the evidence leads to its own.
+NAMED, LONGEST_NAME = 5, 60
 
 
 def _look(context: Context) -> list[GrownCall]:
@@ -42,6 +45,7 @@ def _tell(place: Place, rows: Sequence[GrownCall], pieces: Sequence[Piece]) -> F
         pieces=[piece for piece, row in zip(pieces, rows, strict=True) if row.saved_nanos[_LIKELY]],
         effort=Effort.MEDIUM,
         terms=(
+            ("Conversations", _named(rows)),
             ("A conversation grows", f"in {LEAST_CALLS} calls or more of one model"),
             ("Of them", f"{10 * GROWING_TENTHS}% are longer than the one before, the longest {GROWN} times the first"),
             ("Kept to, at least saved", f"{tokens(MEMORIES[_LOW])} tokens a prompt"),
@@ -55,6 +59,23 @@ def _tell(place: Place, rows: Sequence[GrownCall], pieces: Sequence[Piece]) -> F
         " allowed to be, though a compacted one is mostly shorter: that pays for the summaries.",
         estimate=Estimate(*(sum(row.saved_nanos[memory] for row in rows) for memory in range(len(MEMORIES)))),
     )
+
+
+def _named(rows: Sequence[GrownCall]) -> str:
+    saved: dict[str, int] = defaultdict(int)
+    names = {}
+    for row in rows:
+        saved[row.chat] += row.saved_nanos[_LIKELY]
+        names[row.chat] = _shortened(row.title or row.chat)
+    most = sorted(saved, key=lambda chat: (-saved[chat], chat))
+    told = [f"{names[chat]} ({money(saved[chat])})" for chat in most[:NAMED]]
+    if len(most) > NAMED:
+        told.append(f"{tokens(len(most) - NAMED)} more")
+    return ", ".join(told)
+
+
+def _shortened(name: str) -> str:
+    return name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 1].rstrip()}…"
 
 
 KIND = kind_of_waste(

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from accounts.models import Organization, Project
+from core import figures
 from core.money import nanos_from_femtos
 from core.tenancy import organization_scope
 from metering.events import Usage, UsageEvent
@@ -63,7 +64,27 @@ def test_history_beyond_the_memory_is_saved_at_what_the_prompt_cost(acme: Organi
     assert estimate.likely == saved(finding)
     assert 0 < estimate.low < estimate.likely < estimate.high
     assert "1 conversation grew to up to 53,000 tokens" in finding.text
+    assert ("Conversations", f"c ({figures.money(estimate.likely)})") in finding.terms
     assert work(acme, "long_chats", finding.subject).nanos == saved(finding)
+
+
+@pytest.mark.django_db
+@pytest.mark.usefixtures("prices")
+def test_conversations_are_named_by_their_titles_those_that_save_most_first(acme: Organization) -> None:
+    grown = [3_000, 9_000, 15_000, 20_000, 25_000, 30_000, 35_000]
+    titles = {f"c{n}": f"Chat {n} about {'x' * 90 * (n == 6)}" for n in range(1, 7)}
+    events = [
+        event
+        for number, (name, title) in enumerate(titles.items())
+        for event in chat(name, [*grown, 40_000 + 1_000 * number], chat_title=title, detail={"chat_title": title})
+    ]
+    write_rated(acme.pk, [*events, *chat("unnamed", [*grown, 90_000])])
+    (finding,) = find(acme, "long_chats")
+    told = dict(finding.terms)["Conversations"].split(", ")
+    assert [one.rpartition(" (")[0] for one in told[:5]] == [
+        "unnamed", f"Chat 6 about {'x' * 46}…", "Chat 5 about ", "Chat 4 about ", "Chat 3 about ",
+    ]  # fmt: skip
+    assert told[5:] == ["2 more"]
 
 
 @pytest.mark.django_db

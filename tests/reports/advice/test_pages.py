@@ -17,7 +17,7 @@ from core.tenancy import organization_scope
 from metering.events import Usage
 from reports.advice import rounds
 from reports.advice.pages import PIECES_A_PAGE
-from reports.models import AdviceRound, Insight
+from reports.models import AdviceRound, Insight, InsightEvidence
 from tests.reports.advice.making import DAY, MINUTE, call, make_insight, nanos, set_prices, write
 
 pytestmark = pytest.mark.django_db
@@ -79,6 +79,27 @@ def test_each_piece_leads_to_its_receipt_and_the_file_sums_to_the_nano(alice_cli
     }
     assert switch.likely_nanos is not None
     assert sum(Decimal(row["saved_usd"]) for row in rows) == usd_from_nanos(switch.likely_nanos)
+
+
+def test_calls_of_chats_lead_to_them(alice_client: Client, acme: Organization) -> None:
+    set_prices()
+    detail = {"chat_title": "<Plans> for spring"}
+    fields = {"chat": "c 1/2", "chat_title": "<Plans> for spring", "detail": detail}
+    write(acme, [call("Long-1", now() - DAY, Usage(input=500, output=40), **fields)])
+    with organization_scope(acme.pk):
+        insight = make_insight(acme, "Long", kind="long_chats")
+    page = text_of(alice_client.get(f"{URL}{insight.pk}/"))
+    assert page.count("/chats/id/") == 1
+    assert 'href="/o/acme/chats/id/c%201/2"><bdi class="tl-long">&lt;Plans&gt; for spring</bdi></a>' in page
+    assert alice_client.get("/o/acme/chats/id/c%201/2").status_code == 200
+
+
+def test_what_is_particular_of_a_key_is_on_phones_too(alice_client: Client, acme: Organization) -> None:
+    with organization_scope(acme.pk):
+        insight = make_insight(acme, "Key", pieces=1, kind="idle_keys")
+        InsightEvidence.objects.update(ids=["tl_abcd"], notes=["last used on 3 May 2026"])
+    page = text_of(alice_client.get(f"{URL}{insight.pk}/"))
+    assert '<bdi>tl_abcd</bdi> <div class="tl-phone tl-xs tl-muted">last used on 3 May 2026</div>' in page
 
 
 @pytest.mark.parametrize("query", ["from=x", "from=55", "from=-1", "from=99999999999"])
