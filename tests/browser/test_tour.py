@@ -19,7 +19,10 @@ MONEY = {"E1", "E5", "E6", "E7", "F1", "F2", "F3", "F4", "F5", "F6", "F7"}
 AHEAD = {"H1", "H2", "H3", "H4", "H5", "H6", "H7"}
 TOLD = {"D7", "G1", "G2", "G3", "G4", "G5", "G6"}
 PROMISED = (
-    {*(f"C{n}" for n in range(1, 20)), *(f"B{n}" for n in range(6, 12)), "A8", "A9", "A10", "D5", "I7"} | MONEY | TOLD | AHEAD
+    {*(f"C{n}" for n in range(1, 20)), *(f"B{n}" for n in range(6, 12)), "A8", "A9", "A10", "D5", "I7"}
+    | MONEY
+    | TOLD
+    | AHEAD
 )
 
 
