@@ -49,13 +49,14 @@ def position(page: UsagePage, limits: Sequence[Standing]) -> dict[str, Any]:
 
 
 def _bill(page: UsagePage, ahead: Viewed, so_far: int) -> dict[str, Any]:
-    band = ahead.until(next_month(local_day(page.now, page.chosen.zone)), COST, so_far)
+    until = next_month(local_day(page.now, page.chosen.zone))
+    band = ahead.until(until, COST, so_far)
     return {
         "label": "Projected cost" if page.fixed or page.is_narrowed else "Projected bill",
         "cost_nanos": None if band is None else band.likely,
         "low_nanos": None if band is None else band.low,
         "high_nanos": None if band is None else band.high,
-        "sentence": ahead.sentence,
+        "sentence": ahead.sentence(until),
         "url": ahead.url,
     }
 

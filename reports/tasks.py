@@ -30,7 +30,8 @@ def forget_diagnoses() -> None:
 @shared_task(name="reports.forecast_of")
 def forecast_of(organization_id: int) -> None:
     with organization_scope(organization_id):
-        make_all(Organization.objects.get(pk=organization_id), now(), is_thorough=True)
+        organization = Organization.objects.get(pk=organization_id)
+    make_all(organization, now(), is_thorough=True)
 
 
 @shared_task(name="reports.forecast_all")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
@@ -21,11 +21,22 @@ from reports.forecasting.ahead import Ahead, Elapsed
 from reports.forecasting.asked import PARAMETERS, Asked, asked_by_key
 from reports.forecasting.exhaustion import Exhaustion, State, exhaustions
 from reports.forecasting.goodness import contests
+from reports.forecasting.horizons import Horizon
 from reports.forecasting.outlook import Band, Measured
 from reports.forecasting.periods import Ending, endings, recent
 from reports.forecasting.records import MEASURES, Kept, fresh
 from reports.models import ForecastMeasure
 
+HORIZON = {
+    "days_ahead": 9,
+    "trials": 126,
+    "day_hits": 102,
+    "naive_day_hits": 98,
+    "total_hits": 99,
+    "naive_total_hits": 91,
+    "total_error": 0.061,
+    "naive_total_error": 0.079,
+}
 FORECAST = {
     "scope": "team",
     "of": "search",
@@ -35,8 +46,9 @@ FORECAST = {
     "timezone": "Europe/Berlin",
     "made_at": "2026-11-22T00:10:04Z",
     "history": {"from": "2025-10-18", "until_before": "2026-11-22"},
-    "method": "weekly level and pattern",
-    "basis": "From 400 days of usage.",
+    "method": "A blend of 12 simple rules, weighted by how wrong each was: the last week, by "
+    "weekday (41%); the last month, by weekday (22%).",
+    "basis": "From 400 days of usage. Weekdays are told apart; seasons of the year are not, which takes two years.",
     "days": [{"date": "2026-11-22", "low": "3.1802", "likely": "4.207", "high": "5.0119"}],
     "totals": [{"until": "2026-11-22", "low": "3.1802", "likely": "4.207", "high": "5.0119"}],
     "periods": [
@@ -48,6 +60,8 @@ FORECAST = {
             "low": "478.118",
             "likely": "501.93",
             "high": "522.4",
+            "days_ahead": 9,
+            "measured": HORIZON,
         }
     ],
     "exhaustion": [
@@ -67,12 +81,13 @@ FORECAST = {
         }
     ],
     "measured": {
-        "origins": 360,
-        "days": {"hits": 8_920, "trials": 11_160},
-        "totals": {"hits": 8_751, "trials": 11_160},
+        "origins": 128,
+        "days": {"hits": 3_091, "trials": 3_863},
+        "totals": {"hits": 3_002, "trials": 3_863},
         "scale": 1_204_118_002.5,
         "errors": [{"name": "mase", "forecast": 0.87, "naive": 1.04}],
         "is_naive_better_in": [],
+        "horizons": [HORIZON],
     },
 }
 
@@ -91,6 +106,17 @@ class TotalSerializer(BandSerializer):
     until = serializers.DateField(help_text="All days up to this one, and with it.")
 
 
+class HorizonSerializer(serializers.Serializer[Any]):
+    days_ahead = serializers.IntegerField(help_text="How many days, today's among them.")
+    trials = serializers.IntegerField(help_text="Past mornings of which so many days have come since.")
+    day_hits = serializers.IntegerField(help_text="The last of these days lay within its range.")
+    naive_day_hits = serializers.IntegerField(help_text="Of repeating the last week.")
+    total_hits = serializers.IntegerField(help_text="The sum of these days lay within its range.")
+    naive_total_hits = serializers.IntegerField()
+    total_error = serializers.FloatField(allow_null=True, help_text="The median share by which the likely sum was off.")
+    naive_total_error = serializers.FloatField(allow_null=True)
+
+
 class PeriodSerializer(serializers.Serializer[Any]):
     period = serializers.ChoiceField(choices=["month", "billing_period", "next_30_days"])
     starts_on = serializers.DateField()
@@ -99,6 +125,8 @@ class PeriodSerializer(serializers.Serializer[Any]):
     low = serializers.JSONField(allow_null=True, help_text="Of the whole period, with what was used so far.")
     likely = serializers.JSONField(allow_null=True)
     high = serializers.JSONField(allow_null=True)
+    days_ahead = serializers.IntegerField(help_text="Days that are left of it, today among them.")
+    measured = HorizonSerializer(allow_null=True, help_text="How good it was before, as many days ahead.")
 
 
 class ExhaustionSerializer(serializers.Serializer[Any]):
@@ -137,6 +165,7 @@ class MeasuredSerializer(serializers.Serializer[Any]):
     )
     errors = ErrorOfSerializer(many=True)  # type: ignore[assignment]
     is_naive_better_in = serializers.ListField(child=serializers.CharField())
+    horizons = HorizonSerializer(many=True, help_text="Each distance by itself: one day ahead, two, …")
 
 
 class HistorySerializer(serializers.Serializer[Any]):
@@ -174,8 +203,8 @@ class ForecastView(OrganizationAPIView):
         summary="Get a forecast",
         description=(
             "What is likely to be used on the next days, of the organization or of one team, project or model, with "
-            "how wrong the same was before. Made every night. Budgets are among what may be used up for keys with "
-            "`billing:read`."
+            "how wrong the same was before. Made every night. Budgets and credits are among what may be used up "
+            "for keys with `billing:read`."
         ),
         operation_id="forecast_get",
         parameters=[
@@ -191,8 +220,9 @@ class ForecastView(OrganizationAPIView):
         at, organization = now(), self.organization
         asked = asked_by_key(organization, request.query_params)
         kept = fresh(organization, [(asked.subject, asked.measure)], at)[asked.subject, asked.measure]
-        reach = Reach.whole() if self.grant.allows(Scope.BILLING_READ) else Reach(sees_all=False, sets_all=False)
-        bounds = exhaustions(organization, asked.subject, at, reach=reach, with_credits=True)
+        may_see_money = self.grant.allows(Scope.BILLING_READ)
+        reach = Reach.whole() if may_see_money else Reach(sees_all=False, sets_all=False)
+        bounds = exhaustions(organization, asked.subject, at, reach=reach, with_credits=may_see_money)
         return Response(write_forecast(organization, asked, kept, bounds, at))
 
 
@@ -222,9 +252,9 @@ def write_forecast(
             {"until": date, **_band(band, write)}
             for date, band in zip(dates, outlook.totals if outlook else (), strict=True)
         ],
-        "periods": [_period(one, write) for one in endings(organization, asked.measure, days, ahead, at)],
+        "periods": [_period(one, write, kept) for one in endings(organization, asked.measure, days, ahead, at)],
         "exhaustion": [_exhaustion(one) for one in bounds],
-        "measured": _measured(outlook.measured) if outlook and outlook.measured else None,
+        "measured": _measured(outlook.measured, kept.horizons) if outlook and outlook.measured else None,
     }
 
 
@@ -246,13 +276,15 @@ def _band(band: Band | None, write: _Write) -> dict[str, Any]:
     return {name: write(value) for name, value in msgspec.structs.asdict(band).items()}
 
 
-def _period(one: Ending, write: _Write) -> dict[str, Any]:
+def _period(one: Ending, write: _Write, kept: Kept) -> dict[str, Any]:
     return {
         "period": one.key,
         "starts_on": one.starts_on,
         "ends_on": one.ends_on,
         "so_far": write(one.so_far),
         **_band(one.band, write),
+        "days_ahead": (number := (one.ends_on - kept.first_day).days),
+        "measured": _horizon(number, kept.horizons[number - 1]) if number <= len(kept.horizons) else None,
     }
 
 
@@ -272,7 +304,20 @@ def _exhaustion(one: Exhaustion) -> dict[str, Any]:
     }
 
 
-def _measured(measured: Measured) -> dict[str, Any]:
+def _horizon(number: int, of: Horizon) -> dict[str, Any]:
+    return {
+        "days_ahead": number,
+        "trials": of.trials,
+        "day_hits": of.days,
+        "naive_day_hits": of.naive_days,
+        "total_hits": of.totals,
+        "naive_total_hits": of.naive_totals,
+        "total_error": of.error,
+        "naive_total_error": of.naive_error,
+    }
+
+
+def _measured(measured: Measured, horizons: Sequence[Horizon]) -> dict[str, Any]:
     found = contests(measured)
     return {
         "origins": measured.origins,
@@ -281,4 +326,5 @@ def _measured(measured: Measured) -> dict[str, Any]:
         "scale": measured.scale,
         "errors": [{"name": one.name, "forecast": one.own, "naive": one.naive} for one in found],
         "is_naive_better_in": [one.name for one in found if one.winner == "naive"],
+        "horizons": [_horizon(number, one) for number, one in enumerate(horizons, 1)],
     }

@@ -16,11 +16,11 @@ from reports.forecasting.ahead import Ahead, Elapsed
 from reports.forecasting.asked import SCOPES, Asked, administered_teams
 from reports.forecasting.charts import day_chart, month_chart
 from reports.forecasting.exhaustion import Exhaustion, exhaustions
-from reports.forecasting.goodness import goodness
+from reports.forecasting.goodness import goodness, held_words
 from reports.forecasting.lasting import shown
-from reports.forecasting.periods import Ending, endings, recent, text_of
+from reports.forecasting.periods import NEXT_DAYS, Ending, endings, recent, text_of
 from reports.forecasting.records import Kept, fresh
-from reports.forecasting.subjects import MOST, RECENT_DAYS, WHOLE, largest
+from reports.forecasting.subjects import NIGHTLY_TEAMS, RECENT_DAYS, WHOLE, largest
 from reports.models import ForecastMeasure
 
 MOST_BOUNDS = 20
@@ -52,6 +52,7 @@ class ForecastPage(msgspec.Struct, frozen=True):
             ahead = Ahead.of(kept.outlook, Elapsed.of(self.at, organization.zone))
         bounds = self._bounds()
         ends = endings(organization, asked.measure, days, ahead, self.at)
+        shown_days = {1, 7, NEXT_DAYS, *((one.ends_on - kept.first_day).days for one in ends)}
         csv_url = f"{reverse('reports:forecast-file', args=[organization.slug])}?{asked.query()}"
         return {
             "page": head,
@@ -59,14 +60,16 @@ class ForecastPage(msgspec.Struct, frozen=True):
             "is_money": asked.measure == ForecastMeasure.COST,
             "kept": kept,
             "made": self._made(kept),
-            "endings": [_ending(one, asked.measure) for one in ends],
+            "endings": [_ending(one, asked.measure, kept) for one in ends],
             "bounds": [shown(one, organization.slug) for one in bounds[:MOST_BOUNDS]],
             "more_bounds": len(bounds[MOST_BOUNDS:]),
             "chart": day_chart(asked.measure, days, kept.outlook, csv_url),
             "month_chart": None
             if ahead is None
             else month_chart(asked.subject, asked.measure, days, ends[0], ahead, bounds),
-            "goodness": goodness(kept.outlook.measured) if kept.outlook and kept.outlook.measured else None,
+            "goodness": goodness(kept.outlook.measured, kept.horizons, shown_days)
+            if kept.outlook and kept.outlook.measured
+            else None,
             "unpriced_tokens": sum(figures.unpriced_tokens for figures in days.values()),
             "csv_url": csv_url,
         }
@@ -163,12 +166,12 @@ class ForecastPage(msgspec.Struct, frozen=True):
             "days": len(kept.history),
             "method": "" if outlook is None else outlook.method,
             "basis": "" if outlook is None else outlook.basis,
-            "most": MOST,
+            "nightly_teams": NIGHTLY_TEAMS,
             "recent_days": RECENT_DAYS,
         }
 
 
-def _ending(one: Ending, measure: str) -> dict[str, Any]:
+def _ending(one: Ending, measure: str, kept: Kept) -> dict[str, Any]:
     band = one.band
     return {
         "key": one.key,
@@ -177,5 +180,6 @@ def _ending(one: Ending, measure: str) -> dict[str, Any]:
         "last_day": one.ends_on - dt.timedelta(days=1),
         "so_far": one.so_far,
         "band": band,
+        "held": None if band is None else held_words((one.ends_on - kept.first_day).days, kept.horizons),
         "texts": None if band is None else [text_of(end, measure) for end in msgspec.structs.astuple(band)],
     }

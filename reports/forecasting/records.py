@@ -1,7 +1,7 @@
 """Forecasts that are kept: one of each subject and measure, made anew every day, or when somebody looks first.
 
 The same history gives the same forecast, so two that make one at once keep the same, and what was done twice is done.
-Trials are not kept: they are had again from the history, exactly (`as_made`).
+Trials are kept where a night took its time for them; all others are had again from the history, exactly (`as_made`).
 """
 
 from __future__ import annotations
@@ -10,15 +10,18 @@ import datetime as dt
 from collections.abc import Iterable, Sequence
 
 import msgspec
+import zstandard
 from django.db import connection
 from django.db.models import OuterRef, Subquery
 
 from accounts.models import Organization
+from core.errors import ApiError
 from core.periods import day_start, local_day
 from metering.query.run import scope_of
 from reports.forecasting.engine import forecast
-from reports.forecasting.outlook import Band, Measured, Outlook
-from reports.forecasting.subjects import History, Subject, histories, nightly
+from reports.forecasting.horizons import Horizon, horizons_of
+from reports.forecasting.outlook import Band, Measured, Outlook, Trial
+from reports.forecasting.subjects import WHOLE, History, Subject, histories, nightly
 from reports.models import Forecast, ForecastMeasure, ForecastScope
 
 MEASURES: tuple[str, ...] = tuple(ForecastMeasure.values)
@@ -27,7 +30,8 @@ AFTER = dt.timedelta(hours=1)
 # What nobody looked at for that long, of a subject that is not forecast every night, is forgotten.
 KEPT = dt.timedelta(days=45)
 _FIELDS = (
-    "made_at", "first_day", "timezone", "days", "totals", "method", "basis", "measured", "history_from", "history",
+    "made_at", "first_day", "timezone", "days", "totals", "method", "basis", "measured", "horizons",
+    "trials", "history_from", "history",
 )  # fmt: skip
 
 _LOCK = 7_267
@@ -37,6 +41,8 @@ Wanted = tuple[Subject, str]
 
 class Kept(msgspec.Struct, frozen=True):
     """A forecast as it was made. `outlook` has no trials here, and is None where there was too little history.
+
+    `horizons[k]` says how good it was k days ahead.
 
     `history` is what each day had from `history_from` on, in tokens or nano-dollars, as it was known then.
     """
@@ -48,18 +54,7 @@ class Kept(msgspec.Struct, frozen=True):
     outlook: Outlook | None
     history_from: dt.date
     history: tuple[int, ...]
-
-
-def latest(
-    organization_id: int,
-    scope: str = ForecastScope.ORGANIZATION.value,
-    value: int = 0,
-    measure: str = ForecastMeasure.COST.value,
-) -> Kept | None:
-    """The last that was made, however old; None before the first."""
-    with scope_of(organization_id):
-        row: Forecast | None = Forecast.objects.filter(scope=scope, ref=value, measure=measure).first()
-    return None if row is None else _read(row)
+    horizons: tuple[Horizon, ...]
 
 
 def fresh(organization: Organization, wanted: Iterable[Wanted], at: dt.datetime) -> dict[Wanted, Kept]:
@@ -82,7 +77,7 @@ def _present(organization: Organization, asked: Sequence[Wanted], at: dt.datetim
         scope__in={subject.scope for subject, _ in asked},
         first_day=local_day(at, organization.zone),
         timezone=organization.timezone,
-    )
+    ).defer("trials")
     found = {(kept.subject, kept.measure): kept for kept in map(_read, rows)}
     return {one: found[one] for one in asked if one in found}
 
@@ -93,18 +88,36 @@ def _lock(organization: Organization) -> None:
         cursor.execute("SELECT pg_advisory_xact_lock(%s, %s)", [_LOCK, organization.pk])
 
 
-def as_made(organization: Organization, kept: Kept) -> tuple[Kept, Outlook | None]:
-    """A forecast with every trial of its back-test, which are had again from the history it was made of.
+def as_made(organization: Organization, kept: Kept) -> Outlook | None:
+    """The kept forecast with every trial of its back-test. Reading it changes nothing.
 
-    Where another version of the product made it, it is made anew, so that what is kept and its trials agree.
+    Raises ApiError 409 where another version of the product made it, so that its trials are not had again.
     """
-    for is_thorough in (False, True):
-        outlook = forecast(kept.history, kept.history_from, is_thorough=is_thorough)
-        if _without_trials(outlook) == kept.outlook:
-            return kept, outlook
     with scope_of(organization.pk):
-        (anew,) = make(organization, [(kept.subject, kept.measure)], kept.made_at)
-    return anew, forecast(anew.history, anew.history_from)
+        rows = Forecast.objects.filter(scope=kept.subject.scope, ref=kept.subject.ref, measure=kept.measure)
+        packed = rows.filter(made_at=kept.made_at).values_list("trials", flat=True).first()
+    if packed is not None and kept.outlook is not None:
+        trials, total_trials = _unpacked(packed)
+        return msgspec.structs.replace(kept.outlook, trials=trials, total_trials=total_trials)
+    outlook = forecast(kept.history, kept.history_from)
+    if _without_trials(outlook) != kept.outlook:
+        text = (
+            "Another version of Tokenledger made this forecast, so its trials cannot be had again. They come with the "
+            "next one, an hour after the day has ended."
+        )
+        raise ApiError(409, "conflict", text)
+    return outlook
+
+
+_Trials = tuple[tuple[Trial, ...], tuple[Trial, ...]]
+
+
+def _packed(outlook: Outlook) -> bytes:
+    return zstandard.compress(msgspec.msgpack.encode((outlook.trials, outlook.total_trials)), 9)
+
+
+def _unpacked(packed: bytes) -> _Trials:
+    return msgspec.msgpack.decode(zstandard.decompress(packed), type=_Trials)
 
 
 def _without_trials(outlook: Outlook | None) -> Outlook | None:
@@ -135,12 +148,20 @@ def make(
 
 
 def make_all(organization: Organization, at: dt.datetime, *, is_thorough: bool = False) -> int:
-    """Everybody's who is forecast every night; the number of forecasts. What was long not made anew is forgotten."""
+    """Everybody's who is forecast every night; the number of forecasts. What was long not made anew is forgotten.
+
+    Each subject by itself, so that nobody who looks waits for long; the organization's own are worth the time that
+    `is_thorough` takes.
+    """
     with scope_of(organization.pk):
-        wanted = [(subject, measure) for subject in nightly(organization, at) for measure in MEASURES]
-        made = make(organization, wanted, at, is_thorough=is_thorough)
+        wanted = nightly(organization, at)
+    # The organization's own are last: that they are there says that all are.
+    for subject, measures in reversed(wanted.items()):
+        asked = [(subject, measure) for measure in measures]
+        make(organization, asked, at, is_thorough=is_thorough and subject == WHOLE)
+    with scope_of(organization.pk):
         Forecast.objects.filter(made_at__lt=at - KEPT).delete()
-    return len(made)
+    return sum(map(len, wanted.values()))
 
 
 def due(at: dt.datetime) -> list[Organization]:
@@ -184,6 +205,8 @@ def _made(
         method="" if outlook is None else outlook.method,
         basis="" if outlook is None else outlook.basis,
         measured=None if outlook is None else msgspec.to_builtins(outlook.measured),
+        horizons=[] if outlook is None else msgspec.to_builtins(horizons_of(outlook)),
+        trials=_packed(outlook) if outlook is not None and is_thorough else None,
         history_from=history.first,
         history=values,
     )
@@ -209,4 +232,5 @@ def _read(row: Forecast) -> Kept:
         else None,
         row.history_from,
         tuple(row.history),
+        msgspec.convert(row.horizons, tuple[Horizon, ...]),
     )

@@ -20,11 +20,13 @@ from metering.query.run import run
 from metering.query.spec import UsageQuery
 from reports.models import ForecastMeasure, ForecastScope
 
-# Enough for a year's season to show, and for a year of trials.
-HISTORY_DAYS = 400
+# A season of the year shows in two years; the rest is for the trials that say whether it does.
+HISTORY_DAYS = 820
 # Of each scope, the most expensive ones of the last two months.
 RECENT_DAYS = 60
 MOST: dict[str, int] = {ForecastScope.TEAM: 100, ForecastScope.PROJECT: 20, ForecastScope.MODEL: 20}
+# What people are told of without asking: the teams that cost most. A night has all organizations to do.
+NIGHTLY_TEAMS = 10
 _DAY = dt.timedelta(days=1)
 
 
@@ -107,15 +109,20 @@ def largest(organization: Organization, scope: str, at: dt.datetime) -> Largest:
     return Largest(tuple(Subject(scope, ref) for ref in names), names, len(rows) > most)
 
 
-def nightly(organization: Organization, at: dt.datetime) -> list[Subject]:
-    """Who is forecast every night: the organization, the largest of each scope, and narrow budgets.
+def nightly(organization: Organization, at: dt.datetime) -> dict[Subject, list[str]]:
+    """Who is forecast every night, and in what: the organization in both measures, the most expensive teams in money,
+    and whatever has a budget in the budget's unit. Needs the organization's scope.
 
-    Whoever else is looked at is forecast then. Needs the organization's scope.
+    Whoever else is looked at is forecast then.
     """
-    found = [WHOLE]
-    for scope in MOST:
-        found += largest(organization, scope, at).subjects
-    return list(dict.fromkeys([*found, *(subject_of(budget) for budget in Budget.objects.filter(archived_at=None))]))
+    found = {WHOLE: list(ForecastMeasure.values)}
+    for subject in largest(organization, ForecastScope.TEAM.value, at).subjects[:NIGHTLY_TEAMS]:
+        found[subject] = [ForecastMeasure.COST.value]
+    for budget in Budget.objects.filter(archived_at=None).order_by("pk"):
+        measures, measure = found.setdefault(subject_of(budget), []), measure_of(budget.unit)
+        if measure not in measures:
+            measures.append(measure)
+    return found
 
 
 def histories(organization: Organization, subjects: Iterable[Subject], today: dt.date) -> dict[Subject, History]:

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import datetime as dt
-from fractions import Fraction
 from urllib.parse import urlencode
 
 import msgspec
 from django.urls import reverse
 
-from core import figures as words
 from metering.dimensions import DIMENSIONS
 from metering.query.labels import resolve_filters
 from reports.forecasting.ahead import Ahead, Elapsed
 from reports.forecasting.asked import SCOPES
-from reports.forecasting.outlook import Band, Outlook
+from reports.forecasting.goodness import error_words, held_words
+from reports.forecasting.outlook import Band
 from reports.forecasting.periods import plus
 from reports.forecasting.records import MEASURES, Kept, fresh
 from reports.forecasting.subjects import WHOLE, Subject
@@ -44,10 +43,12 @@ class Viewed(msgspec.Struct, frozen=True):
         rest = None if ahead is None else ahead.until(day)
         return None if rest is None else plus(so_far, rest)
 
-    @property
-    def sentence(self) -> str:
-        """What the cost rests on, for people."""
-        return TOO_LITTLE if self.cost.outlook is None else error_words(self.cost.outlook)
+    def sentence(self, day: dt.date) -> str:
+        """How good what is told of the cost until `day` was before, for people: of as many days ahead."""
+        if self.cost.outlook is None:
+            return TOO_LITTLE
+        number = (day - self.cost.first_day).days
+        return f"{error_words(number, self.cost.horizons)} {held_words(number, self.cost.horizons)}"
 
 
 def viewed(page: UsagePage) -> Viewed | None:
@@ -83,20 +84,3 @@ def _subject(page: UsagePage) -> Subject | None:
         return None
     refs = resolve_filters(page.organization.pk, {name: values})[name].refs
     return Subject(name, refs[0]) if refs else None
-
-
-def error_words(outlook: Outlook) -> str:
-    """How wrong the same was before, beside repeating the last week; never better than was measured."""
-    measured = outlook.measured
-    if measured is None or measured.total_error is None:
-        return "How wrong it may be is not known yet: more history is needed."
-    own = _off(measured.total_error)
-    told = f"Totals of {len(outlook.totals)} days were off by {own} before"
-    if measured.naive_total_error is not None and measured.naive_total_error < measured.total_error:
-        return f"{told}; repeating the last week, by {_off(measured.naive_total_error)}."
-    return f"{told}."
-
-
-def _off(error: float) -> str:
-    share = Fraction(error)
-    return words.percent(share) if share >= Fraction(1, 1000) else "less than 0.1%"

@@ -41,7 +41,7 @@ def forecast_file(request: OrganizationRequest) -> HttpResponse:
     """Every day, total and trial."""
     asked = asked_by_member(request.membership, request.GET)
     kept = fresh(request.organization, [(asked.subject, asked.measure)], now())[asked.subject, asked.measure]
-    kept, outlook = as_made(request.organization, kept)
+    outlook = as_made(request.organization, kept)
     response = HttpResponse(csv_of(kept, outlook), content_type="text/csv; charset=utf-8")
     response["Content-Disposition"] = f'attachment; filename="{_name(request, asked)}"'
     return response

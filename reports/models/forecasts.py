@@ -49,6 +49,10 @@ class Forecast(TenantModel):
     basis = models.TextField(blank=True)
     # reports.forecasting.outlook.Measured
     measured: models.JSONField[dict[str, Any] | None, dict[str, Any] | None] = models.JSONField(null=True)
+    # reports.forecasting.horizons.Horizon of one day ahead, of two, …
+    horizons: models.JSONField[list[Any], list[Any]] = models.JSONField(default=list)
+    # Of what is not had again from the history by whoever reads it: its trials, in msgpack, compressed by zstd
+    trials = models.BinaryField(null=True)
     # What each day had from this one on, as it was known then: all that the forecast and its back-test are made of
     history_from = models.DateField()
     history: models.JSONField[list[int], list[int]] = models.JSONField(default=list)

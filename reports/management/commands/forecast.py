@@ -25,8 +25,8 @@ class Command(BaseCommand):
         at = now()
         told: dict[str, dict[str, Any]] = {}
         for one in _organizations(organization):
+            number = make_all(one, at, is_thorough=True)
             with organization_scope(one.pk):
-                number = make_all(one, at, is_thorough=True)
                 kept = fresh(one, [(WHOLE, measure) for measure in MEASURES], at)
             if json:
                 told[one.slug] = {"forecasts": number, **{of.measure: _written(of) for of in kept.values()}}

@@ -17,6 +17,7 @@ from django.utils.timezone import now
 from accounts.models import Organization, Project, Scope, Team, TeamMembership, User
 from billing.budgets.reach import Reach
 from billing.budgets.records import create_budget
+from billing.credits.wallets import grant
 from billing.subscriptions import start_subscription
 from core.money import nanos_from_usd, usd_text
 from core.periods import local_day, month_start, next_month
@@ -66,8 +67,8 @@ def wql(trials: list[dict[str, Any]], prefix: str, read: Callable[[str], Fractio
     return float(sum(pinball(row, prefix, read) for row in trials) / sum(read(row["actual"]) for row in trials))
 
 
-def hits(trials: list[dict[str, Any]], read: Callable[[str], Fraction]) -> dict[str, int]:
-    within = [read(row["low"]) <= read(row["actual"]) <= read(row["high"]) for row in trials]
+def hits(trials: list[dict[str, Any]], read: Callable[[str], Fraction], prefix: str = "") -> dict[str, int]:
+    within = [read(row[f"{prefix}low"]) <= read(row["actual"]) <= read(row[f"{prefix}high"]) for row in trials]
     return {"hits": sum(within), "trials": len(within)}
 
 
@@ -99,6 +100,32 @@ def counted_again(rows: dict[str, list[dict[str, str]]], read: Callable[[str], F
         "totals": hits(totals, read),
         "scale": scale,
         "errors": errors,
+        "horizons": [distance(rows, ahead, read) for ahead in sorted({int(row["ahead"]) for row in trials})],
+    }
+
+
+def distance(
+    rows: dict[str, list[dict[str, str]]], ahead: int, read: Callable[[str], Fraction]
+) -> dict[str, int | float]:
+    """How good it was so many days ahead, of days and of totals, and the baseline beside it."""
+    days, totals = ([row for row in rows[kind] if row["ahead"] == str(ahead)] for kind in ("trial", "total_trial"))
+
+    def error(prefix: str) -> float:
+        return float(
+            statistics.median(
+                abs(read(row["actual"]) - read(row[f"{prefix}likely"])) / read(row["actual"]) for row in totals
+            )
+        )
+
+    return {
+        "days_ahead": ahead + 1,
+        "trials": len(days),
+        "day_hits": hits(days, read)["hits"],
+        "naive_day_hits": hits(days, read, "naive_")["hits"],
+        "total_hits": hits(totals, read)["hits"],
+        "naive_total_hits": hits(totals, read, "naive_")["hits"],
+        "total_error": error(""),
+        "naive_total_error": error("naive_"),
     }
 
 
@@ -119,10 +146,22 @@ def test_the_accuracy_can_be_had_again_from_the_file(
     for one in told["errors"]:
         assert (one["forecast"], one["naive"]) == pytest.approx(again["errors"][one["name"]], rel=1e-9)
         assert (one["name"] in told["is_naive_better_in"]) == (one["naive"] < one["forecast"])
-    shown = context(alice_client, f"measure={measure}")["goodness"]
-    assert shown["days"] == {**again["days"], "share": Fraction(again["days"]["hits"], again["days"]["trials"])} | {
-        "is_short": shown["days"]["is_short"]
-    }
+    for one, counted in zip(told["horizons"], again["horizons"], strict=True):
+        assert one == pytest.approx(counted, rel=1e-9)
+    page = context(alice_client, f"measure={measure}")
+    shown = page["goodness"]
+    # Each figure of a page says how good it was at its own distance, and so does the API's.
+    for ending, period in zip(page["endings"], api["periods"], strict=True):
+        counted = again["horizons"][period["days_ahead"] - 1]
+        assert period["measured"] == pytest.approx(counted, rel=1e-9)
+        assert f"held {counted['total_hits']} of {counted['trials']} totals" in ending["held"]
+        assert f"repeating the last week, {counted['naive_total_hits']}." in ending["held"]
+    for row in shown["distances"]:
+        counted = again["horizons"][row["days"] - 1]
+        assert [(one["hits"], one["naive"]) for one in row["held"]] == [
+            (counted["day_hits"], counted["naive_day_hits"]), (counted["total_hits"], counted["naive_total_hits"]),
+        ]  # fmt: skip
+    assert shown["days"] == {**again["days"], "share": Fraction(again["days"]["hits"], again["days"]["trials"])}
     for contest, one in zip(shown["contests"], told["errors"], strict=True):
         assert (contest.own, contest.naive) == (one["forecast"], one["naive"])
     # What is forecast is in it as the API says it.
@@ -255,7 +294,9 @@ def make_admin(user: User, acme: Organization, team: Team) -> None:
 
 def test_budgets_are_for_keys_that_may_read_them(acme: Organization, usage: None, new_key: Callable[..., Key]) -> None:
     create_budget(acme, {"scope": "organization", "ref": 0, "amount": 10**12}, Reach.whole(), by=BY)
+    start_subscription(acme, "prepaid", by=BY, anchor_day=1)
+    grant(acme, 10**12, "apology", by=BY)
     reader = new_key(Scope.USAGE_READ).client
     both = new_key(Scope.USAGE_READ, Scope.BILLING_READ).client
     assert reader.get(API).json()["exhaustion"] == []
-    assert [one["kind"] for one in both.get(API).json()["exhaustion"]] == ["budget"]
+    assert sorted(one["kind"] for one in both.get(API).json()["exhaustion"]) == ["budget", "credits"]

@@ -15,14 +15,18 @@ from django.utils.timezone import now
 from accounts.models import Organization, Project, Team
 from billing.budgets.reach import Reach
 from billing.budgets.records import create_budget
+from core.errors import ApiError
 from core.periods import day_start, local_day
 from core.tenancy import ScopeError, organization_scope, unscoped
 from reports import tasks
-from reports.forecasting.records import MEASURES, Kept, Wanted, as_made, due, fresh, latest, make_all
-from reports.forecasting.subjects import WHOLE, Subject, subject_of
+from reports.forecasting.engine import forecast
+from reports.forecasting.horizons import horizons_of
+from reports.forecasting.records import MEASURES, Kept, Wanted, as_made, due, fresh, make_all
+from reports.forecasting.smoothing import is_installed
+from reports.forecasting.subjects import WHOLE, Subject, histories, subject_of
 from reports.models import Forecast
 from tests.billing.plans import BY
-from tests.reports.forecasting.daily import TOKEN, tokens_on, use
+from tests.reports.forecasting.daily import TOKEN, kept_cost, tokens_on, use
 
 pytestmark = pytest.mark.django_db
 DAYS = 40
@@ -41,15 +45,19 @@ def test_a_night_forecasts_everybody(acme: Organization, search: Team, website: 
     assert make_all(acme, now()) == len(kept_rows(acme))
     rows = kept_rows(acme)
     assert {(scope, ref) for scope, ref, _ in rows} >= {
-        ("organization", 0), ("team", search.pk), ("project", website.pk), ("budget", budget.pk),
+        ("organization", 0), ("team", search.pk), ("budget", budget.pk),
     }  # fmt: skip
-    assert {scope for scope, _, _ in rows} == {"organization", "team", "project", "model", "budget"}
-    # All usage is the team's: so is its forecast, in both measures.
+    assert {scope for scope, _, _ in rows} == {"organization", "team", "budget"}
     for measure in MEASURES:
         whole = rows["organization", 0, measure]
         assert whole.first_day == local_day(now(), acme.zone)
         assert len(whole.days) == len(whole.totals) == 31
-        assert whole.days == rows["team", search.pk, measure].days == rows["budget", budget.pk, measure].days
+    # All usage is the team's: so is its forecast. Budgets are forecast in their own unit, teams in money.
+    assert rows["organization", 0, "cost"].days == rows["team", search.pk, "cost"].days
+    assert rows["organization", 0, "cost"].days == rows["budget", budget.pk, "cost"].days
+    assert {(scope, measure) for scope, _, measure in rows if scope != "organization"} == {
+        ("team", "cost"), ("budget", "cost"),
+    }  # fmt: skip
     yesterday = local_day(now(), acme.zone) - dt.timedelta(days=1)
     assert rows["organization", 0, "tokens"].history[-1] == tokens_on(yesterday)
     assert rows["organization", 0, "cost"].history[-1] == tokens_on(yesterday) * TOKEN
@@ -70,9 +78,9 @@ def test_again_is_the_same_and_takes_the_place(acme: Organization) -> None:
 def test_looking_makes_what_is_not_there_and_keeps_it(acme: Organization, search: Team) -> None:
     use(acme, DAYS)
     at, whole = now(), (WHOLE, "cost")
-    assert latest(acme.pk) is None
+    assert kept_rows(acme) == {}
     made = fresh(acme, [whole, whole], at)[whole]
-    assert fresh(acme, [whole], at + dt.timedelta(minutes=1))[whole] == made == latest(acme.pk)
+    assert fresh(acme, [whole], at + dt.timedelta(minutes=1))[whole] == made
     # A day later it is made of one day more.
     later = fresh(acme, [whole], at + dt.timedelta(days=1))[whole]
     assert later.first_day == made.first_day + dt.timedelta(days=1)
@@ -97,32 +105,47 @@ def test_days_are_the_organizations_own(acme: Organization) -> None:
 def test_trials_are_had_again_exactly(acme: Organization) -> None:
     use(acme, DAYS)
     made = fresh(acme, [(WHOLE, "cost")], now())[WHOLE, "cost"]
-    kept, outlook = as_made(acme, made)
-    assert kept == made
+    outlook = as_made(acme, made)
     assert outlook is not None
     assert outlook.trials
     assert outlook.measured == made.outlook.measured  # type: ignore[union-attr]
-    # What an earlier version of the product said is made anew, so that what is kept and its trials agree.
+    assert horizons_of(outlook) == made.horizons
+    # What another version of the product said is not told otherwise by who only reads.
     with organization_scope(acme.pk):
         Forecast.objects.update(method="an earlier one")
-    stale = latest(acme.pk)
-    assert stale is not None
-    anew, _ = as_made(acme, stale)
-    assert anew.outlook == made.outlook == latest(acme.pk).outlook  # type: ignore[union-attr]
+    stale = kept_cost(acme)
+    with pytest.raises(ApiError, match="Another version"):
+        as_made(acme, stale)
+    assert kept_cost(acme) == stale
 
 
-def test_what_a_night_made_with_the_extra_is_had_again_too(acme: Organization) -> None:
-    pytest.importorskip("statsforecast", reason="the extra `forecast` is not installed")
+def test_trials_of_what_a_night_took_its_time_for_are_kept(acme: Organization) -> None:
+    """So whoever lacks the extra that made it has the same trials."""
     use(acme, DAYS)
     make_all(acme, now(), is_thorough=True)
-    made = latest(acme.pk)
-    assert made is not None
+    made = kept_cost(acme)
     assert made.outlook is not None
-    assert "blend of 13" in made.outlook.method
-    kept, outlook = as_made(acme, made)
-    assert kept == made
+    if is_installed():
+        assert "blend of 13" in made.outlook.method
+    with organization_scope(acme.pk):
+        Forecast.objects.filter(scope="organization").update(history=[])
+    outlook = as_made(acme, made)
     assert outlook is not None
     assert outlook.measured == made.outlook.measured
+    assert horizons_of(outlook) == made.horizons
+    assert {row.scope for row in kept_rows(acme).values() if row.trials} == {"organization"}
+
+
+def test_three_years_tell_the_seasons_of_a_year(acme: Organization) -> None:
+    """As far back as is read, days are a year's season; a query of day rollups, whatever has become of the events."""
+    with organization_scope(acme.pk):
+        today = local_day(now(), acme.zone)
+        use(acme, 3 * 365, step=7)
+        history = histories(acme, [WHOLE], today)[WHOLE]
+    assert len(history.days) >= 2 * 364 + 56
+    outlook = forecast(history.of("cost"), history.first)
+    assert outlook is not None
+    assert "seasons of the year are told apart" in outlook.basis
 
 
 def test_it_is_due_an_hour_after_the_day_has_ended(acme: Organization, globex: Organization) -> None:
@@ -165,8 +188,7 @@ def test_the_command(acme: Organization, globex: Organization) -> None:
     out = StringIO()
     call_command("forecast", "acme", "--json", stdout=out)
     (told,) = json.loads(out.getvalue())["organizations"].values()
-    whole = latest(acme.pk)
-    assert whole is not None
+    whole = kept_cost(acme)
     assert whole.outlook is not None
     assert told["cost"]["total"]["likely"] == whole.outlook.totals[-1].likely
     with pytest.raises(CommandError, match="no organization"):
@@ -185,7 +207,7 @@ def test_a_budget_of_all_a_teams_usage_is_forecast_as_the_team(acme: Organizatio
 def test_tenants_never_meet(acme: Organization, globex: Organization) -> None:
     use(acme, DAYS)
     make_all(acme, now())
-    assert latest(globex.pk) is None
+    assert kept_rows(globex) == {}
     with pytest.raises(ScopeError):
         Forecast.objects.count()
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from typing import Any
 
 import pytest
@@ -10,13 +9,13 @@ from django.test import Client
 from django.utils.timezone import now
 
 from accounts.models import Organization, Project, Team, User
-from core.periods import local_day
+from core.periods import local_day, next_month
 from core.tenancy import organization_scope
-from reports.forecasting.outlook import Hits, Measured, Outlook
-from reports.forecasting.viewed import error_words
+from reports.forecasting.goodness import error_words, held_words
+from reports.forecasting.horizons import Horizon
 from reports.models import Forecast
 from tests.metering.limits.calls import limit
-from tests.reports.forecasting.daily import use
+from tests.reports.forecasting.daily import kept_cost, use
 
 pytestmark = pytest.mark.django_db
 OVERVIEW, FORECAST = "/o/acme/overview", "/o/acme/forecast/"
@@ -80,13 +79,24 @@ def test_any_one_dimension_is_forecast_and_two_are_not(alice_client: Client, acm
         assert Forecast.objects.get(measure="cost").first_day == local_day(now(), acme.zone)
 
 
-def outlook(own: float | None, naive: float | None) -> Outlook:
-    measured = Measured(1, Hits(1, 1), Hits(1, 1), 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, own, naive)
-    return Outlook(dt.date(2026, 11, 22), (), (), "", "", measured, (), ())
+def horizons(own: float | None, naive: float | None) -> list[Horizon]:
+    """Of two days; the second is the one that is asked for."""
+    return [Horizon(120, 100, 100, 100, 100, 0.9, 0.8), Horizon(120, 90, 80, 95, 70, own, naive)]
 
 
 def test_how_wrong_it_was_is_never_told_better_than_it_was() -> None:
-    assert error_words(outlook(0.05, 0.08)) == "Totals of 0 days were off by 5.0% before."
-    assert "repeating the last week, by 3.0%" in error_words(outlook(0.05, 0.03))
-    assert "less than 0.1%" in error_words(outlook(0.0, 0.0))
-    assert "not known yet" in error_words(outlook(None, None))
+    assert error_words(2, horizons(0.05, 0.08)) == "Totals of 2 days were off by 5.0% before."
+    assert "repeating the last week, by 3.0%" in error_words(2, horizons(0.05, 0.03))
+    assert "less than 0.1%" in error_words(2, horizons(0.0, 0.0))
+    assert "not known yet" in error_words(2, horizons(None, None))
+    assert "not known yet" in error_words(3, horizons(0.05, 0.08))
+    told = "Such a range held 95 of 120 totals of 2 days; repeating the last week, 70."
+    assert held_words(2, horizons(0.05, 0.08)) == told
+    assert "not known yet" in held_words(3, horizons(0.05, 0.08))
+
+
+def test_the_overview_says_how_good_its_own_distance_was(alice_client: Client, acme: Organization, usage: None) -> None:
+    told = projected(alice_client)["sentence"]
+    kept = kept_cost(acme)
+    left = (next_month(kept.first_day) - kept.first_day).days
+    assert told == f"{error_words(left, kept.horizons)} {held_words(left, kept.horizons)}"

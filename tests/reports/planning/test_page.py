@@ -16,10 +16,9 @@ from billing.budgets.records import create_budget
 from billing.models import Budget
 from core.money import usd_text
 from core.tenancy import organization_scope
-from reports.forecasting.records import latest
 from tests.billing.plans import BY
 from tests.cast import logged_in, make_member, membership_of
-from tests.reports.forecasting.daily import use
+from tests.reports.forecasting.daily import kept_cost, use
 
 pytestmark = pytest.mark.django_db
 PAGE, FILE, APPLY = "/o/acme/planning/", "/o/acme/planning/plan.csv", "/o/acme/planning/budgets"
@@ -53,8 +52,7 @@ def test_the_rows_are_all_there_is(alice_client: Client, acme_api: Client, acme:
     api = acme_api.get("/v1/usage", {"from": str(month.starts_on), "to": str(last_day)}).json()
     assert usd_text(plan.actual) == api["total_cost_usd"]
     assert sum(row.actual for row in plan.rows) == plan.actual == plan.whole.actual == shown["sums"]["actual"]
-    whole = latest(acme.pk)
-    assert whole is not None
+    whole = kept_cost(acme)
     assert whole.outlook is not None
     assert plan.whole.forecast == plan.whole.planned == whole.outlook.totals[plan.days - 1]
     assert all(row.proposed >= row.planned.high for row in plan.rows if row.proposed)
