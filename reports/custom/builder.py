@@ -143,6 +143,7 @@ def _preview(report: Report) -> dict[str, Any]:
         "limit": definition.limit,
         "totals": shown.figure_cells(definition, whole),
         "against": shown.against(definition),
+        "uncompared": shown.uncompared(definition),
         "is_empty": not whole.now.requests and (whole.before is None or not whole.before.requests),
         "unpriced_tokens": whole.now.unpriced_tokens,
     }

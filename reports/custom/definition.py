@@ -19,6 +19,7 @@ from accounts.models import Membership, Organization
 from accounts.permissions import Right
 from core.errors import ApiError
 from core.periods import INTERVALS, UTC, Interval
+from metering.query.latest import first_event_at
 from metering.query.metrics import METRICS
 from metering.query.ranges import LABELS, Span, year_before
 from metering.query.spec import LARGEST_LIMIT, MOST_GROUPS, UsageQuery, check_dimension
@@ -42,7 +43,8 @@ EVERY_WORDS: dict[str, str] = {
 class Definition(msgspec.Struct, frozen=True):
     """`sort` is "start", a metric, the change of one ("cost_usd_change") or a dimension, with "-" before to descend.
 
-    `before` is compared with, where something is: empty when nothing of it has passed yet.
+    `before` is compared with, where something is: empty when nothing of it has passed yet. All of it is told from the
+    time `at`. `since` is of the first event, where something is compared: what was before that is unknown.
     """
 
     query: UsageQuery
@@ -51,6 +53,8 @@ class Definition(msgspec.Struct, frozen=True):
     before: Span | None
     sort: str
     limit: int | None
+    at: dt.datetime
+    since: dt.datetime | None
 
     @property
     def every(self) -> Interval | None:
@@ -110,6 +114,8 @@ class Report(UsagePage, frozen=True, kw_only=True):
             before=self._before(),
             sort=sort,
             limit=self._limit(),
+            at=self.now,
+            since=first_event_at(self.organization.pk) if self.against else None,
         )
 
     def _check_dimensions(self) -> None:

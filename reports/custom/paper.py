@@ -59,6 +59,7 @@ def context_of(report: Report, definition: Definition, name: str) -> dict[str, A
         "period": report.period,
         "zone": report.chosen.zone.key,
         "against": shown.against(definition),
+        "uncompared": shown.uncompared(definition),
         "filters": report.filter_words(),
         "is_wide": sheet is WIDE,
         "names": named,

@@ -10,6 +10,7 @@ from core.periods import Interval, bucket_start, next_bucket
 from metering.query.metrics import METRICS
 from metering.query.spec import UsageQuery
 from reports.breakdown import heading, metric_text
+from reports.custom import beside
 from reports.custom.definition import AGAINST_WORDS, EVERY_WORDS, Definition
 from reports.custom.table import Line, change_of
 from reports.filters import dimension_label, period_words
@@ -75,6 +76,23 @@ def _change_text(metric: str, line: Line) -> str:
 def names(definition: Definition) -> int:
     """How many columns name a row."""
     return len(definition.query.group_by) + (1 if definition.every else 0)
+
+
+def uncompared(definition: Definition) -> list[str]:
+    """Sentences: why some rows have nothing to compare with."""
+    before, since = definition.before, definition.since
+    if before is None:
+        return []
+    found = []
+    if since is not None and beside.is_recorded_in_part(definition, before):
+        zone = definition.query.zone
+        day = since.astimezone(zone)
+        found.append(f"Usage is recorded since {day.day} {day:%b %Y}; what begins before that is not compared.")
+    if definition.every and any(
+        pair.has_other and not pair.is_alike for pair in beside.pairs(definition, definition.query)
+    ):
+        found.append(f"A {EVERY_WORDS[definition.every]} that is not as long as the other period's is not compared.")
+    return found
 
 
 def against(definition: Definition) -> str:

@@ -1,7 +1,7 @@
 """A report's rows, beside those of the period it is compared with, and the table that files are written of.
 
 Without a comparison rows are read by the page and never held as a whole. With one both periods are read first: rows
-belong together by their dimensions and by the number of their bucket within their period.
+belong together by their dimensions and by the number of their bucket within their period (beside.py).
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ from typing import Any
 import msgspec
 
 from core.errors import ApiError
-from core.periods import buckets
 from metering.query.export import PAGE_ROWS, TIMESTAMP, export_rows, make_export
 from metering.query.labels import GroupValue
 from metering.query.metrics import METRICS, Figures, instant_text
@@ -21,6 +20,7 @@ from metering.query.ranges import Span
 from metering.query.run import UsageRow, run
 from metering.query.spec import LARGEST_LIMIT, UsageQuery
 from metering.query.tables import Cell, Column
+from reports.custom import beside
 from reports.custom.definition import CHANGE, TIME, Definition
 
 MOST_COMPARED = 50_000
@@ -30,7 +30,7 @@ _MAX = float("inf")
 
 
 class Line(msgspec.Struct, frozen=True):
-    """A row. `before` is None without a comparison, and while nothing of that period has passed."""
+    """A row. `before` is None without a comparison, and where there is nothing to compare with (beside.py)."""
 
     start: dt.datetime
     group: dict[str, GroupValue]
@@ -81,8 +81,8 @@ def totals(definition: Definition) -> Line:
     """Of everything that the range and the filters have, however many rows are shown."""
     query = msgspec.structs.replace(definition.query, interval=None, group_by=(), order_by=())
     before = definition.before
-    has_passed = before is not None and before.end > before.start
-    earlier = _within(query, before) if before is not None and has_passed else None
+    is_known = before is not None and beside.pairs(definition, query)[0].is_comparable
+    earlier = _within(query, before) if before is not None and is_known else None
     return Line(query.start, {}, run(query).totals, run(earlier).totals if earlier else None)
 
 
@@ -113,20 +113,21 @@ def _by_cursor(query: UsageQuery, size: int) -> Iterator[list[UsageRow]]:
 def _compared(definition: Definition, before: Span) -> list[Line]:
     query = definition.query
     now = _by_place(query)
-    has_passed = before.end > before.start
-    earlier = _by_place(_within(query, before)) if has_passed else {}
-    starts = _starts(query)
-    none = Figures() if has_passed else None
+    pairs = beside.pairs(definition, query)
+    earlier = _by_place(_within(query, before)) if any(pair.is_comparable for pair in pairs) else {}
     found = []
     for place in now.keys() | earlier.keys():
         number, _ = place
-        if number >= len(starts):
-            # A bucket that this period does not have: the 31st, beside a month of thirty days.
-            continue
+        pair = pairs[number] if number < len(pairs) else None
         row, past = now.get(place), earlier.get(place)
+        if row is None and (pair is None or not pair.is_comparable):
+            # Of a bucket that this period does not have: the 31st, beside a month of thirty days.
+            continue
         group = (row or past).group  # type: ignore[union-attr]  # one of the two has the place
-        figures = row.figures if row else Figures()
-        found.append(Line(starts[number], group, figures, past.figures if past else none))
+        figures = [one.figures if one else Figures() for one in (row, past)]
+        is_known = pair is not None and pair.is_comparable
+        start = row.start if row else pair.start  # type: ignore[union-attr]  # without a row there is a pair, see above
+        found.append(Line(start, group, figures[0], figures[1] if is_known else None))
     found.sort(key=lambda line: _place_text(definition, line))
     found.sort(key=lambda line: _rank(definition, line), reverse=definition.sort.startswith("-"))
     return found[: definition.limit]
@@ -136,16 +137,10 @@ def _within(query: UsageQuery, span: Span) -> UsageQuery:
     return msgspec.structs.replace(query, start=span.start, end=span.end)
 
 
-def _starts(query: UsageQuery) -> list[dt.datetime]:
-    if query.interval is None:
-        return [query.start]
-    return [start for start, _ in buckets(query.start, query.end, query.interval, query.zone)]
-
-
 def _by_place(query: UsageQuery) -> dict[tuple[int, tuple[Any, ...]], UsageRow]:
     """By the number of the bucket and the references of the group."""
     query = msgspec.structs.replace(query, order_by=())
-    numbers = {start: number for number, start in enumerate(_starts(query))}
+    numbers = {start: number for number, (start, _) in enumerate(beside.parts(query, query.start, query.end))}
     found = {}
     for page in _by_cursor(query, LARGEST_LIMIT):
         for row in page:
@@ -204,6 +199,8 @@ class ReportTable(msgspec.Struct, frozen=True):
         if self.definition.before is not None:
             span = self.definition.before
             about |= {"before_start": instant_text(span.start), "before_end": instant_text(span.end)}
+            if beside.is_recorded_in_part(self.definition, span) and self.definition.since is not None:
+                about["recorded_since"] = instant_text(self.definition.since)
         return about | {"timezone": self.definition.query.zone.key}
 
     def pages(self) -> Iterator[list[list[Cell]]]:

@@ -19,7 +19,7 @@ from core.tenancy import organization_scope
 from metering.events import Usage
 from metering.query.export import FORMATS
 from reports.custom.definition import Report, report_of, said
-from reports.custom.shown import cells
+from reports.custom.shown import cells, uncompared
 from reports.custom.table import Line, ReportTable, change_of, first_lines, lines, totals
 from reports.usage import Usage as UsagePage
 from tests.cast import membership_of
@@ -43,6 +43,7 @@ def usage(acme: Organization, alice: User, bob: User) -> None:
         make_event("oct-odd", at("2026-10-20T11:00"), "odd-1", Usage(input=7), user=alice.email),
         make_event("sep-1", at("2026-09-03T10:00"), "gpt-4o", Usage(input=400, output=40), user=alice.email),
         make_event("sep-2", at("2026-09-05T10:00"), "mistral", Usage(input=90, output=9), user=alice.email),
+        make_event("first", at("2025-09-20T10:00"), "claude", Usage(input=50), user=alice.email),
         make_event("last-year", at("2025-10-03T10:00"), "claude", Usage(input=50, output=5), user=alice.email),
     ]
     write(acme.pk, events)
@@ -147,7 +148,8 @@ def test_buckets_stand_beside_those_of_the_same_number(acme: Organization, alice
         at("2026-10-02T22:00"): (1, 1),
         at("2026-10-04T22:00"): (0, 1),
         at("2026-10-19T22:00"): (2, 0),
-        at("2026-10-30T23:00"): (1, 0),
+        # September has no 31st.
+        at("2026-10-30T23:00"): (1, None),
     }
     assert list(told) == sorted(told)
 
@@ -166,12 +168,41 @@ def test_weeks_at_the_ends_of_a_month_are_parts(acme: Organization, alice: User,
         definition = report.definition()
     shown = [[cell["text"] for cell in cells(definition, line)] for line in rows_of(report)]
     assert shown == [
-        ["1 Oct to 4 Oct 2026", "1", "2", "−1 (−50.0%)"],
+        ["1 Oct to 4 Oct 2026", "1", "—", "—"],
         ["5 Oct to 11 Oct 2026", "0", "0", "0"],
         ["12 Oct to 18 Oct 2026", "0", "0", "0"],
         ["19 Oct to 25 Oct 2026", "2", "0", "+2"],
-        ["26 Oct to 31 Oct 2026", "1", "0", "+1"],
+        ["26 Oct to 31 Oct 2026", "1", "—", "—"],
     ]
+    assert uncompared(definition) == ["A week that is not as long as the other period's is not compared."]
+
+
+def test_so_far_is_compared_with_as_much(acme: Organization, alice: User, usage: None) -> None:
+    write(acme.pk, [make_event("nov", at("2026-11-10T09:00"), "gpt-4o", Usage(input=1), user=alice.email)])
+    report = asked(acme, alice, range=["month"], every=["day"], against=["before"], metric=["requests"])
+    told = {line.start: (line.now.requests, line.before and line.before.requests) for line in rows_of(report)}
+    assert told[at("2026-11-09T23:00")] == (1, 0)
+    assert {pair for start, pair in told.items() if start > NOW} <= {(0, None)}
+    with organization_scope(acme.pk):
+        assert uncompared(report.definition()) == []
+
+
+def test_what_is_before_the_record_is_unknown(acme: Organization, alice: User, usage: None) -> None:
+    """The first event is of 20 September 2025."""
+    september = {"range": ["custom"], "from": ["2026-09-01"], "to": ["2026-10-01"]}
+    report = asked(acme, alice, **september, every=["day"], against=["year"], metric=["requests"])
+    told = [line.before and line.before.requests for line in rows_of(report)]
+    assert told == [None] * 19 + [1] + [0] * 10
+    with organization_scope(acme.pk):
+        definition = report.definition()
+        assert totals(definition).before is None
+        assert uncompared(definition) == [
+            "Usage is recorded since 20 Sep 2025; what begins before that is not compared."
+        ]
+        table = ReportTable(definition, lambda *_: None)
+    assert table.about["recorded_since"].startswith("2025-09-20")
+    (line,) = rows_of(asked(acme, alice, **september, by=["member"], against=["year"], metric=["requests"]))
+    assert (line.now.requests, line.before) == (2, None)
 
 
 # ── What makes no sense ──
