@@ -47,6 +47,7 @@ def every_day(found: MonthFigures) -> list[dict[str, Any]]:
                 "label": f"{day:%a} {day.day} {day:%b}",
                 "is_quiet": day.weekday() >= 5,
                 "cost": words.money(figures.cost_nanos),
+                "is_partial": figures.is_cost_known and figures.unpriced_tokens > 0,
                 "added": words.money(added),
                 "tokens": words.tokens(figures.total_tokens),
                 "requests": words.count(figures.requests),

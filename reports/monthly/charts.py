@@ -36,9 +36,9 @@ def color_of(slot: int | str) -> str:
 
 
 def short_money(nanos: int) -> str:
-    """For bars, in three digits: $2.25K, $840, $37.0, $0.42."""
+    """For bars: $2.25K, $840, and cents below a hundred, as beside the chart: $37.00, $0.42."""
     value, unit = _in_unit(nanos)
-    places = 0 if value >= 99.95 or value == 0 else 1 if value >= 9.995 else 2
+    places = 0 if value >= 99.995 or value == 0 else 1 if value >= 9.995 and unit else 2
     return f"${value:.{places}f}{unit}"
 
 
@@ -97,14 +97,14 @@ def month_bars(title: str, bars: Sequence[Bar], budget: int | None, width: int =
         if bar.kind == "ahead":
             shapes.append(_rect(x, y(0) - tall, wide, tall, "none", ACCENT, dash="2 1.6"))
             middle = x + wide / 2
+            # Beside the upright line of its range, at the height of what is likely.
+            shapes += _label(middle - 4, y(bar.value) - 2.6, _axis_money(bar.value), INK, "end")
             shapes.append(_line(middle, y(bar.low), middle, y(bar.high), ACCENT, 1.1))
             shapes += [_line(middle - 3, y(end), middle + 3, y(end), ACCENT, 1.1) for end in (bar.low, bar.high)]
         else:
             fill = {"now": ACCENT, "compared": INK_3, "partial": TRACK}.get(bar.kind, PALE)
             shapes.append(_rect(x, y(0) - tall, wide, tall, fill))
-        written = _axis_money(bar.value) if bar.kind == "ahead" else short_money(bar.value)
-        reach = min(y(bar.value), y(bar.high)) if bar.kind == "ahead" else y(bar.value)
-        shapes += _label(at * step + step / 2, reach - 2.6, written, INK, "middle", strong)
+            shapes += _label(at * step + step / 2, y(bar.value) - 2.6, short_money(bar.value), INK, "middle", strong)
     shapes.append(_line(0, y(0), width, y(0), INK_2, 0.8))
     return _svg(width, height, title, shapes)
 
@@ -255,7 +255,7 @@ def _grid(ticks: Sequence[float], y: Callable[[float], float], left: float, widt
 def _label(x: float, y: float, words: str, fill: str, anchor: str, strong: bool = False) -> list[SafeString]:
     """A figure on white, whatever is drawn behind it."""
     wide = len(words) * 3.7 + 1
-    left = x - wide / 2 if anchor == "middle" else x
+    left = x - {"middle": wide / 2, "end": wide}.get(anchor, 0)
     return [_rect(left, y - 5, wide, 6.4, "#FFFFFF"), _text(x, y, words, 6.2, fill, anchor, strong)]
 
 

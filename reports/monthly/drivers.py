@@ -37,12 +37,16 @@ def drivers_of(found: MonthFigures) -> list[Driver]:
     # One that is left is not "everything else".
     most = MOST if len(moved) > MOST + 1 else len(moved)
     drivers = [
-        Driver(_label(one, dimension), _change(one), _why(one.now, one.before) if is_compared else _volume(one.now))
+        Driver(
+            _label(one, dimension),
+            _change(found, one),
+            _why(one.now, one.before) if is_compared else _volume(one.now),
+        )
         for one in moved[:most]
     ]
     if rest := moved[most:]:
         of = dimension_words(dimension) + "s" if dimension else "uses of models"
-        drivers.append(Driver("Everything else", sum(map(_change, rest)), f"{len(rest):,} other {of}"))
+        drivers.append(Driver("Everything else", sum(_change(found, one) for one in rest), f"{len(rest):,} other {of}"))
     return drivers
 
 
@@ -51,9 +55,9 @@ def _told_apart(found: MonthFigures) -> tuple[str, list[Compared]]:
     best: tuple[Fraction, str, list[Compared]] = (Fraction(-1), "", [])
     for dimension in _BY:
         rows = found.by.get(dimension, []) if dimension else found.pairs
-        moved = sorted((one for one in rows if _change(one)), key=lambda one: -abs(_change(one)))
-        whole = sum(abs(_change(one)) for one in moved)
-        told = Fraction(sum(abs(_change(one)) for one in moved[:MOST]), whole) if whole else Fraction(1)
+        moved = sorted((one for one in rows if _change(found, one)), key=lambda one: -abs(_change(found, one)))
+        whole = sum(abs(_change(found, one)) for one in moved)
+        told = Fraction(sum(abs(_change(found, one)) for one in moved[:MOST]), whole) if whole else Fraction(1)
         if told > best[0] and (moved or not best[2]):
             best = (told, dimension, moved)
         if best[0] >= _ENOUGH:
@@ -61,9 +65,9 @@ def _told_apart(found: MonthFigures) -> tuple[str, list[Compared]]:
     return best[1], best[2]
 
 
-def _change(one: Compared) -> int:
-    """Without a month before, its figures are all 0."""
-    return one.now.known_cost_nanos - one.before.known_cost_nanos
+def _change(found: MonthFigures, one: Compared) -> int:
+    """Without a whole month before, what it cost."""
+    return one.now.known_cost_nanos - (one.before.known_cost_nanos if found.before is not None else 0)
 
 
 def _label(one: Compared, dimension: str) -> str:

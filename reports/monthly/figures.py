@@ -27,6 +27,8 @@ MOST_RECOUNTED = 1_000_000
 # What a forecast is told of the past.
 HISTORY_DAYS = 400
 PAIR = ("project", "model")
+# Models that are told day by day.
+TOLD_BY_DAY = 6
 _ATTEMPTS = 3
 
 
@@ -86,6 +88,8 @@ class MonthFigures(msgspec.Struct, frozen=True, kw_only=True):
     history: list[int]
     by: dict[str, list[Compared]]
     pairs: list[Compared]
+    # Nano-dollars of the largest models, by reference and day.
+    model_days: dict[tuple[FilterValue, dt.date], int]
     # The versions of prices that calls were rated at.
     prices: list[int]
     recounted: Figures | None
@@ -93,13 +97,22 @@ class MonthFigures(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def before(self) -> Figures | None:
-        return self.months[-2][1]
+        """The month before. None, too, where the ledger began within it: a part says nothing about a whole."""
+        return self._whole(-2)
 
     @property
     def year_before(self) -> Figures | None:
-        """None, too, where the ledger began within it: as much of a month says nothing about a whole one."""
-        month, figures = self.months[0]
-        return figures if self.began_on is not None and self.began_on <= month.first else None
+        """The same month of the year before, or None as for the month before."""
+        return self._whole(0)
+
+    @property
+    def is_part(self) -> bool:
+        """Whether the ledger began within the month itself."""
+        return is_part(self.began_on, self.month)
+
+    def _whole(self, at: int) -> Figures | None:
+        month, figures = self.months[at]
+        return None if is_part(self.began_on, month) else figures
 
     @property
     def change(self) -> int | None:
@@ -139,6 +152,11 @@ def _read(whose: Whose, month: Month) -> tuple[MonthFigures, bool]:
             result.totals == by_month.get(one.first, Figures()) for result, one in zip(results, wanted, strict=True)
         )
         by[dimensions] = _compared(dimensions, results)
+    largest = [one for one in by["model",] if one.now.known_cost_nanos][:TOLD_BY_DAY]
+    model_days = _by_day(whose, month, largest)
+    for one in largest:
+        of_days = sum(model_days.get((one.groups[0].ref, local_day(row.start, zone)), 0) for row in days.rows)
+        agree = agree and of_days == one.now.known_cost_nanos
     prices = whose.run(month.span, month, group_by=(PRICE,)).rows
     recounted = None
     if totals.requests <= MOST_RECOUNTED:
@@ -153,6 +171,7 @@ def _read(whose: Whose, month: Month) -> tuple[MonthFigures, bool]:
         history=[row.figures.known_cost_nanos for row in history.rows],
         by={names[0]: rows for names, rows in by.items() if names != PAIR},
         pairs=by[PAIR],
+        model_days=model_days,
         prices=[int(row.group[PRICE].ref or 0) for row in prices if row.group[PRICE].ref],
         recounted=recounted,
         began_on=began_on,
@@ -160,9 +179,22 @@ def _read(whose: Whose, month: Month) -> tuple[MonthFigures, bool]:
     return found, agree
 
 
+def is_part(began_on: dt.date | None, month: Month) -> bool:
+    """Whether the ledger begins within the month, so that it has only a part of it."""
+    return began_on is not None and month.first < began_on < month.end
+
+
 def _has_begun(began_on: dt.date | None, month: Month) -> bool:
     """A month before the ledger's first event is not one without usage."""
     return began_on is not None and began_on < month.end
+
+
+def _by_day(whose: Whose, month: Month, models: Sequence[Compared]) -> dict[tuple[FilterValue, dt.date], int]:
+    refs = tuple(one.groups[0].ref for one in models)
+    if not refs:
+        return {}
+    rows = whose.run(month.span, month, interval="day", group_by=("model",), filters={"model": refs}).rows
+    return {(row.group["model"].ref, local_day(row.start, month.zone)): row.figures.known_cost_nanos for row in rows}
 
 
 def _compared(dimensions: Sequence[str], results: Sequence[UsageResult]) -> list[Compared]:

@@ -10,13 +10,13 @@ from django.urls import reverse
 
 from accounts.models import Membership, Organization, Team
 from accounts.permissions import Right, administered_team_ids, may
-from core.periods import local_day
+from core.periods import local_day, month_start
 from core.tenancy import organization_scope
 from metering.query.latest import first_event_at
 from metering.query.metrics import Figures
 from metering.query.ranges import Span
 from reports.models import MonthlyReport, ReportScope
-from reports.monthly.figures import Whose
+from reports.monthly.figures import Whose, is_part
 from reports.monthly.month import Month
 from reports.monthly.records import MOST_ATTEMPTS, may_make, moved_since, of_months
 from reports.monthly.telling import path_of
@@ -97,7 +97,12 @@ def _whose_links(organization: Organization, member: Membership, team: Team | No
 
 
 def _rows(whose: Whose, at: dt.datetime, most: int) -> list[dict[str, Any]]:
-    months = _months(whose, at, most)
+    zone = whose.organization.zone
+    began_at = first_event_at(whose.organization.pk)
+    if began_at is None:
+        return []
+    began_on = local_day(began_at, zone)
+    months = _months(whose, began_on, at, most)
     if not months:
         return []
     reports: dict[dt.date, list[MonthlyReport]] = {}
@@ -105,7 +110,6 @@ def _rows(whose: Whose, at: dt.datetime, most: int) -> list[dict[str, Any]]:
         reports.setdefault(report.month, []).append(report)
     # One more, which the oldest is held against.
     span = Span(months[-1].before.starts_at, months[0].ends_at)
-    zone = whose.organization.zone
     now = {local_day(row.start, zone): row.figures for row in whose.run(span, months[0], interval="month").rows}
     return [
         _row(
@@ -113,18 +117,16 @@ def _rows(whose: Whose, at: dt.datetime, most: int) -> list[dict[str, Any]]:
             month,
             reports.get(month.first, []),
             now.get(month.first, Figures()),
-            now.get(month.before.first, Figures()),
+            # A part of a month is nothing to hold a whole one against.
+            now.get(month.before.first, Figures()) if began_on <= month.before.first else None,
         )
+        | {"recorded_since": began_on if is_part(began_on, month) else None}
         for month in months
     ]
 
 
-def _months(whose: Whose, at: dt.datetime, most: int) -> list[Month]:
-    began_at = first_event_at(whose.organization.pk)
-    if began_at is None:
-        return []
-    zone = whose.organization.zone
-    month, first = Month.at(at, zone).before, Month.at(began_at, zone)
+def _months(whose: Whose, began_on: dt.date, at: dt.datetime, most: int) -> list[Month]:
+    month, first = Month.at(at, whose.organization.zone).before, Month(month_start(began_on), whose.organization.zone)
     found: list[Month] = []
     while month.first >= first.first and len(found) < most:
         found.append(month)
@@ -132,7 +134,9 @@ def _months(whose: Whose, at: dt.datetime, most: int) -> list[Month]:
     return found
 
 
-def _row(whose: Whose, month: Month, reports: list[MonthlyReport], now: Figures, before: Figures) -> dict[str, Any]:
+def _row(
+    whose: Whose, month: Month, reports: list[MonthlyReport], now: Figures, before: Figures | None
+) -> dict[str, Any]:
     """`reports` are its revisions, the last one first. What there is no report of has the figures of today."""
     made = [report for report in reports if report.made_at is not None]
     waiting = next((report for report in reports if report.made_at is None), None)
@@ -147,7 +151,7 @@ def _row(whose: Whose, month: Month, reports: list[MonthlyReport], now: Figures,
         "revision": waiting.revision if waiting else last.revision + 1 if last else 0,
         "has_moved": last is not None and moved_since(last, month, now),
         "cost_nanos": last.cost_nanos if last else now.cost_nanos,
-        "before_nanos": last.before_nanos if last else before.cost_nanos,
+        "before_nanos": None if before is None else last.before_nanos if last else before.cost_nanos,
         "tokens": last.total_tokens if last else now.total_tokens,
         "moved_nanos": now.known_cost_nanos - (last.known_cost_nanos or 0) if last else 0,
     }

@@ -21,11 +21,22 @@ def signed(change: words.Delta) -> str:
     return f"{_SIGNS.get(change.direction, '')}{change.text}"
 
 
+def alike(*amounts: int | None) -> list[str]:
+    """Amounts that stand side by side, with the same digits: those of the smallest."""
+    least = min((abs(one) for one in amounts if one), default=0)
+    places = None if least * 100 >= NANOS_PER_USD or not least else 4
+    return [words.money(one, places) for one in amounts]
+
+
+def nanos_per_million(figures: Figures) -> int | None:
+    if figures.cost_nanos is None or not figures.total_tokens:
+        return None
+    return divide_half_even(figures.cost_nanos * _MILLION, figures.total_tokens)
+
+
 def per_million(figures: Figures) -> str:
     """What a million of the tokens cost on average."""
-    if figures.cost_nanos is None or not figures.total_tokens:
-        return words.UNKNOWN
-    return words.money(divide_half_even(figures.cost_nanos * _MILLION, figures.total_tokens))
+    return words.money(nanos_per_million(figures))
 
 
 def in_unit(one: Actual, value: int) -> str:
@@ -53,6 +64,10 @@ def whose_name(found: MonthFigures) -> str:
 
 def day_text(day: dt.date) -> str:
     return f"{day.day} {day:%B}"
+
+
+def year_day_text(day: dt.date) -> str:
+    return f"{day.day} {day:%b %Y}"
 
 
 def moment_text(at: dt.datetime, found: MonthFigures) -> str:

@@ -8,19 +8,16 @@ from accounts.models import Team
 from alerts.evaluation.wording import sentence, title_of, unit_of
 from alerts.models import Alert
 from billing.budgets.actuals import Actual
-from billing.budgets.listing import status_of
 from core import figures as words
 from core.figures import share
 from core.money import divide_half_even
-from core.periods import local_day
 from reports.models import Insight
 from reports.monthly import charts
-from reports.monthly.figures import MonthFigures
+from reports.monthly.figures import TOLD_BY_DAY, MonthFigures
 from reports.monthly.phrases import budget_name, day_text, guess, in_unit, per_million, saving, signed
 from reports.monthly.tables import Row, Table, centers_of, table_of
 from reports.stacks import name_of, slot_of
 
-_STACKED = 6
 # Tables that stand on one page.
 SHORT = 12
 _TITLES = {
@@ -49,6 +46,7 @@ def breakdowns(found: MonthFigures) -> list[dict[str, Any]]:
                 "takeaway": _takeaway(table, head.lower()),
                 "rows": [_row(row, table.total) for row in table.rows],
                 "total": _row(table.total, table.total),
+                "has_before": found.before is not None,
                 "has_year": found.year_before is not None,
                 "is_short": len(table.rows) <= SHORT,
             }
@@ -113,6 +111,9 @@ def centers(found: MonthFigures) -> dict[str, Any] | None:
                 "departments": ", ".join(one.departments),
                 "direct": words.money(one.direct_nanos),
                 "shared": words.money(one.shared_nanos),
+                "is_direct_partial": one.is_direct_partial,
+                "is_shared_partial": one.is_shared_partial,
+                "is_partial": one.is_direct_partial or one.is_shared_partial,
                 "total": words.money(one.total_nanos if one.shared_nanos is not None else one.direct_nanos),
                 "bar": charts.share_bar(share(one.total_nanos or one.direct_nanos, found.totals.known_cost_nanos)),
                 "share": words.percent(share(one.total_nanos or one.direct_nanos, found.totals.known_cost_nanos)),
@@ -123,6 +124,9 @@ def centers(found: MonthFigures) -> dict[str, Any] | None:
         "direct": words.money(sum(one.direct_nanos for one in rows)),
         "shared": words.money(shared),
         "total": words.money(sum(one.direct_nanos for one in rows) + shared),
+        "is_direct_partial": any(one.is_direct_partial for one in rows),
+        "is_shared_partial": any(one.is_shared_partial for one in rows),
+        "is_partial": found.totals.unpriced_tokens > 0,
     }
 
 
@@ -154,13 +158,8 @@ def days(found: MonthFigures) -> dict[str, Any]:
 
 
 def _day_parts(found: MonthFigures) -> list[charts.Part]:
-    month, whose = found.month, found.whose
-    named = [one for one in found.by["model"] if one.now.known_cost_nanos][:_STACKED]
-    refs = tuple(one.groups[0].ref for one in named)
-    rows = (
-        whose.run(month.span, month, interval="day", group_by=("model",), filters={"model": refs}).rows if refs else []
-    )
-    cost = {(row.group["model"].ref, local_day(row.start, month.zone)): row.figures.known_cost_nanos for row in rows}
+    cost = found.model_days
+    named = [one for one in found.by["model"] if one.now.known_cost_nanos][:TOLD_BY_DAY]
     parts = [
         charts.Part(name_of(group, "model"), slot_of(group), [cost.get((group.ref, day), 0) for day, _ in found.days])
         for group in (one.groups[0] for one in named)
@@ -188,7 +187,7 @@ def budget_row(one: Actual) -> dict[str, Any]:
         "difference": in_unit(one, abs(beyond)) + (" over" if beyond > 0 else " left"),
         "used": words.percent(one.used_part),
         "bar": charts.budget_bar(one.used_part),
-        "status": status_of(one),
+        "status": "Exceeded" if one.is_exceeded else "Kept",
         "is_over": one.is_exceeded,
     }
 

@@ -3,20 +3,35 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from billing.budgets.actuals import Actual
 from core import figures as words
 from core.figures import share
 from core.money import divide_half_even
+from core.periods import local_day
 from metering.query.metrics import Figures
+from reports.models import Insight
 from reports.monthly import charts
 from reports.monthly.around import Around
 from reports.monthly.drivers import drivers_of
-from reports.monthly.figures import MonthFigures
+from reports.monthly.figures import MonthFigures, is_part
 from reports.monthly.month import Month
-from reports.monthly.phrases import budget_name, guess, in_unit, per_million, saving, signed, whose_name
+from reports.monthly.phrases import (
+    alike,
+    budget_name,
+    day_text,
+    guess,
+    in_unit,
+    nanos_per_million,
+    saving,
+    signed,
+    whose_name,
+    year_day_text,
+)
+
+_MICRO = dt.timedelta(microseconds=1)
 
 
 def lead(found: MonthFigures, around: Around) -> str:
@@ -30,7 +45,8 @@ def lead(found: MonthFigures, around: Around) -> str:
         if other is not None
     ]
     said = " and ".join(one for one in against if one)
-    text = f"{whose_name(found)} spent {words.money(cost)} on language models" + (f", {said}." if said else ".")
+    since = f" since {day_text(found.began_on)}, when its record begins" if found.is_part and found.began_on else ""
+    text = f"{whose_name(found)} spent {words.money(cost)} on language models{since}" + (f", {said}." if said else ".")
     return f"{text} {_of_budget(around.whole)}" if around.whole else text
 
 
@@ -48,8 +64,10 @@ def _than(cost: int, other: int | None, name: str) -> str:
 
 def lead_of_nothing(found: MonthFigures) -> str:
     text = f"{whose_name(found)} used nothing in {found.month.name}: no call was recorded, and nothing was spent."
-    if found.before is not None and found.before.requests:
-        text += f" In {found.month.before.name} it had spent {words.money(found.before.cost_nanos)}."
+    month, figures = found.months[-2]
+    if figures is not None and figures.requests:
+        since = f", recorded since {day_text(found.began_on)}," if found.before is None and found.began_on else ""
+        text += f" In {month.name}{since} it had spent {words.money(figures.cost_nanos)}."
     return text
 
 
@@ -83,7 +101,7 @@ def _change_card(found: MonthFigures, before: Figures | None, label: str) -> dic
         return {
             "label": label,
             "value": words.UNKNOWN,
-            "note": f"recorded since {began.day} {began:%b %Y}" if began else "nothing recorded yet",
+            "note": f"recorded since {year_day_text(began)}" if began else "nothing recorded yet",
         }
     change = words.delta(found.totals.cost_nanos, before.cost_nanos)
     return {"label": label, "value": signed(change), "note": f"{words.money(before.cost_nanos)} then"}
@@ -118,6 +136,7 @@ def trend(found: MonthFigures, around: Around) -> dict[str, Any]:
     budget = around.whole.budget.amount if around.whole else None
     return {
         "title": "Spend by month" + (", and the next one" if around.outlook else ""),
+        "part": _part(found),
         "svg": charts.month_bars(f"Spend by month: {said}", bars, budget),
     }
 
@@ -125,9 +144,16 @@ def trend(found: MonthFigures, around: Around) -> dict[str, Any]:
 def _kind(found: MonthFigures, month: Month) -> str:
     if month == found.month:
         return "now"
-    if found.began_on is not None and month.first < found.began_on:
+    if is_part(found.began_on, month):
         return "partial"
     return "compared" if month == found.month.year_before else "past"
+
+
+def _part(found: MonthFigures) -> str:
+    """Which of the bars is of a part of its month only."""
+    if found.began_on is None or not any(is_part(found.began_on, month) for month, _ in found.months):
+        return ""
+    return f"{found.began_on:%B %Y} is recorded since {day_text(found.began_on)}, which is a part of the month."
 
 
 def ahead(found: MonthFigures, around: Around) -> dict[str, Any]:
@@ -147,7 +173,7 @@ def ahead(found: MonthFigures, around: Around) -> dict[str, Any]:
         "is_known": True,
         "likely": guess(band.likely),
         "range": f"{guess(band.low)} to {guess(band.high)}",
-        "change": signed(words.delta(band.likely, found.totals.known_cost_nanos)),
+        "change": "" if found.is_part else signed(words.delta(band.likely, found.totals.known_cost_nanos)),
         "budget": _against_budget(band.likely, band.high, budget),
         "basis": outlook.basis,
         "coverage": words.percent(measured.total_coverage.share) if measured else "",
@@ -173,10 +199,14 @@ def _against_budget(likely: int, high: int, budget: int | None) -> str:
 
 def units(found: MonthFigures) -> list[tuple[str, str, str]]:
     """What stays comparable when volume changes: this month and the one before."""
-    return [
-        (label, of(found.totals), of(found.before) if found.before is not None else words.UNKNOWN)
-        for label, of in _UNITS.items()
-    ]
+    now, before = found.totals, found.before
+    rows = []
+    for label, of in _UNIT_COSTS.items():
+        cost, cost_before = alike(of(now), of(before) if before is not None else None)
+        rows.append((label, cost, cost_before))
+    for label, said in _UNITS.items():
+        rows.append((label, said(now), said(before) if before is not None else words.UNKNOWN))
+    return rows
 
 
 def _latency(figures: Figures) -> str:
@@ -184,13 +214,16 @@ def _latency(figures: Figures) -> str:
     return words.UNKNOWN if average is None else words.duration(round(average))
 
 
-def _ratio_money(nanos: int | None, count: int) -> str:
-    return words.UNKNOWN if nanos is None or not count else words.money(divide_half_even(nanos, count))
+def _per_request(figures: Figures) -> int | None:
+    cost = figures.cost_nanos
+    return None if cost is None or not figures.requests else divide_half_even(cost, figures.requests)
 
 
+_UNIT_COSTS: dict[str, Callable[[Figures], int | None]] = {
+    "Cost per million tokens": nanos_per_million,
+    "Cost per request": _per_request,
+}
 _UNITS: dict[str, Callable[[Figures], str]] = {
-    "Cost per million tokens": per_million,
-    "Cost per request": lambda one: _ratio_money(one.cost_nanos, one.requests),
     "Tokens per request": lambda one: words.tokens(one.average_tokens),
     "Prompt tokens from cache": lambda one: words.percent(share(one.cache_read, one.prompt_tokens)),
     "Failed requests": lambda one: words.percent(share(one.errors, one.requests), 2),
@@ -228,9 +261,10 @@ def drivers(found: MonthFigures) -> dict[str, Any]:
     }
 
 
-def to_do(around: Around) -> list[dict[str, str]]:
-    """What saves most, then budgets that were exceeded; three lines."""
-    lines = [{"title": one.title, "amount": f"saves {saving(one)}"} for one in around.advice if one.likely_nanos]
+def to_do(found: MonthFigures, around: Around) -> dict[str, Any]:
+    """What saves most, then budgets that were exceeded; three lines. `of` says of which days the savings are."""
+    saving_most = [one for one in around.advice if one.likely_nanos]
+    lines = [{"title": one.title, "amount": f"saves {saving(one)}"} for one in saving_most]
     lines += [
         {
             "title": f"{budget_name(one)} went over its budget of {in_unit(one, one.budget.amount)}: raise it, or look"
@@ -240,4 +274,14 @@ def to_do(around: Around) -> list[dict[str, str]]:
         for one in around.budgets
         if one.is_exceeded
     ]
-    return lines[:3]
+    return {"lines": lines[:3], "of": advised_on(found, saving_most[:3])}
+
+
+def advised_on(found: MonthFigures, advice: Sequence[Insight]) -> str:
+    """The days whose usage advice is of: those before it was looked for, not the month's."""
+    if not advice:
+        return ""
+    zone = found.month.zone
+    first = local_day(min(one.starts_at for one in advice), zone)
+    last = local_day(max(one.ends_at for one in advice) - _MICRO, zone)
+    return f"{f'{first.day} {first:%b}' if first.year == last.year else year_day_text(first)} to {year_day_text(last)}"

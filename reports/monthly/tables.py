@@ -45,12 +45,18 @@ def table_of(found: MonthFigures, dimension: str, subs: dict[int, str] | None = 
         (group,) = one.groups
         sub = subs.get(int(group.ref or 0), "") if subs else ""
         rows.append(_row(found, name_of(group, dimension), slot_of(group), [one], sub))
-    rest, gone = used[len(named) :], [one for one in values if not one.now.requests]
+    rest, gone = used[len(named) :], [one for one in values if not one.now.requests and _was_used(found, one)]
     if rest:
         rows.append(_row(found, f"{len(rest):,} others", "other", rest))
-    if gone and found.before is not None:
+    if gone:
         rows.append(_row(found, f"{len(gone):,} not used this month", "other", gone))
     return Table(rows, Row("Total", found.totals, found.before, found.year_before), len(used))
+
+
+def _was_used(found: MonthFigures, one: Compared) -> bool:
+    """In a month that stands beside this one."""
+    beside = ((found.before, one.before), (found.year_before, one.year_before))
+    return any(whole is not None and figures.requests > 0 for whole, figures in beside)
 
 
 def _row(found: MonthFigures, label: str, slot: int | str, members: Sequence[Compared], sub: str = "") -> Row:
@@ -74,6 +80,9 @@ class Center(msgspec.Struct, frozen=True):
     departments: tuple[str, ...]
     direct_nanos: int
     shared_nanos: int | None
+    # Whether some of it has no price.
+    is_direct_partial: bool = False
+    is_shared_partial: bool = False
 
     @property
     def total_nanos(self) -> int | None:
@@ -85,6 +94,7 @@ def centers_of(found: MonthFigures) -> list[Center]:
     cost. Needs the organization's scope."""
     about = dict(Department.objects.values_list("pk", "cost_center"))
     pool, places = Figures(), []
+    partial: set[str] = set()
     for one in found.by["department"]:
         ref = int(one.groups[0].ref or 0)
         if not ref:
@@ -92,6 +102,8 @@ def centers_of(found: MonthFigures) -> list[Center]:
         elif one.now.requests:
             name = name_of(one.groups[0], "department")
             places.append(Place(None, name, about.get(ref, ""), 0, one.now.known_cost_nanos, exists=ref in about))
+            if one.now.unpriced_tokens:
+                partial.add(about.get(ref, ""))
     places.sort(key=lambda place: (-place.direct_nanos, place.name.lower()))
     division = divide(places, pool, RULES["direct"])
     sums: dict[str, tuple[list[str], list[int]]] = {}
@@ -101,10 +113,19 @@ def centers_of(found: MonthFigures) -> list[Center]:
         parts[0] += place.direct_nanos
         parts[1] += division.parts[at] if division.parts else 0
     rows = [
-        Center(center or "No cost center", tuple(names), direct, shared if division.parts else None)
+        Center(
+            center or "No cost center",
+            tuple(names),
+            direct,
+            shared if division.parts else None,
+            is_direct_partial=center in partial,
+            is_shared_partial=bool(division.parts) and pool.unpriced_tokens > 0,
+        )
         for center, (names, (direct, shared)) in sums.items()
     ]
     rows.sort(key=lambda one: -(one.total_nanos or one.direct_nanos))
     if division.parts is None and pool.requests:
-        rows.append(Center("No department", (), pool.known_cost_nanos, None))
+        rows.append(
+            Center("No department", (), pool.known_cost_nanos, None, is_direct_partial=pool.unpriced_tokens > 0)
+        )
     return rows

@@ -9,6 +9,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
+from django.template.loader import render_to_string
 from django.utils.timezone import now
 
 from accounts.audit import Actor
@@ -21,12 +22,14 @@ from core.tenancy import organization_scope
 from metering.events import Usage
 from metering.query.run import run
 from metering.query.spec import UsageQuery
+from reports.models import Insight
 from reports.monthly import charts
 from reports.monthly.around import look_around
 from reports.monthly.document import Stamp, context
 from reports.monthly.drivers import drivers_of
 from reports.monthly.figures import MonthFigures, Whose, read
 from reports.monthly.month import Month
+from reports.monthly.phrases import alike
 from reports.monthly.tables import MOST_ROWS, centers_of, table_of
 from tests.metering.query.usage import make_event, write
 from tests.reports.monthly.usage import (
@@ -35,6 +38,7 @@ from tests.reports.monthly.usage import (
     MAY_NANOS,
     at,
     cost,
+    events,
     made,
     text_of,
     write_may,
@@ -146,7 +150,76 @@ def test_a_month_of_nothing_is_one_page(acme: Organization, bob: User) -> None:
     report = made(acme)
     [page] = text_of(report)
     assert "Acme used nothing in May 2026: no call was recorded, and nothing was spent." in page
-    assert f"In April 2026 it had spent {words.money(cost(1_000_000))}." in page
+    assert f"In April 2026, recorded since 10 April, it had spent {words.money(cost(1_000_000))}." in page
+
+
+def test_a_part_of_a_month_is_not_held_against_a_whole_one(acme: Organization, bob: User, website: Project) -> None:
+    """The record of every customer begins within a month."""
+    write(acme.pk, events(bob)[:-1])
+    found = figures(acme)
+    assert (found.before, found.change, found.months[-2][1] is not None) == (None, None, True)
+    assert sum(one.nanos for one in drivers_of(found)) == MAY_NANOS
+    shown = placed(acme)
+    assert shown["lead"] == f"Acme spent {words.money(MAY_NANOS)} on language models."
+    assert [card["note"] for card in shown["cards"] if card["label"] == "From April"] == ["recorded since 10 Apr 2026"]
+    assert shown["drivers"]["title"] == "What it went on in May"
+    assert shown["trend"]["part"] == "April 2026 is recorded since 10 April, which is a part of the month."
+    assert not any(section["has_before"] for section in shown["sections"])
+    with organization_scope(acme.pk):
+        april = read(Whose(acme), MAY.before)
+        shown = context(april, look_around(april), Stamp(now(), 0, "/"))
+    assert "on language models since 10 April, when its record begins." in shown["lead"]
+
+
+def test_what_is_not_shown_has_no_row_of_its_own(acme: Organization, bob: User, used: None) -> None:
+    """Used a year ago in a month that is not compared, because the record began within it."""
+    write(acme.pk, [make_event("old", at("2025-05-20"), "old-model", Usage(input=5))])
+    table = table_of(figures(acme), "model")
+    assert [row.label for row in table.rows if row.slot == "other"] == ["1 not used this month"], "o1, of April"
+    assert sum(row.before.requests for row in table.rows if row.before) == 2
+
+
+def test_totals_have_the_star_of_their_rows(acme: Organization, used: None) -> None:
+    shown = placed(acme)
+    assert all(section["total"]["is_partial"] for section in shown["sections"])
+    assert (shown["centers"]["is_partial"], shown["centers"]["is_shared_partial"]) == (True, True)
+    assert shown["centers"]["rows"][0]["is_partial"]
+    paper = render_to_string("pdf/monthly_report.html", shown)
+    assert paper.count('class="r partial"') == sum(
+        one["is_partial"] for section in shown["sections"] for one in (*section["rows"], section["total"])
+    ) + 2 * (len(shown["centers"]["rows"]) + 1) + sum(day["is_partial"] for day in shown["every_day"])
+
+
+def test_advice_says_which_days_it_is_from(acme: Organization, search: Team, used: None) -> None:
+    paper = render_to_string("pdf/monthly_report.html", placed(acme))
+    assert "no advice that saves anything was open" in paper
+    with organization_scope(acme.pk):
+        Insight.objects.create(
+            organization=acme, kind="batch_tier", subject="x", title="Use batches", text="…", effort="low",
+            starts_at=at("2026-05-20", 0), ends_at=at("2026-06-19", 0), checked_at=at("2026-06-19"),
+            found_at=at("2026-06-19"), cost_nanos=1, evidence_count=1, low_nanos=1, likely_nanos=2_000_000_000,
+            high_nanos=3_000_000_000,
+        )  # fmt: skip
+    paper = render_to_string("pdf/monthly_report.html", placed(acme))
+    assert "from the usage of 20 May to 19 Jun 2026" in paper
+    # A team's advice is not looked for: nothing is said of it.
+    paper = render_to_string("pdf/monthly_report.html", placed(acme, search))
+    assert "What to do next" not in paper
+    assert "advice" not in paper.lower()
+
+
+def test_closed_budgets_are_kept_or_exceeded(acme: Organization, used: None) -> None:
+    with organization_scope(acme.pk):
+        for amount in (100_000_000, MAY_NANOS * 20 // 19):
+            create_budget(acme, {"scope": "organization", "amount": amount, "name": str(amount)}, Reach.whole(), by=BY)
+        Budget.objects.update(created_at=at("2026-04-01"))
+    assert sorted(row["status"] for row in placed(acme)["budgets"]) == ["Exceeded", "Kept"]
+
+
+def test_what_stands_side_by_side_has_the_same_digits() -> None:
+    assert alike(9_000_000, 10_400_000) == ["$0.0090", "$0.0104"]
+    assert alike(1_500_000_000, 10_400_000) == ["$1.50", "$0.01"]
+    assert alike(9_000_000, None) == ["$0.0090", words.UNKNOWN]
 
 
 def test_a_team_s_report_says_nothing_of_others(acme: Organization, bob: User, search: Team, used: None) -> None:
@@ -175,9 +248,10 @@ def test_charts_have_the_pages_colors_and_words() -> None:
     assert [charts.short_money(nanos) for nanos in (0, 4_200_000_0, 37_000_000_000, 2_252_300_000_000)] == [
         "$0",
         "$0.04",
-        "$37.0",
+        "$37.00",
         "$2.25K",
     ]
+    assert charts.short_money(65_600_000_000) == words.money(65_600_000_000), "as on the cards"
     drawn = charts.month_bars("Spend <now>", [charts.Bar("May", 5, "now"), charts.Bar("Jun", None)], 7)
     assert "<title>Spend &lt;now&gt;</title>" in drawn
     assert "Budget" in drawn

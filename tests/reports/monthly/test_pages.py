@@ -174,6 +174,20 @@ def test_the_page_of_all_reports_has_the_latest(
     assert bob_client.get(page).context["monthly"]["team"] == search
 
 
+def test_a_part_of_a_month_is_said_to_be_one(alice_client: Client, acme: Organization) -> None:
+    month = Month.at(now(), acme.zone).before
+    began_at = month.before.ends_at - dt.timedelta(days=2)
+    write(acme.pk, [make_event("a", began_at), make_event("b", month.starts_at, usage=Usage(input=500_000))])
+    monthly = shown(alice_client)
+    assert [(row["before_nanos"], row["recorded_since"]) for row in monthly["rows"]] == [
+        (None, None),
+        (None, began_at.astimezone(acme.zone).date()),
+    ]
+    make(acme, month)
+    assert shown(alice_client)["rows"][0]["before_nanos"] is None
+    assert f"since {began_at.astimezone(acme.zone):%-d %b}" in alice_client.get(URL).content.decode()
+
+
 def test_before_the_first_month_is_over(alice_client: Client, acme: Organization) -> None:
     assert shown(alice_client)["rows"] == []
     assert "No month is over yet" in alice_client.get(URL).content.decode()
