@@ -13,7 +13,7 @@ from core.periods import local_day, month_start, next_month
 from metering.limits.standing import Standing
 from metering.query.ranges import Span, named_range
 from reports.bounds import Allowance, allowance_of, state_of
-from reports.forecasting.viewed import Viewed, viewed
+from reports.forecasting.viewed import NOT_FORECAST, Viewed, viewed
 from reports.models import ForecastMeasure
 from reports.page import UsagePage
 
@@ -44,20 +44,20 @@ def position(page: UsagePage, limits: Sequence[Standing]) -> dict[str, Any]:
         "allowance": _allowance(page, allowance, ahead, tokens) if allowance else None,
         "is_unlimited": allowance is None and not page.is_narrowed,
         # Of usage nobody knows the cost of, nobody knows what it will come to.
-        "projected": _bill(page, ahead, so_far.totals.known_cost_nanos) if ahead and cost is not None else None,
+        "projected": _bill(page, ahead, so_far.totals.known_cost_nanos) if cost is not None else None,
     }
 
 
-def _bill(page: UsagePage, ahead: Viewed, so_far: int) -> dict[str, Any]:
+def _bill(page: UsagePage, ahead: Viewed | None, so_far: int) -> dict[str, Any]:
     until = next_month(local_day(page.now, page.chosen.zone))
-    band = ahead.until(until, COST, so_far)
+    band = None if ahead is None else ahead.until(until, COST, so_far)
     return {
         "label": "Projected cost" if page.fixed or page.is_narrowed else "Projected bill",
         "cost_nanos": None if band is None else band.likely,
         "low_nanos": None if band is None else band.low,
         "high_nanos": None if band is None else band.high,
-        "sentence": ahead.sentence(until),
-        "url": ahead.url,
+        "sentence": NOT_FORECAST if ahead is None else ahead.sentence(until),
+        "url": None if ahead is None else ahead.url,
     }
 
 

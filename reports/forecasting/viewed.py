@@ -22,6 +22,8 @@ from reports.page import UsagePage
 
 TOO_LITTLE = "Too little history: two whole weeks are needed."
 
+NOT_FORECAST = "Usage is forecast as a whole, or of one value of one filter, in the organization’s own time zone."
+
 
 class Viewed(msgspec.Struct, frozen=True):
     """The forecasts of a page's usage, of cost and of tokens, from now on."""
@@ -52,7 +54,7 @@ class Viewed(msgspec.Struct, frozen=True):
 
 
 def viewed(page: UsagePage) -> Viewed | None:
-    """None of a view that is narrowed to more than one value: a year of its events is too much to read."""
+    """None of a view that is narrowed to more than one value: years of its events are too much to read."""
     subject = _subject(page)
     if subject is None:
         return None

@@ -20,7 +20,7 @@ from metering.query.comparison import Replay
 from reports.forecasting.outlook import Band
 from reports.forecasting.periods import text_of
 from reports.models import ForecastMeasure
-from reports.planning.plan import Effect, Plan, Row
+from reports.planning.plan import Effect, Plan, Problem, Row
 from reports.planning.scenario import MODEL, PERCENTS, PROVIDER, Scenario
 
 MOST_LISTED = 100
@@ -49,8 +49,8 @@ def context(organization: Organization, plan: Plan, at: dt.datetime) -> dict[str
         "may_set": any(row.may_set and row.proposed is not None for row in (*plan.rows, *_some(plan.whole))),
         "controls": _controls(organization, plan, at),
         "summary": _summary(plan),
-        "switched": _switched(plan.replay) if scenario.is_switch and plan.target is not None else None,
-        "notice": _notice(plan.problem) if plan.problem else None,
+        "switched": _switched(plan.replay) if scenario.is_switch and plan.replay.calls else None,
+        "notices": [_notice(problem) for problem in plan.problems],
         "path": path,
         "reset_url": path if query else None,
         "csv_url": _with(reverse("reports:planning-file", args=[slug]), query),
@@ -84,13 +84,16 @@ def _row(row: Row, plan: Plan, apply_url: str) -> dict[str, Any]:
         "actual": row.actual,
         "likely": _text(row.planned, "likely"),
         "high": _text(row.planned, "high"),
-        "before": _text(row.forecast, plan.scenario.end) if plan.scenario.is_changed else "",
+        "low": _text(row.planned, "low"),
+        "held": "" if row.horizon is None else f"held {row.horizon.totals} of {row.horizon.trials}",
+        "before": _text(row.forecast, "likely") if plan.scenario.is_changed else "",
         "proposed": row.proposed,
         "current": current,
         "change": None if current is None or row.proposed is None else row.proposed - current,
         "can_be_set": row.may_set and row.proposed is not None,
         "apply_url": f"{apply_url}?{urlencode({'for': row.of, **_given(plan.scenario)})}",
-        "is_chosen": row.may_set and row.proposed is not None and current != row.proposed,
+        # What has a budget is changed by who says so.
+        "is_chosen": row.may_set and row.proposed is not None and current is None,
     }
 
 
@@ -129,8 +132,8 @@ def _controls(organization: Organization, plan: Plan, at: dt.datetime) -> dict[s
     }
 
 
-def _notice(problem: str) -> dict[str, str]:
-    return {"tone": "warning", "icon": "question-circle", "fact": "The switch is not counted.", "text": problem}
+def _notice(problem: Problem) -> dict[str, str]:
+    return {"tone": "warning", "icon": "question-circle", "fact": problem.fact, "text": problem.text}
 
 
 _LABELS = {"switch": "Model switch", "price": "Price change", "growth": "Growth"}

@@ -18,6 +18,7 @@ from core.periods import local_day, month_start, next_month
 from metering.models import LimitUnit
 from metering.pricing.book import PriceBook
 from metering.query.comparison import Replay, Target, find_target
+from reports.forecasting.horizons import Horizon
 from reports.forecasting.outlook import Band
 from reports.forecasting.records import Kept, fresh
 from reports.forecasting.subjects import WHOLE, Subject, largest
@@ -43,6 +44,8 @@ class Row(msgspec.Struct, frozen=True):
     proposed: int | None
     current: Budget | None
     may_set: bool
+    # How good totals of as many days were; None where nothing was tried.
+    horizon: Horizon | None = None
 
     @property
     def of(self) -> str:
@@ -55,6 +58,13 @@ class Effect(msgspec.Struct, frozen=True):
 
     label: str
     nanos: int
+
+
+class Problem(msgspec.Struct, frozen=True):
+    """A part of the scenario that changes nothing, and why, for people."""
+
+    fact: str
+    text: str
 
 
 class Plan(msgspec.Struct, frozen=True):
@@ -70,7 +80,7 @@ class Plan(msgspec.Struct, frozen=True):
     effects: tuple[Effect, ...]
     replay: Replay
     target: Target | None
-    problem: str
+    problems: tuple[Problem, ...]
     models: tuple[str, ...]
     providers: tuple[str, ...]
     unpriced_tokens: int
@@ -114,7 +124,7 @@ def make_plan(
         _effects(used.whole, scenario),
         used.whole.replay,
         target,
-        problem,
+        _problems(scenario, month, used, target, problem),
         used.models,
         used.providers,
         used.figures.unpriced_tokens,
@@ -129,6 +139,25 @@ def _target(organization: Organization, scenario: Scenario, at: dt.datetime) -> 
         return find_target(PriceBook.load(), organization.pk, scenario.to, at), ""
     except ApiError as error:
         return None, error.message
+
+
+def _problems(
+    scenario: Scenario, month: Period, used: Base, target: Target | None, unknown: str
+) -> tuple[Problem, ...]:
+    """What of a scenario is about no call of the month."""
+    found, of_month = [], f"{month.starts_on:%B}"
+    is_used = scenario.model in used.models
+    if scenario.is_switch and not is_used:
+        unknown = f"No call of {of_month} was made to a model {scenario.model}."
+    if unknown:
+        found.append(Problem("The switch is not counted.", unknown))
+    concerned = [(model, None) for model in used.models] + [(None, provider) for provider in used.providers]
+    if target is not None and is_used:
+        concerned.append((target.version.model, target.version.provider))
+    if scenario.is_repriced and not any(scenario.concerns(*one) for one in concerned):
+        name = scenario.price.partition(":")[2]
+        found.append(Problem("The price is not counted.", f"No call of {of_month} was made to {name}."))
+    return tuple(found)
 
 
 def _subjects(organization: Organization, used: Base, at: dt.datetime, teams: Sequence[int] | None) -> list[Subject]:
@@ -179,6 +208,7 @@ def _row(
         None if planned is None or not is_there else propose(planned, scenario),
         budgets.get(subject),
         is_there and reach.may_set(subject.scope, subject.ref),
+        kept.horizons[days - 1] if days <= len(kept.horizons) else None,
     )
 
 

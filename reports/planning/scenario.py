@@ -15,10 +15,10 @@ PERCENTS: dict[str, tuple[int, int, int]] = {
     "growth": (-90, 300, 0),
     "share": (0, 100, 100),
     "change": (-90, 300, 0),
-    "headroom": (0, 100, 0),
+    "headroom": (0, 100, 20),
 }
 ENDS = ("likely", "high")
-_END_UNLESS_GIVEN = "high"
+_END_UNLESS_GIVEN = "likely"
 PROVIDER, MODEL = "provider:", "model:"
 LONGEST = 200
 
@@ -36,7 +36,7 @@ class Scenario(msgspec.Struct, frozen=True):
     price: str = ""
     change: int = 0
     end: str = _END_UNLESS_GIVEN
-    headroom: int = 0
+    headroom: int = PERCENTS["headroom"][2]
 
     @classmethod
     def read(cls, given: Mapping[str, Any]) -> Scenario:

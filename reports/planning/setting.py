@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import re
 from collections.abc import Sequence
 from decimal import Decimal
 
 import msgspec
+from django.core.signing import BadSignature, TimestampSigner
 
 from accounts.audit import Actor
 from accounts.models import Organization
@@ -20,8 +22,9 @@ from metering.models import LimitUnit
 from reports.forecasting.subjects import Subject
 from reports.planning.plan import Row, plain_budgets
 
-# As forms send it: team:12=540.50
-_WANTED = re.compile(r"(organization|team):(\d{1,9})=(\d{1,9}(?:\.\d{1,9})?)")
+# As forms send it, signed: what was shown is set, and nothing else. team:12=540.50
+_WANTED = re.compile(r"(organization|team):(0|[1-9][0-9]{0,8})=([0-9]{1,9}(?:\.[0-9]{1,9})?)")
+_SHOWN_FOR = dt.timedelta(days=1)
 MOST = 200
 
 
@@ -37,18 +40,26 @@ class Done(msgspec.Struct, frozen=True):
         return f"Budgets: {said}."
 
 
-def written(row: Row) -> str:
+def written(organization: Organization, row: Row) -> str:
     """A proposal as forms send it."""
-    return f"{row.of}={usd_text(row.proposed)}"
+    return _signer(organization).sign(f"{row.of}={usd_text(row.proposed)}")
 
 
-def read_wanted(given: Sequence[str]) -> dict[Subject, int]:
+def _signer(organization: Organization) -> TimestampSigner:
+    return TimestampSigner(salt=f"reports.planning.{organization.pk}")
+
+
+def read_wanted(organization: Organization, given: Sequence[str]) -> dict[Subject, int]:
     """Each with its monthly amount in nano-dollars. Raises ApiError 422."""
     found = {}
     for text in given[: MOST + 1]:
-        match = _WANTED.fullmatch(text)
-        if match is None:
-            raise ApiError(422, "invalid_parameter", "A budget is team:12=540.50.", param="budget")
+        try:
+            match = _WANTED.fullmatch(_signer(organization).unsign(text, max_age=_SHOWN_FOR))
+        except BadSignature:
+            match = None
+        if match is None or (match[1] == BudgetScope.ORGANIZATION) != (match[2] == "0"):
+            text = "These are not budgets that this plan proposed today. Look at it again, and set them from there."
+            raise ApiError(422, "invalid_parameter", text, param="budget")
         found[Subject(match[1], int(match[2]))] = nanos_from_usd(Decimal(match[3]))
     if not 0 < len(found) <= MOST:
         raise ApiError(422, "invalid_parameter", f"Choose 1 to {MOST} budgets.", param="budget")

@@ -65,7 +65,10 @@ def planning_apply(request: OrganizationRequest) -> HttpResponse:
     if request.method == "POST":
         try:
             done = set_budgets(
-                request.organization, read_wanted(request.POST.getlist("budget")), reach, by=request.actor
+                request.organization,
+                read_wanted(request.organization, request.POST.getlist("budget")),
+                reach,
+                by=request.actor,
             )
         except ApiError as error:
             messages.error(request, error.message)
@@ -78,7 +81,7 @@ def planning_apply(request: OrganizationRequest) -> HttpResponse:
     back = reverse("reports:planning", args=[slug])
     given = {
         "page": {"title": "Set these budgets?"},
-        "rows": [(row, written(row)) for row in _chosen(plan, request.GET.getlist("for"))],
+        "rows": [(row, written(request.organization, row)) for row in _chosen(plan, request.GET.getlist("for"))],
         "back": f"{back}?{query}" if query else back,
     }
     return render(request, "reports/planning_apply.html", given)

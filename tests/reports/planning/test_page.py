@@ -8,6 +8,7 @@ import io
 from typing import Any
 
 import pytest
+from django.core.signing import TimestampSigner
 from django.test import Client
 
 from accounts.models import Organization, Project, Team, TeamMembership, User
@@ -55,7 +56,7 @@ def test_the_rows_are_all_there_is(alice_client: Client, acme_api: Client, acme:
     whole = kept_cost(acme)
     assert whole.outlook is not None
     assert plan.whole.forecast == plan.whole.planned == whole.outlook.totals[plan.days - 1]
-    assert all(row.proposed >= row.planned.high for row in plan.rows if row.proposed)
+    assert all(row.proposed >= row.planned.likely * 6 // 5 for row in plan.rows if row.proposed)
     assert next(row for row in plan.rows if row.label == "No team").may_set is False
 
 
@@ -65,7 +66,12 @@ def test_changes_are_in_the_address_and_in_every_row(alice_client: Client, usage
         assert after.planned.likely == before.planned.likely * 2
         assert after.forecast == before.forecast
     assert [(effect.label, effect.nanos) for effect in grown.effects] == [("growth", plain.actual)]
-    assert context(alice_client, "model=gpt-4o&to=nothing-like-it")["notice"]["fact"] == "The switch is not counted."
+    (notice,) = context(alice_client, "model=gpt-4o&to=nothing-like-it")["notices"]
+    assert notice["fact"] == "The switch is not counted."
+    shown = context(alice_client, "model=unknown&to=openai/gpt-4o-mini&price=provider:nobody&change=50")
+    assert [one["text"].partition(" was made to ")[2] for one in shown["notices"]] == ["a model unknown.", "nobody."]
+    assert shown["switched"] is None
+    assert all(row.planned == row.forecast for row in shown["plan"].rows)
     assert alice_client.get(f"{PAGE}?growth=lots").status_code == 422
     answer = alice_client.get(f"{PAGE}?growth=5&model=&to=&share=100", headers={"HX-Request": "true"})
     assert answer["HX-Push-Url"] == f"{PAGE}?growth=5"
@@ -90,20 +96,36 @@ def test_proposals_become_budgets_once(alice_client: Client, acme: Organization,
         assert alice_client.post(APPLY, posted).status_code == 302
     assert budgets(acme) == [("team", search.pk, shown[0][0].proposed), ("organization", 0, shown[1][0].proposed)]
     # Another scenario changes the same budget; what is so already is left alone.
-    alice_client.post(APPLY, {"budget": [f"team:{search.pk}=77", posted["budget"][1]]})
+    alice_client.post(APPLY, {"budget": [signed(acme, f"team:{search.pk}=77"), posted["budget"][1]]})
     assert budgets(acme) == [("team", search.pk, 77 * USD), ("organization", 0, shown[1][0].proposed)]
     rows = {row.label: row for row in context(alice_client)["plan"].rows}
     assert rows["Search"].current.amount == 77 * USD
 
 
 @pytest.mark.parametrize(
-    "sent", [[], ["team:1"], ["project:1=5"], ["team:1=-5"], ["team:999999=5"], ["organization:0=0"]]
-)
+    "sent",
+    [
+        [], ["team:1"], ["project:1=5"], ["team:1=-5"], ["team:999999=5"], ["organization:0=0"], ["organization:5=10"],
+        ["team:\u0661=5"], ["team:0=5"],
+    ],
+)  # fmt: skip
 def test_nonsense_sets_nothing(alice_client: Client, acme: Organization, usage: None, sent: list[str]) -> None:
-    answer = alice_client.post(APPLY, {"budget": ["organization:0=5", *sent] if sent else []})
+    answer = alice_client.post(
+        APPLY, {"budget": [signed(acme, text) for text in ["organization:0=5", *sent]] if sent else []}
+    )
     assert answer.status_code == 302
     assert answer["location"] == PAGE
     assert budgets(acme) == []
+
+
+def test_only_what_this_plan_showed_is_set(alice_client: Client, acme: Organization, globex: Organization) -> None:
+    for text in ("organization:0=999999999", signed(globex, "organization:0=5"), signed(acme, "organization:0=5")[:-1]):
+        assert alice_client.post(APPLY, {"budget": [text]}).status_code == 302
+    assert budgets(acme) == []
+
+
+def signed(organization: Organization, text: str) -> str:
+    return TimestampSigner(salt=f"reports.planning.{organization.pk}").sign(text)
 
 
 def test_budgets_of_other_kinds_are_not_taken_for_the_teams(
@@ -126,9 +148,9 @@ def test_who_administers_a_team_plans_for_it_alone(
     assert [row.label for row in plan.rows] == ["Search"]
     assert plan.whole is None
     assert plan.actual == plan.rows[0].actual
-    assert bob_client.post(APPLY, {"budget": [f"team:{other.pk}=5"]}).status_code == 403
-    assert bob_client.post(APPLY, {"budget": ["organization:0=5"]}).status_code == 403
-    assert bob_client.post(APPLY, {"budget": [f"team:{search.pk}=5"]}).status_code == 302
+    assert bob_client.post(APPLY, {"budget": [signed(acme, f"team:{other.pk}=5")]}).status_code == 403
+    assert bob_client.post(APPLY, {"budget": [signed(acme, "organization:0=5")]}).status_code == 403
+    assert bob_client.post(APPLY, {"budget": [signed(acme, f"team:{search.pk}=5")]}).status_code == 302
     assert budgets(acme) == [("team", search.pk, 5 * USD)]
     # A viewer reads, and sets nothing.
     assert not context(vera_client)["may_set"]

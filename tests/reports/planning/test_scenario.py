@@ -20,7 +20,7 @@ USD = NANOS_PER_USD
 
 
 def test_an_address_reads_as_it_was_written() -> None:
-    scenario = Scenario(10, "gpt-4o", "openai/gpt-4o-mini", 50, "provider:anthropic", -5, "likely", 20)
+    scenario = Scenario(10, "gpt-4o", "openai/gpt-4o-mini", 50, "provider:anthropic", -5, "high", 30)
     assert Scenario.read(QueryDict(scenario.query())) == scenario
     assert Scenario.read({}) == Scenario()
     assert Scenario().query() == ""
@@ -62,7 +62,8 @@ def test_a_forecast_is_scaled_by_what_the_calls_would_have_cost() -> None:
     costs = Costs(Fraction(400 * USD), Fraction(325 * USD), Fraction(333_500_000_000))
     planned = Band(*(scaled(end * USD, costs, Scenario(growth=10)) for end in (420, 460, 520)))
     assert planned == Band(385_192_500_000, 421_877_500_000, 476_905_000_000)
-    assert propose(planned, Scenario()) == 480 * USD
+    assert propose(planned, Scenario(end="high", headroom=0)) == 480 * USD
+    assert propose(planned, Scenario()) == 510 * USD
     assert propose(planned, Scenario(end="likely", headroom=10)) == 470 * USD
 
 
@@ -72,7 +73,7 @@ def test_of_usage_that_cost_nothing_only_the_growth_is_known() -> None:
 
 @given(st.integers(0, 10**15), st.integers(*PERCENTS["headroom"][:2]))
 def test_a_proposal_holds_what_it_is_for(nanos: int, headroom: int) -> None:
-    proposed = propose(Band(0, 0, nanos), Scenario(headroom=headroom))
+    proposed = propose(Band(0, 0, nanos), Scenario(end="high", headroom=headroom))
     assert proposed * 100 >= nanos * (100 + headroom)
     dollars, rest = divmod(proposed, USD)
     assert rest == 0
