@@ -67,8 +67,8 @@ class ReportSchedule(TenantModel):
     cron = models.CharField(max_length=100)
     # Ids of memberships.
     receivers = ArrayField(models.IntegerField(), default=list)
-    # Whose usage it was of when it was set: ("organization", 0), ("team", 7), ("member", 3). When its owner sees another
-    # one's by now, it is paused.
+    # Whose usage it was of when it was set: ("organization", 0), ("team", 7), ("member", 3). When its owner sees
+    # another one's by now, it is paused.
     scope = models.CharField(max_length=12)
     ref = models.IntegerField(default=0)
     # The next time it is due; None while it is paused.
