@@ -75,6 +75,9 @@ def test_every_part_comes_to_the_totals_of_the_dashboard(acme: Organization, use
     assert found.year_before is None, "the ledger begins later"
     assert sum(figure.known_cost_nanos for _, figure in found.days) == MAY_NANOS
     assert len(found.days) == 31
+    for one in found.by["model"]:
+        of_days = sum(nanos for (ref, _), nanos in found.model_days.items() if ref == one.groups[0].ref)
+        assert of_days == one.now.known_cost_nanos
     for dimension in found.by:
         table = table_of(found, dimension)
         assert sum(row.now.known_cost_nanos for row in table.rows) == MAY_NANOS
