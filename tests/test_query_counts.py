@@ -74,6 +74,9 @@ def more(acme: Organization, alice: User) -> Callable[[range], None]:
     """Makes so many more of everything an organization can have."""
     set_prices()
     start_subscription(acme, "enterprise", by=BY, at=now() - dt.timedelta(days=9))
+    # Whether something is unusual has nothing to do with how much there is: a new model always is.
+    hours_ago = (("before", 50 * 24, "gpt-4o"), ("since", 5, "another-model"))
+    write_priced(acme.pk, [make_event(name, now() - dt.timedelta(hours=n), model) for name, n, model in hours_ago])
 
     def make(numbers: range) -> None:
         for number in numbers:
