@@ -150,7 +150,9 @@ def long_answers(organization_id: int, start: dt.datetime, end: dt.datetime) -> 
 
 
 def _read(sql: str, organization_id: int, start: dt.datetime, end: dt.datetime) -> list[tuple[Any, ...]]:
-    asked = {"organization": organization_id, "start": start, "end": end, "cut_off": list(CUT_OFF), "within": WITHIN}
+    asked: dict[str, Any] = {
+        "organization": organization_id, "start": start, "end": end, "cut_off": list(CUT_OFF), "within": WITHIN,
+    }  # fmt: skip
     with connection.cursor() as cursor:
         cursor.execute(sql, asked)
         return list(cursor.fetchall())

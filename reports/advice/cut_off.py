@@ -25,7 +25,7 @@ def _piece(row: CutOffAnswer) -> Piece:
         return Piece(row.event_id, row.at, row.cost_nanos, 0, "looks as if it was sent again right after")
     if row.is_silent:
         return Piece(row.event_id, row.at, row.cost_nanos, None, "only thought, no word of an answer")
-    return Piece(row.event_id, row.at, row.cost_nanos, None, f"{figures.money(row.lost_nanos)} for half an answer")
+    return Piece(row.event_id, row.at, row.cost_nanos, None, f"{figures.money(row.lost_nanos, 4)} for half an answer")
 
 
 def _tell(place: Place, rows: Sequence[CutOffAnswer], pieces: Sequence[Piece]) -> Finding:
@@ -54,7 +54,7 @@ def _tell(place: Place, rows: Sequence[CutOffAnswer], pieces: Sequence[Piece]) -
             ("Lost is", "what an answer cost that was cut off, or all of a call without a word of one"),
             ("Models", place.models),
         ),
-        caveat="Texts are not kept: that a request was sent again is concluded from all that is kept of it. The"
+        caveat="Texts are not kept: whether a request was sent again is concluded from all that is kept of it. The"
         " beginning of an answer can be of use, and longer answers cost their own tokens.",
         stake_nanos=sum(row.lost_nanos for row in rows),
     )
@@ -73,8 +73,8 @@ def _of_again(rows: Sequence[CutOffAnswer]) -> str:
 def _of_others(rows: Sequence[CutOffAnswer]) -> str:
     lost = figures.money(sum(row.lost_nanos for row in rows))
     said = (
-        f"{lost} went to {counted(len(rows), 'answer')} that {_were(rows)} not asked for again. That is lost as far as"
-        " half an answer is of no use, but nothing that more room would save."
+        f"{lost} went to {counted(len(rows), 'answer')} that nobody seems to have asked for again. That is lost as"
+        " far as half an answer is of no use, but nothing that more room would save."
     )
     silent = sum(row.is_silent for row in rows)
     if silent:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 
 from core.figures import money, tokens
@@ -68,7 +68,11 @@ def _named(rows: Sequence[GrownCall]) -> str:
         saved[row.chat] += row.saved_nanos[_LIKELY]
         names[row.chat] = _shortened(row.title or row.chat)
     most = sorted(saved, key=lambda chat: (-saved[chat], chat))
-    told = [f"{names[chat]} ({money(saved[chat])})" for chat in most[:NAMED]]
+    alike = Counter(names.values())
+    told = [
+        f"{names[chat]}{f' [{_shortened(chat)}]' if alike[names[chat]] > 1 else ''} ({money(saved[chat])})"
+        for chat in most[:NAMED]
+    ]
     if len(most) > NAMED:
         told.append(f"{tokens(len(most) - NAMED)} more")
     return ", ".join(told)

@@ -11,7 +11,7 @@ from django.db.models import F, QuerySet
 from accounts.models import Role
 from core.errors import ApiError
 from core.money import NANOS_PER_USD
-from reports.advice.kind import Context, Finding, Kind, Piece
+from reports.advice.kind import Context, Estimate, Finding, Kind, Piece
 from reports.advice.reach import Reach
 from reports.advice.savings import estimate_of
 from reports.models import Insight, InsightEvidence, InsightState
@@ -44,8 +44,7 @@ def keep(context: Context, kind: Kind) -> None:
     found: set[str] = set()
     for finding in findings:
         estimate = finding.estimate or estimate_of(finding.pieces, context.end, context.zone)
-        stake = finding.stake_nanos if finding.stake_nanos is not None else estimate and estimate.likely
-        if not finding.pieces or not _is_worth_telling(stake, context.cost_nanos):
+        if not finding.pieces or not _is_worth_telling(_stake(finding, estimate), context.cost_nanos):
             continue
         found.add(finding.subject)
         insight = known.get(finding.subject) or Insight(
@@ -78,6 +77,12 @@ def reopen(insight: Insight, at: dt.datetime) -> None:
     insight.settled_at, insight.settled_by_label, insight.reason, insight.settled_nanos = None, "", "", None
     insight.before_units = insight.before_nanos = insight.since_units = insight.since_nanos = None
     insight.measured_from = insight.measured_until = None
+
+
+def _stake(finding: Finding, estimate: Estimate | None) -> int | None:
+    if finding.stake_nanos is not None:
+        return finding.stake_nanos
+    return None if estimate is None else estimate.likely
 
 
 def _is_worth_telling(stake: int | None, cost_nanos: int) -> bool:

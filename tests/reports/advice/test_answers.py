@@ -108,7 +108,7 @@ def test_only_answers_cut_off_and_sent_again_save_anything(acme: Organization) -
     lost = sum(rows[name].output_cost_nanos or 0 for name in pieces if name not in again)
     assert insight.title == "8 answers in Website were cut off at max_tokens"
     assert f"first attempts cost {figures.money(likely)}" in insight.text
-    assert f"{figures.money(lost)} went to 6 answers that were not asked for again" in insight.text
+    assert f"{figures.money(lost)} went to 6 answers that nobody seems to have asked for again" in insight.text
     # What the whole answer cost was not for a duplicate: no two kinds count the same request.
     assert {piece.id for found in find(acme, "duplicates") for piece in found.pieces} == {"label1", "label2"}
     assert work(acme, "cut_off", insight.subject).nanos == likely

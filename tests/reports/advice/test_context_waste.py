@@ -73,6 +73,7 @@ def test_history_beyond_the_memory_is_saved_at_what_the_prompt_cost(acme: Organi
 def test_conversations_are_named_by_their_titles_those_that_save_most_first(acme: Organization) -> None:
     grown = [3_000, 9_000, 15_000, 20_000, 25_000, 30_000, 35_000]
     titles = {f"c{n}": f"Chat {n} about {'x' * 90 * (n == 6)}" for n in range(1, 7)}
+    titles |= {"c4": "Same", "c5": "Same"}
     events = [
         event
         for number, (name, title) in enumerate(titles.items())
@@ -82,7 +83,7 @@ def test_conversations_are_named_by_their_titles_those_that_save_most_first(acme
     (finding,) = find(acme, "long_chats")
     told = dict(finding.terms)["Conversations"].split(", ")
     assert [one.rpartition(" (")[0] for one in told[:5]] == [
-        "unnamed", f"Chat 6 about {'x' * 46}…", "Chat 5 about ", "Chat 4 about ", "Chat 3 about ",
+        "unnamed", f"Chat 6 about {'x' * 46}…", "Same [c5]", "Same [c4]", "Chat 3 about ",
     ]  # fmt: skip
     assert told[5:] == ["2 more"]
 
