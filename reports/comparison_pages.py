@@ -27,6 +27,7 @@ from reports.comparison_figures import figures_context, file_text
 from reports.comparison_records import (
     Again,
     Kept,
+    check_delete,
     delete,
     figures_of,
     keep,
@@ -72,7 +73,7 @@ def keep_comparison(request: OrganizationRequest) -> HttpResponse:
             return redirect(to(request, ONE, kept.pk))
     models = ", ".join(target.key for target in asked.targets)
     period = period_words(Span(page.chosen.range.start, page.chosen.range.end), page.chosen.zone)
-    lead = f"{period} at the prices of {models}, as known now."
+    lead = f"{period} at the prices of {models}, as known now. {_found_by(page)}"
     back = page.chosen.url(ComparisonPage.path_in(request.organization))
     return form_page(request, form, "Keep this comparison", submit="Keep it", lead=lead, back=back)
 
@@ -145,6 +146,7 @@ def file(request: OrganizationRequest, comparison: int) -> HttpResponse:
 @sees_usage
 def remove(request: OrganizationRequest, comparison: int) -> HttpResponse:
     kept = _visible(request, comparison)
+    check_delete(kept, request.membership)
     return confirm_page(
         request,
         f"Delete {kept.name}?",
@@ -154,6 +156,14 @@ def remove(request: OrganizationRequest, comparison: int) -> HttpResponse:
         act=lambda: delete(kept, request.membership, by=request.actor),
         done=f"{kept.name} is deleted.",
     )
+
+
+def _found_by(page: ComparisonPage) -> str:
+    if "member" in page.fixed:
+        return "You find it, and everybody who sees the organization's usage."
+    if page.team is not None:
+        return f"The admins of {page.team.name} find it, and everybody who sees the organization's usage."
+    return "Everybody who sees the organization's usage finds it."
 
 
 def _visible(request: OrganizationRequest, pk: int) -> KeptComparison:

@@ -122,6 +122,12 @@ def may_delete(kept: KeptComparison, membership: Membership) -> bool:
     return kept.kept_by_id == membership.pk or may(membership.role, Right.MANAGE_REPORTS)
 
 
+def check_delete(kept: KeptComparison, membership: Membership) -> None:
+    """Raises ApiError 403."""
+    if not may_delete(kept, membership):
+        raise ApiError(403, "forbidden", "Who kept a comparison deletes it.")
+
+
 # ── Keeping ──
 
 
@@ -167,8 +173,7 @@ def keep(
 
 def delete(kept: KeptComparison, membership: Membership, *, by: Actor) -> None:
     """Raises ApiError 403."""
-    if not may_delete(kept, membership):
-        raise ApiError(403, "forbidden", "Who kept a comparison deletes it.")
+    check_delete(kept, membership)
     audit.record(by, "comparison.delete", kept, {"name": (kept.name, None)})
     kept.delete()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from decimal import Decimal
 
 from accounts.models import Organization
@@ -131,19 +132,28 @@ def weekly_summary(data: WeeklySummary, organization: Organization) -> Letter:
         path=data.page,
         table=enough(
             ("Cost", usd(data.cost_usd)),
-            ("The week before", usd(data.cost_usd_before)),
+            ("Cost of the week before", usd(data.cost_usd_before)),
             ("Tokens", figures.tokens(data.total_tokens)),
-            ("The week before", figures.tokens(data.total_tokens_before)),
+            ("Tokens of the week before", figures.tokens(data.total_tokens_before)),
             ("Requests", figures.count(data.requests)),
             ("Errors", figures.count(data.errors)),
             *((f"Model {one.model or 'unknown'}", usd(one.cost_usd)) for one in data.models),
+            ("Other models", _rest(data.cost_usd, [one.cost_usd for one in data.models])),
             *((f"Team {one.label or one.of or 'none'}", usd(one.cost_usd)) for one in data.teams),
+            ("Other teams", _rest(data.cost_usd, [one.cost_usd for one in data.teams])),
             *((one.label or one.of or "Nobody by name", usd(one.cost_usd)) for one in data.members),
+            ("Other people", _rest(data.cost_usd, [one.cost_usd for one in data.members])),
             *((f"Budget {_budget(one, organization)}", _standing(one)) for one in data.budgets),
         ),
         text=(unpriced,) if unpriced else (),
         action="See the week",
     )
+
+
+def _rest(whole: str | None, told: Sequence[str | None]) -> str | None:
+    """What is left of the cost that is known; None where the list has all of it, or there is none."""
+    rest = Decimal(whole or 0) - sum(Decimal(cost or 0) for cost in told)
+    return usd(str(rest)) if told and rest > 0 else None
 
 
 def _budget(standing: BudgetStanding, organization: Organization) -> str:

@@ -72,7 +72,7 @@ def make_result(organization_id: int, result_id: int) -> None:
     making = Making(result)
     try:
         maker = cast("Maker", import_string(MAKERS[result.maker]))
-        with storage.writing(organization_id) as written:
+        with storage.writing(organization_id, result_id) as written:
             _write(maker, making, written)
             written.keep()
             _finish(making, maker, written)

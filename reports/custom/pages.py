@@ -45,8 +45,10 @@ def index(request: OrganizationRequest) -> HttpResponse:
     schedules: dict[int, list[dict[str, Any]]] = {}
     for schedule in scheduling.visible_schedules(request.membership).order_by("next_at", "pk"):
         schedules.setdefault(schedule.report_id, []).append(schedule_row(request, schedule))
+    others = scheduling.counts_of_others(request.membership)
     for row in rows:
         row["schedules"] = schedules.get(row["report"].pk, [])
+        row["others"] = others.get(row["report"].pk, 0)
     context = {
         "page": {"title": "Reports"},
         "own": [row for row in rows if not row["report"].is_shared],
@@ -81,6 +83,7 @@ def detail(request: OrganizationRequest, report: int) -> HttpResponse:
         "page": {"title": saved.name},
         **_row(request, saved),
         "schedules": [schedule_row(request, schedule) for schedule in schedules],
+        "others": scheduling.counts_of_others(request.membership).get(saved.pk, 0),
         "schedule_url": to(request, "reports:schedule-new", saved.pk),
         "formats": making.FORMAT_NAMES,
         **_seen(request, saved),

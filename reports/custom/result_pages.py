@@ -61,10 +61,15 @@ def download(request: OrganizationRequest, result: int) -> HttpResponseBase:
         raise ApiError(
             503, "storage_unavailable", "The file is on a disk that this server does not have.", retry_after=60
         ) from error
-    if request.method == "GET" and response.status_code == 200:
+    if request.method == "GET" and _begins(response):
         # A download that goes on is the same download.
         audit.record(request.actor, "report.download", found, {"file": (None, found.sha256)}, label=found.title)
     return response
+
+
+def _begins(response: HttpResponseBase) -> bool:
+    """Whether the first byte of the file is in it."""
+    return response.status_code == 200 or response.get("Content-Range", "").startswith("bytes 0-")
 
 
 @require_POST

@@ -26,8 +26,8 @@ from reports.models.custom import KEPT, UNDER_WAY
 if TYPE_CHECKING:
     from reports.custom.course import Making
 
-# Under way at once, of one person.
-MOST_AT_ONCE = 5
+# Under way at once, of one person: a report in each of its formats.
+MOST_AT_ONCE = 6
 
 
 class Maker(Protocol):
@@ -72,18 +72,20 @@ def enlist(result: Result, *, is_bounded: bool = True) -> Result:
 
     Raises ApiError 429 when its asker has too much under way, unless it is not `is_bounded`: by no hand.
     """
-    by = result.asked_by_id
-    if (
-        is_bounded
-        and by is not None
-        and Result.objects.filter(asked_by=by, state__in=UNDER_WAY).count() >= MOST_AT_ONCE
-    ):
-        raise ApiError(
-            429, "too_many", f"{MOST_AT_ONCE} files of yours are being made. Wait for one of them, or cancel it."
-        )
+    if is_bounded and result.asked_by_id is not None:
+        _check_room(result.asked_by_id)
     result.save(force_insert=True)
     hand_over(result)
     return result
+
+
+def _check_room(membership_id: int) -> None:
+    # Who asks twice at once is counted one after the other.
+    Membership.objects.select_for_update(no_key=True).get(pk=membership_id)
+    if Result.objects.filter(asked_by=membership_id, state__in=UNDER_WAY).count() >= MOST_AT_ONCE:
+        raise ApiError(
+            429, "too_many", f"{MOST_AT_ONCE} files of yours are being made. Wait for one of them, or cancel it."
+        )
 
 
 def queued(organization: Organization, wanted: Wanted, by: Membership | None) -> Result:

@@ -7,7 +7,7 @@ from typing import Any
 from django import forms
 from django.contrib import messages
 from django.http import HttpResponse, QueryDict
-from django.shortcuts import redirect
+from django.shortcuts import redirect, render
 from django.utils.timezone import now
 from django.views.decorators.http import require_http_methods
 
@@ -67,20 +67,34 @@ def change(request: OrganizationRequest, report: int) -> HttpResponse:
     form = ReportForm(request.POST or None, initial=initial, can_share=records.may_share(request.membership))
     back = to(request, "reports:report", saved.pk)
     if request.method == "POST" and form.is_valid():
+        is_shared = form.cleaned_data.get("is_shared", saved.is_shared)
+        if saved.is_shared and not is_shared and "sure" not in request.POST:
+            return _ask_to_unshare(request, saved, form.cleaned_data["name"])
         with refusals_in(form):
             records.change_report(
-                saved,
-                request.membership,
-                name=form.cleaned_data["name"],
-                is_shared=form.cleaned_data.get("is_shared", saved.is_shared),
-                by=request.actor,
+                saved, request.membership, name=form.cleaned_data["name"], is_shared=is_shared, by=request.actor
             )
             messages.success(request, f"{saved.name} is saved.")
-            return redirect(back)
+            return redirect(back if is_shared or saved.owner_id == request.membership.pk else to(request, LIST))
     delete_url = to(request, "reports:report-delete", saved.pk)
     return form_page(
         request, form, f"Change {saved.name}", submit="Save", back=back, delete=("Delete report", delete_url)
     )
+
+
+def _ask_to_unshare(request: OrganizationRequest, saved: CustomReport, name: str) -> HttpResponse:
+    """The question, which brings the form along."""
+    owner = "yours" if saved.owner_id == request.membership.pk else f"{saved.owner.user}'s"
+    ending = saved.schedules.exclude(owner=saved.owner).count()
+    schedules = f" {ending} schedule{'s' if ending > 1 else ''} of other people end{'' if ending > 1 else 's'}."
+    context = {
+        "page": {"title": f"Share {saved.name} no more?"},
+        "text": f"It becomes {owner} alone: nobody else finds it.{schedules if ending else ''}",
+        "submit": "Share it no more",
+        "back": to(request, "reports:report-change", saved.pk),
+        "fields": {"name": name, "sure": "yes"},
+    }
+    return render(request, "accounts/confirm.html", context)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

@@ -153,6 +153,8 @@ def _page(
 ) -> HttpResponse:
     """The form. Asked for by htmx it is the fields alone, those of the frequency that is chosen, and their times."""
     report = report_of(request.membership, schedule.report.parameters, now())
+    if schedule.pk is None:
+        report.definition()
     possible = [(str(member.pk), str(member.user)) for member in scheduling.possible_receivers(report)]
     if request.htmx:
         initial |= _given(request)
@@ -171,7 +173,7 @@ def _page(
         "report": schedule.report,
         "schedule": schedule,
         "whose": report.whose or "Everybody’s usage",
-        "times": _times(request, form),
+        **_times(request, form),
         "zone": request.organization.zone.key,
         "delete_url": to(request, "reports:schedule-delete", schedule.pk) if schedule.pk else None,
         "pause_url": to(request, "reports:schedule-pause", schedule.pk)
@@ -197,17 +199,18 @@ def _given(request: OrganizationRequest) -> dict[str, Any]:
     return given
 
 
-def _times(request: OrganizationRequest, form: ScheduleForm) -> list[str]:
-    """The next times of what stands in the fields; none while they say nothing that can be read."""
+def _times(request: OrganizationRequest, form: ScheduleForm) -> dict[str, Any]:
+    """The next times of what stands in the fields, or why there are none."""
     zone = request.organization.zone
     if form.is_bound:
         form.is_valid()
     else:
         form.cleaned_data = {name: form.get_initial_for_field(field, name) for name, field in form.fields.items()}
     try:
-        return first_times(form.cron(), zone)
-    except ApiError:
-        return []
+        return {"times": first_times(form.cron(), zone), "why_not": ""}
+    except ApiError as error:
+        has_given = form.chosen != Frequency.CRON or form.cleaned_data.get("expression")
+        return {"times": [], "why_not": error.message if has_given else ""}
 
 
 def _changeable(request: OrganizationRequest, pk: int) -> ReportSchedule:

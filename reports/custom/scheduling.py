@@ -10,6 +10,7 @@ import datetime as dt
 from collections.abc import Sequence
 from typing import Any
 
+from django.db import models
 from django.db.models import QuerySet
 from django.urls import reverse
 from django.utils.timezone import now
@@ -43,6 +44,14 @@ def visible_schedules(membership: Membership) -> QuerySet[ReportSchedule]:
         report__in=records.visible_reports(membership)
     )
     return rows if may(membership.role, Right.MANAGE_REPORTS) else rows.filter(owner=membership)
+
+
+def counts_of_others(membership: Membership) -> dict[int, int]:
+    """By report that this person finds, how many schedules it has that are not theirs to see. Needs the scope."""
+    rows = ReportSchedule.objects.filter(report__in=records.visible_reports(membership)).exclude(
+        pk__in=visible_schedules(membership)
+    )
+    return dict(rows.values_list("report").annotate(models.Count("pk")))
 
 
 def may_change(schedule: ReportSchedule, membership: Membership) -> bool:

@@ -30,12 +30,12 @@ _FORGOTTEN_AFTER = dt.timedelta(days=1)
 class Written:
     """A file that is being written. It has its name once `keep` has returned."""
 
-    def __init__(self, organization_id: int) -> None:
+    def __init__(self, organization_id: int, result_id: int) -> None:
         self.name = secrets.token_hex(24)
         self.size_bytes = 0
         self._path = path_of(organization_id, self.name)
         self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self._part = self._path.with_name(f"{self.name}{_PART}")
+        self._part = self._path.with_name(f"{result_id}-{self.name}{_PART}")
         self._file = os.fdopen(os.open(self._part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb")
         self._digest = hashlib.sha256()
 
@@ -67,8 +67,11 @@ class Written:
 
 
 @contextmanager
-def writing(organization_id: int) -> Iterator[Written]:
-    written = Written(organization_id)
+def writing(organization_id: int, result_id: int) -> Iterator[Written]:
+    """The file of a result; what a killed worker left of it goes."""
+    for path in path_of(organization_id, "").glob(f"{result_id}-*{_PART}"):
+        path.unlink(missing_ok=True)
+    written = Written(organization_id, result_id)
     try:
         yield written
     finally:

@@ -138,6 +138,7 @@ def test_names_are_once_and_who_kept_it_deletes_it(
     assert alice_client.post(f"{URL}/keep?{ASKED}", {"name": "  "}).status_code == 422
     assert alice_client.post(f"{URL}/keep?range=7d&with=none", {"name": "x"}).status_code == 422
     assert alice_client.get(f"{URL}/keep?{ASKED}").status_code == 200
+    assert vera_client.get(f"{URL}/kept/{one.pk}/delete").status_code == 403
     vera_client.post(f"{URL}/kept/{one.pk}/delete")
     assert alice_client.get(f"{URL}/kept/{one.pk}/").context["delete_url"]
     assert vera_client.get(f"{URL}/kept/{one.pk}/").context["delete_url"] is None

@@ -22,7 +22,7 @@ def keep_report(owner: Membership, number: int, *, is_shared: bool = False) -> C
         organization=organization, report=report, owner=owner, file_format="csv", frequency=Frequency.WEEKLY,
         cron="0 8 * * 1", receivers=[owner.pk], scope="organization", next_at=now() + dt.timedelta(days=number + 1),
     )  # fmt: skip
-    with storage.writing(organization.pk) as written:
+    with storage.writing(organization.pk, number) as written:
         written.write(b"model,cost_usd\n")
         written.keep()
     Result.objects.create(

@@ -154,6 +154,31 @@ def test_changing_replacing_and_deleting(acme: Organization, alice_client: Clien
     assert text_of(alice_client, address, 404)
 
 
+def test_unsharing_asks_whose_it_becomes(
+    acme: Organization, alice_client: Client, adam_client: Client, bob_client: Client, bob: User, adam: User
+) -> None:
+    address = save(alice_client, is_shared="on")
+    for client, user in ((bob_client, bob), (adam_client, adam)):
+        schedule = {
+            "frequency": "daily",
+            "at": "08:00",
+            "file_format": "csv",
+            "receivers": [membership_of(user, acme).pk],
+        }
+        assert client.post(f"{address}schedules/new", schedule).status_code == 302
+    assert "1 of other people" in text_of(bob_client, URL)
+    assert "1 schedule of other people makes it" in " ".join(text_of(bob_client, address).split())
+    assert "of other people" not in text_of(adam_client, URL)
+    asked = adam_client.post(f"{address}change", {"name": "Costs of Alice"}).content.decode()
+    assert "It becomes Alice&#x27;s alone: nobody else finds it. 2 schedules of other people end." in asked
+    with organization_scope(acme.pk):
+        assert CustomReport.objects.get().is_shared
+    done = adam_client.post(f"{address}change", {"name": "Costs of Alice", "sure": "yes"}, follow=True)
+    assert (done.status_code, done.redirect_chain[-1][0]) == (200, URL)
+    with organization_scope(acme.pk):
+        assert (CustomReport.objects.get().is_shared, ReportSchedule.objects.count()) == (False, 0)
+
+
 def test_who_may_not_share(bob_client: Client, acme: Organization) -> None:
     save(bob_client, is_shared="on")
     with organization_scope(acme.pk):
@@ -183,6 +208,9 @@ def test_a_schedule_is_set_changed_paused_and_deleted(acme: Organization, alice_
     assert fields.count("2026, 07:30</li>") + fields.count("2027, 07:30</li>") == 3
     for half in ({"frequency": "cron"}, {"frequency": "weekly", "weekday": "x", "at": "25:00"}, {"frequency": "x"}):
         assert "Next times" in text_of(alice_client, f"{form}?{urlencode(half)}", **{"HX-Request": "true"})
+    too_often = {"frequency": "cron", "expression": "*/1 * * * *"}
+    fields = text_of(alice_client, f"{form}?{urlencode(too_often)}", **{"HX-Request": "true"})
+    assert "A report is made at most once an hour." in fields
     weekly = {"frequency": "weekly", "weekday": "0", "at": "08:00", "file_format": "xlsx", "receivers": [me]}
     assert alice_client.post(form, weekly).status_code == 302
     assert "Every week, Monday 08:00" in text_of(alice_client, address)

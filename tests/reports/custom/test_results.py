@@ -11,7 +11,7 @@ import pytest
 from django.test import Client
 from django.utils.timezone import now
 
-from accounts.models import Membership, Organization, TeamMembership, User
+from accounts.models import AuditEntry, Membership, Organization, TeamMembership, User
 from accounts.permissions import Right
 from core.errors import ApiError
 from core.tenancy import organization_scope
@@ -100,14 +100,16 @@ def test_a_mistake_is_tried_again_and_then_given_up(acme: Organization, disk: Pa
 def test_what_a_killed_worker_left_is_made_anew(acme: Organization, disk: Path) -> None:
     long_ago = now() - course.PATIENCE * 2
     result = asked(acme, state=ResultState.RUNNING, worker="killed", attempts=1, advanced_at=long_ago)
-    half = storage.path_of(acme.id, "0" * 48 + ".part")
+    half, strange = (storage.path_of(acme.id, f"{pk}-{'0' * 48}.part") for pk in (result.pk, result.pk + 1))
     half.parent.mkdir(parents=True)
-    half.write_text("model,co")
-    os.utime(half, (0, 0))
+    for path in (half, strange):
+        path.write_text("model,co")
+        os.utime(path, (0, 0))
     assert course.stalled(now()) == [(acme.id, result.pk)]
     assert course.stalled(now()) == []
     course.make_result(acme.id, result.pk)
     assert again(result).state == ResultState.READY
+    assert (half.exists(), strange.exists()) == (False, True)
     assert course.sweep(now()) == 1
     assert [path.read_text() for path in files_in(disk)] == [CONTENT]
 
@@ -205,6 +207,8 @@ def test_ranges(
     assert response.status_code == status
     assert response.getvalue().decode() == CONTENT[first : last + 1]
     assert int(response["Content-Length"]) == last - first + 1
+    with organization_scope(acme.id):
+        assert AuditEntry.objects.filter(action="report.download").count() == (first == 0)
 
 
 def test_a_range_behind_the_end(acme: Organization, alice: User, alice_client: Client) -> None:
