@@ -90,7 +90,8 @@ def test_calls_of_chats_lead_to_them(alice_client: Client, acme: Organization) -
         insight = make_insight(acme, "Long", kind="long_chats")
     page = text_of(alice_client.get(f"{URL}{insight.pk}/"))
     assert page.count("/chats/id/") == 1
-    assert 'href="/o/acme/chats/id/c%201/2"><bdi>&lt;Plans&gt; for spring</bdi></a>' in page
+    assert 'href="/o/acme/chats/id/c%201/2">' in page
+    assert "<bdi>&lt;Plans&gt; for spring</bdi></a>" in page
     assert alice_client.get("/o/acme/chats/id/c%201/2").status_code == 200
 
 
