@@ -111,6 +111,7 @@ def daily_summary(data: DailySummary, organization: Organization) -> Letter:
             ("Prompt tokens", figures.tokens(data.prompt_tokens)),
             ("Completion tokens", figures.tokens(data.completion_tokens)),
             *((model.model or "Unknown model", usd(model.cost_usd)) for model in data.models),
+            ("Other models", _rest(data.cost_usd, [model.cost_usd for model in data.models])),
         ),
         text=(unpriced,) if unpriced else (),
         action="See the day",

@@ -5,13 +5,17 @@ from __future__ import annotations
 import datetime as dt
 from decimal import Decimal
 
+import msgspec
 import pytest
 from pytest_django.fixtures import Settings
 
 from accounts.audit import Actor
 from accounts.models import Organization, Team, User
 from alerts import summaries
+from alerts.examples import EXAMPLES
+from alerts.letters import usage
 from alerts.models import Preference, Way
+from alerts.payloads import WeeklySummary
 from alerts.webhooks import records
 from billing.budgets.reach import Reach
 from billing.budgets.records import create_budget
@@ -125,3 +129,13 @@ def test_the_week_goes_to_who_asked_for_it(acme: Organization, vera: User) -> No
         Preference.objects.create(organization=acme, member=member, kind=summaries.WEEKLY, way=Way.EMAIL, is_on=True)
     assert wanted_by(summaries.WEEKLY) == [acme.pk]
     assert wanted_by(summaries.DAILY) == []
+
+
+def test_the_weeks_letter_sums(acme: Organization) -> None:
+    told = {**EXAMPLES["usage.weekly_summary"], "cost_usd": "300.5", "teams": []}
+    table = usage.weekly_summary(msgspec.convert(told, WeeklySummary), acme).table
+    assert len(dict(table)) == len(table), "each label once"
+    assert dict(table)["Other models"] == "$69.10"
+    assert "Other teams" not in dict(table), "where no team is told there are no others"
+    told["models"] = [{**told["models"][0], "cost_usd": "300.5"}]
+    assert "Other models" not in dict(usage.weekly_summary(msgspec.convert(told, WeeklySummary), acme).table)
