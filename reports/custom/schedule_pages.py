@@ -94,7 +94,10 @@ class ScheduleForm(forms.Form):
 @require_http_methods(["GET", "HEAD", "POST"])
 @sees_usage
 def create(request: OrganizationRequest, report: int) -> HttpResponse:
+    """Raises ApiError as `Report.definition`."""
     saved = found(request, report)
+    # Who cannot run it cannot have it run.
+    report_of(request.membership, saved.parameters, now()).definition()
     schedule = ReportSchedule(organization=request.organization, report=saved)
     initial = {"receivers": [str(request.membership.pk)], "file_format": "csv"}
     return _page(request, schedule, initial, "New schedule", "Start schedule")
@@ -153,8 +156,6 @@ def _page(
 ) -> HttpResponse:
     """The form. Asked for by htmx it is the fields alone, those of the frequency that is chosen, and their times."""
     report = report_of(request.membership, schedule.report.parameters, now())
-    if schedule.pk is None:
-        report.definition()
     possible = [(str(member.pk), str(member.user)) for member in scheduling.possible_receivers(report)]
     if request.htmx:
         initial |= _given(request)

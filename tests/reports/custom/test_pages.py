@@ -179,6 +179,14 @@ def test_unsharing_asks_whose_it_becomes(
         assert (CustomReport.objects.get().is_shared, ReportSchedule.objects.count()) == (False, 0)
 
 
+def test_who_cannot_run_a_report_is_offered_no_schedule(alice_client: Client, vera_client: Client) -> None:
+    address = save(alice_client, query="range=today&by=api_key", is_shared="on")
+    page = text_of(vera_client, address)
+    assert "You cannot run this report" in page
+    assert "New schedule" not in page
+    assert text_of(vera_client, f"{address}schedules/new", 403)
+
+
 def test_who_may_not_share(bob_client: Client, acme: Organization) -> None:
     save(bob_client, is_shared="on")
     with organization_scope(acme.pk):
