@@ -12,7 +12,7 @@ from core import figures as words
 from reports.forecasting.horizons import Horizon
 from reports.forecasting.outlook import Hits, Measured
 
-NAIVE = "The last week again"
+NAIVE = "Last week"
 
 
 class Contest(msgspec.Struct, frozen=True):

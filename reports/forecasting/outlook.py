@@ -7,15 +7,18 @@ import datetime as dt
 import msgspec
 
 
-class Band(msgspec.Struct, frozen=True):
-    """Whole numbers in the unit of the series: in 10, 50 and 90 of a hundred cases it is no more than that."""
+class Band(msgspec.Struct, frozen=True, gc=False):
+    """Whole numbers in the unit of the series: in 10, 50 and 90 of a hundred cases it is no more than that.
+
+    A forecast has some ten thousand of them, without cycles: looking for these would take half as long again.
+    """
 
     low: int
     likely: int
     high: int
 
 
-class Trial(msgspec.Struct, frozen=True):
+class Trial(msgspec.Struct, frozen=True, gc=False):
     """What would have been said on the morning of `origin`, by what was known then, and what came.
 
     Of the day `ahead` days after `origin` (0 is that day itself), or, among running totals, of all days from `origin`

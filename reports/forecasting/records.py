@@ -117,7 +117,8 @@ def _packed(outlook: Outlook) -> bytes:
 
 
 def _unpacked(packed: bytes) -> _Trials:
-    return msgspec.msgpack.decode(zstandard.decompress(packed), type=_Trials)
+    found: _Trials = msgspec.msgpack.decode(zstandard.decompress(packed), type=_Trials)
+    return found
 
 
 def _without_trials(outlook: Outlook | None) -> Outlook | None:

@@ -151,7 +151,8 @@ def _problems(
         unknown = f"No call of {of_month} was made to a model {scenario.model}."
     if unknown:
         found.append(Problem("The switch is not counted.", unknown))
-    concerned = [(model, None) for model in used.models] + [(None, provider) for provider in used.providers]
+    concerned: list[tuple[str | None, str | None]] = [(model, None) for model in used.models]
+    concerned += [(None, provider) for provider in used.providers]
     if target is not None and is_used:
         concerned.append((target.version.model, target.version.provider))
     if scenario.is_repriced and not any(scenario.concerns(*one) for one in concerned):

@@ -175,8 +175,8 @@ def test_where_the_last_week_was_better_it_is_said(alice_client: Client, usage: 
     page = context(alice_client)
     winners = [one.winner for one in page["goodness"]["contests"]]
     html = " ".join(alice_client.get(PAGE).content.decode().split())
-    assert html.count("</svg>The last week</span>") == winners.count("naive")
-    assert html.count("</svg>This forecast</span>") == winners.count("own")
+    assert html.count('</svg><span class="tl-lg">Last week</span>') == winners.count("naive")
+    assert html.count('</svg><span class="tl-lg">Forecast</span>') == winners.count("own")
     assert page["goodness"]["sentence"] in html
 
 

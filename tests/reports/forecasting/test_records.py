@@ -145,6 +145,7 @@ def test_three_years_tell_the_seasons_of_a_year(acme: Organization) -> None:
     assert len(history.days) >= 2 * 364 + 56
     outlook = forecast(history.of("cost"), history.first)
     assert outlook is not None
+    assert "blend of 13" in outlook.method
     assert "seasons of the year are told apart" in outlook.basis
 
 
