@@ -241,7 +241,9 @@ def test_with_little_history_it_says_so(alice_client: Client, bob_client: Client
 
 
 def test_filters_that_no_roll_up_answers_are_not_projected(alice_client: Client, usage: None) -> None:
-    assert shown(alice_client, "model=gpt-4o&feature=none").context["position"]["projected"] is None
+    projected = shown(alice_client, "model=gpt-4o&feature=none").context["position"]["projected"]
+    assert projected["cost_nanos"] is None
+    assert "one value of one filter" in projected["sentence"]
 
 
 # ── Frames and zones ──
