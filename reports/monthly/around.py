@@ -59,6 +59,7 @@ def look_around(found: MonthFigures) -> Around:
         more_unusual=len(unusual[MOST_UNUSUAL:]),
         advice=advice[:MOST_ADVICE],
         more_advice=len(advice[MOST_ADVICE:]),
+        # Of the month that follows, from its first day on: forecasts that are kept begin on the day they were made.
         outlook=forecast(found.history, found.history_from, month.following.days),
         closed=list(
             ClosedPeriod.objects.filter(ends_on__gt=month.first, ends_on__lte=month.end).order_by(
