@@ -174,7 +174,7 @@ ROWS: list[Row] = [
     Everybody("reports:kept-comparison", anonymous=302, stranger=404, member=404, foreign_key=302),
     Everybody("reports:kept-comparison-again", anonymous=302, stranger=404, member=404, foreign_key=302),
     Everybody("reports:kept-comparison-file", anonymous=302, stranger=404, member=404, foreign_key=302),
-    Everybody("reports:kept-comparison-delete", anonymous=302, stranger=404, member=404, foreign_key=302),
+    Everybody("reports:kept-comparison-delete", anonymous=302, stranger=404, member=404, viewer=403, foreign_key=302),
     Page("reports:forecast"),
     Page("reports:forecast-file"),
     Page("reports:planning", f"viewer {SEERS}"),

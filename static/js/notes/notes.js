@@ -128,7 +128,11 @@
       .catch(() => form.submit())
       .finally(() => (isBusy = false));
   });
-  TlNotes.news.addEventListener("message", show);
+  // the service worker, or another page, may have sent what waits here
+  TlNotes.news.addEventListener("message", async () => {
+    await refresh().catch(() => null);
+    await show();
+  });
   addEventListener("online", send);
   document.addEventListener("visibilitychange", () => document.hidden || send());
   // a copy of the page that was kept has an old moment and an id that may be taken
