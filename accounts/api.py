@@ -44,7 +44,7 @@ class OrganizationAPIView(APIView):
 
     @property
     def actor(self) -> Actor:
-        return Actor.of_key(self.grant.prefix, self.request._request)  # noqa: SLF001
+        return Actor.of_key(self.grant.prefix, self.request._request)  # noqa: SLF001  (REST framework has no public way to Django's request)
 
     @property
     def organization(self) -> Organization:
@@ -91,7 +91,7 @@ class OrganizationAPIView(APIView):
             return handler(self.request, *args, **kwargs)
 
     def handle_exception(self, exc: Exception) -> Response:
-        request = self.request._request  # noqa: SLF001
+        request = self.request._request  # noqa: SLF001  (REST framework has no public way to Django's request)
         response = api_exception_handler(exc, {"view": self, "request": request})
         if response is None:
             logger.error("request_failed", path=request.path, exc_info=exc)

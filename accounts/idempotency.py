@@ -72,7 +72,7 @@ def _replay(request: Request, row: IdempotentAnswer, fingerprint: str) -> Respon
 
 def _fingerprint(request: Request) -> str:
     digest = hashlib.sha256(f"{request.method} {request.get_full_path()}\n".encode())
-    digest.update(request._request.body)  # noqa: SLF001
+    digest.update(request._request.body)  # noqa: SLF001  (REST framework has no public way to Django's request)
     return digest.hexdigest()
 
 

@@ -29,7 +29,7 @@ from core.errors import ApiError
 from core.facts import Fact, moment, tell
 from core.tenancy import unscoped
 
-SECRET_START = "tl_"  # noqa: S105
+SECRET_START = "tl_"  # noqa: S105  (what every secret begins with, none itself)
 SECRET_LENGTH = 40
 PREFIX_LENGTH = 12
 # `last_used_at` is for people: to the minute is enough, and spares a write per request.

@@ -64,8 +64,8 @@ class ImpersonationMiddleware:
     def process_view(
         self,
         request: HttpRequest,
-        view: Callable[..., HttpResponseBase],  # noqa: ARG002
-        args: list[Any],  # noqa: ARG002
+        view: Callable[..., HttpResponseBase],  # noqa: ARG002  (Django's signature)
+        args: list[Any],  # noqa: ARG002  (Django's signature)
         kwargs: dict[str, Any],
     ) -> HttpResponseBase | None:
         row: Impersonation | None = getattr(request, "impersonation", None)

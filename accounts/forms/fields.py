@@ -14,7 +14,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 
-class RowField(forms.ModelChoiceField):  # type: ignore[type-arg]
+class RowField(forms.ModelChoiceField):  # type: ignore[type-arg]  # not generic at run time
     """A choice among rows of the organization. `rows` is asked for each form, because a class is in no scope."""
 
     def __init__(self, rows: Callable[[], models.QuerySet[Any]], **kwargs: Any) -> None:

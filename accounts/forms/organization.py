@@ -32,7 +32,7 @@ class NewOrganizationForm(forms.Form):
     timezone = TimezoneField(help_text="Days, months and budgets begin at midnight here.")
 
 
-class OrganizationForm(forms.ModelForm):  # type: ignore[type-arg]
+class OrganizationForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at run time
     timezone = TimezoneField(
         widget=forms.Select, help_text="Days begin at another moment when this changes; figures by day are made again."
     )
@@ -73,7 +73,7 @@ class InvitationForm(forms.Form):
 
     def __init__(self, *args: Any, giver: Role, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.fields["role"].choices = role_choices(giver)  # type: ignore[attr-defined]
+        self.fields["role"].choices = role_choices(giver)  # type: ignore[attr-defined]  # Django's types say Field
 
 
 class MemberForm(forms.Form):
@@ -87,7 +87,7 @@ class MemberForm(forms.Form):
 
     def __init__(self, *args: Any, giver: Role, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.fields["role"].choices = role_choices(giver)  # type: ignore[attr-defined]
+        self.fields["role"].choices = role_choices(giver)  # type: ignore[attr-defined]  # Django's types say Field
 
 
 def role_choices(giver: Role) -> list[tuple[str, str]]:
@@ -102,14 +102,14 @@ def role_choices(giver: Role) -> list[tuple[str, str]]:
     return [(role, text) for role, text in meanings.items() if role != Role.OWNER or may(giver, Right.MANAGE_OWNERS)]
 
 
-class DepartmentForm(forms.ModelForm):  # type: ignore[type-arg]
+class DepartmentForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at run time
     class Meta:
         model = Department
         fields = ["name", "cost_center"]
         labels = {"cost_center": "Cost center"}
 
 
-class TeamForm(forms.ModelForm):  # type: ignore[type-arg]
+class TeamForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at run time
     department = RowField(lambda: Department.objects.order_by("name"), required=False, empty_label="None")
 
     class Meta:
@@ -126,10 +126,10 @@ class PlaceForm(forms.Form):
     def __init__(self, *args: Any, team: Team, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         free = active_members().exclude(places__team=team)
-        self.fields["member"].queryset = free.order_by("user__email")  # type: ignore[attr-defined]
+        self.fields["member"].queryset = free.order_by("user__email")  # type: ignore[attr-defined]  # Django's types say Field
 
 
-class ProjectForm(forms.ModelForm):  # type: ignore[type-arg]
+class ProjectForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at run time
     slug = forms.SlugField(
         required=False, max_length=60, help_text="How programs call the project. Made from the name when left empty."
     )

@@ -21,7 +21,7 @@ class OrganizationSignupForm(forms.Form):
     name = forms.CharField(label="Your name", max_length=150, widget=forms.TextInput({"autocomplete": "name"}))
     organization = forms.CharField(
         label="Organization",
-        max_length=Organization._meta.get_field("name").max_length,  # noqa: SLF001
+        max_length=Organization._meta.get_field("name").max_length,  # noqa: SLF001  (Django's documented _meta)
         widget=forms.TextInput({"autocomplete": "organization"}),
     )
     timezone = TimezoneField(help_text="Days, months and budgets begin at midnight here.")

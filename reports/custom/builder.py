@@ -18,6 +18,7 @@ from reports.custom.making import FORMAT_NAMES
 from reports.custom.table import first_lines, totals
 from reports.filters import dimension_label
 from reports.models import CustomReport
+from reports.saved.records import may_change
 
 PREVIEWED = 50
 # Offered at once; the others are behind "More metrics".
@@ -59,7 +60,7 @@ def current(report: Report) -> CustomReport | None:
 
 
 def _replace_url(report: Report, saved: CustomReport | None, query: str) -> str | None:
-    if saved is None or not records.may_change(saved, report.membership):
+    if saved is None or not may_change(saved, report.membership):
         return None
     address = reverse("reports:report-replace", args=[report.organization.slug, saved.pk])
     return f"{address}?{urlencode({'query': query})}"

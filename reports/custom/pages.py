@@ -27,6 +27,7 @@ from reports.models import CustomReport, Result
 from reports.monthly.listing import latest
 from reports.navigation import SEERS
 from reports.page import show
+from reports.saved.records import may_change
 
 LIST = "reports:reports"
 MOST_FILES = 20
@@ -146,13 +147,13 @@ def files_of(request: OrganizationRequest, saved: CustomReport | None) -> dict[s
 
 
 def _row(request: OrganizationRequest, saved: CustomReport) -> dict[str, Any]:
-    may_change = records.may_change(saved, request.membership)
+    is_changeable = may_change(saved, request.membership)
     return {
         "report": saved,
         "said": said(saved.parameters, hidden_from(request.membership.role)),
         "url": to(request, "reports:report", saved.pk),
         "open_url": url_of(saved, request.organization.slug),
-        "change_url": to(request, "reports:report-change", saved.pk) if may_change else None,
+        "change_url": to(request, "reports:report-change", saved.pk) if is_changeable else None,
     }
 
 

@@ -17,10 +17,10 @@ from django.utils.timezone import now
 from accounts import audit
 from accounts.audit import Actor
 from accounts.models import Membership
-from accounts.permissions import Right, may
 from core.errors import ApiError
 from reports.custom.definition import kept_of
 from reports.models import CustomReport
+from reports.saved.records import may_change, may_share
 
 MOST_OWN = 100
 MOST_SHARED = 200
@@ -31,17 +31,6 @@ def visible_reports(membership: Membership) -> QuerySet[CustomReport]:
     """Their own and what is shared, by name. Needs the organization's scope."""
     rows = CustomReport.objects.select_related("owner__user").filter(Q(owner=membership) | Q(is_shared=True))
     return rows.order_by(Lower("name"), "pk")
-
-
-def may_share(membership: Membership) -> bool:
-    return may(membership.role, Right.MANAGE_REPORTS)
-
-
-def may_change(report: CustomReport, membership: Membership) -> bool:
-    """One's own; what is shared is looked after by everybody who may share."""
-    if report.is_shared:
-        return may_share(membership)
-    return report.owner_id == membership.pk
 
 
 def create_report(

@@ -20,6 +20,7 @@ from reports.custom.definition import report_of, said
 from reports.custom.pages import LIST, found, url_of
 from reports.models import CustomReport
 from reports.navigation import SEERS
+from reports.saved.records import may_share
 
 sees_usage = require(*SEERS)
 
@@ -43,7 +44,7 @@ class ReportForm(forms.Form):
 def create(request: OrganizationRequest) -> HttpResponse:
     """`?query=` is the address of what is saved."""
     parameters = _asked(request)
-    form = ReportForm(request.POST or None, can_share=records.may_share(request.membership))
+    form = ReportForm(request.POST or None, can_share=may_share(request.membership))
     if request.method == "POST" and form.is_valid():
         with refusals_in(form):
             saved = records.create_report(
@@ -64,7 +65,7 @@ def create(request: OrganizationRequest) -> HttpResponse:
 def change(request: OrganizationRequest, report: int) -> HttpResponse:
     saved = _changeable(request, report)
     initial = {"name": saved.name, "is_shared": saved.is_shared}
-    form = ReportForm(request.POST or None, initial=initial, can_share=records.may_share(request.membership))
+    form = ReportForm(request.POST or None, initial=initial, can_share=may_share(request.membership))
     back = to(request, "reports:report", saved.pk)
     if request.method == "POST" and form.is_valid():
         is_shared = form.cleaned_data.get("is_shared", saved.is_shared)

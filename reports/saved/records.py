@@ -20,7 +20,7 @@ from accounts.audit import Actor
 from accounts.models import Membership
 from accounts.permissions import Right, may
 from core.errors import ApiError
-from reports.models import SavedView, StartPage
+from reports.models import CustomReport, SavedView, StartPage
 
 # The parameter of an address that names the view it came from.
 PARAMETER = "view"
@@ -51,11 +51,11 @@ def may_share(membership: Membership) -> bool:
     return may(membership.role, Right.MANAGE_REPORTS)
 
 
-def may_change(view: SavedView, membership: Membership) -> bool:
+def may_change(kept: SavedView | CustomReport, membership: Membership) -> bool:
     """One's own; what is shared is looked after by everybody who may share."""
-    if view.is_shared:
+    if kept.is_shared:
         return may_share(membership)
-    return view.owner_id == membership.pk
+    return kept.owner_id == membership.pk
 
 
 def url_of(view: SavedView, slug: str) -> str:
