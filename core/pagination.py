@@ -41,6 +41,20 @@ class Page(Generic[Row]):
         }
 
 
+def narrow(
+    queryset: models.QuerySet[_Model], params: Mapping[str, str], known: Mapping[str, tuple[str, Sequence[str]]]
+) -> models.QuerySet[_Model]:
+    """What an address asks for: `known` has a parameter's column and values. Raises ApiError 422 for another value."""
+    for name, (column, values) in known.items():
+        given = params.get(name)
+        if given is None:
+            continue
+        if given not in values:
+            raise ApiError(422, "invalid_parameter", f"{name} is one of {', '.join(values)}.", param=name)
+        queryset = queryset.filter(**{column: given})
+    return queryset
+
+
 def paginate(
     queryset: models.QuerySet[_Model], params: Mapping[str, str], order: Sequence[str] = ("-id",)
 ) -> Page[_Model]:

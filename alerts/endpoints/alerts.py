@@ -23,7 +23,7 @@ from alerts.rules.naming import name_of
 from alerts.rules.reach import Reach
 from core.days import within_years
 from core.errors import ApiError
-from core.pagination import PAGE_PARAMETERS, paginate
+from core.pagination import PAGE_PARAMETERS, narrow, paginate
 
 ALERT = {
     "id": 31,
@@ -146,14 +146,12 @@ class AlertsView(OrganizationAPIView):
         ],
     )
     def get(self, request: Request) -> Response:
-        rows = Alert.objects.select_related("rule")
-        for name, known in (("state", AlertState.values), ("condition", list(CONDITIONS)), ("scope", RuleScope.values)):
-            given = request.query_params.get(name)
-            if given is None:
-                continue
-            if given not in known:
-                raise ApiError(422, "invalid_parameter", f"{name} is one of {', '.join(known)}.", param=name)
-            rows = rows.filter(**{name: given})
+        known = {
+            "state": ("state", AlertState.values),
+            "condition": ("condition", list(CONDITIONS)),
+            "scope": ("scope", RuleScope.values),
+        }
+        rows = narrow(Alert.objects.select_related("rule"), request.query_params, known)
         rule = request.query_params.get("rule")
         if rule is not None:
             if not (rule.isascii() and rule.isdigit() and len(rule) < 10):

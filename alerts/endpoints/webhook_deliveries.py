@@ -20,8 +20,7 @@ from alerts.models import DeliveryState, WebhookAttempt, WebhookDelivery
 from alerts.webhooks import outbox
 from alerts.webhooks.signing import public_id
 from core.days import within_years
-from core.errors import ApiError
-from core.pagination import PAGE_PARAMETERS, paginate
+from core.pagination import PAGE_PARAMETERS, narrow, paginate
 
 KINDS_SENT = [*KINDS, TEST.name]
 DELIVERY = {
@@ -150,13 +149,8 @@ class DeliveriesView(OneWebhookView):
         ],
     )
     def get(self, request: Request, webhook: int) -> Response:
-        rows = WebhookDelivery.objects.filter(webhook=self.found(webhook))
-        for name, column, known in (("state", "state", DeliveryState.values), ("type", "kind", KINDS_SENT)):
-            asked = request.query_params.get(name)
-            if asked and asked not in known:
-                raise ApiError(422, "invalid_parameter", f"{name} is one of {', '.join(known)}.", param=name)
-            if asked:
-                rows = rows.filter(**{column: asked})
+        known = {"state": ("state", DeliveryState.values), "type": ("kind", KINDS_SENT)}
+        rows = narrow(WebhookDelivery.objects.filter(webhook=self.found(webhook)), request.query_params, known)
         return Response(paginate(rows, request.query_params).body(_write_delivery))
 
 

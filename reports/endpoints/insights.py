@@ -13,9 +13,8 @@ from accounts.api import OrganizationAPIView, answers
 from accounts.endpoints.fields import page_of
 from accounts.endpoints.keys import LISTING
 from accounts.models import Scope
-from core.errors import ApiError
 from core.money import usd_text
-from core.pagination import PAGE_PARAMETERS, decode_cursor, encode_cursor, limit_of, paginate
+from core.pagination import PAGE_PARAMETERS, decode_cursor, encode_cursor, limit_of, narrow, paginate
 from metering.query.metrics import rounded
 from reports.advice import KINDS, acting, kind_of, records
 from reports.advice.kind import Piece
@@ -163,14 +162,8 @@ class InsightsView(OrganizationAPIView):
         ],
     )
     def get(self, request: Request) -> Response:
-        rows = records.seen(Reach.of_key(self.grant))
-        for name, known in (("state", InsightState.values), ("kind", list(KINDS))):
-            given = request.query_params.get(name)
-            if given is None:
-                continue
-            if given not in known:
-                raise ApiError(422, "invalid_parameter", f"{name} is one of {', '.join(known)}.", param=name)
-            rows = rows.filter(**{name: given})
+        known = {"state": ("state", InsightState.values), "kind": ("kind", list(KINDS))}
+        rows = narrow(records.seen(Reach.of_key(self.grant)), request.query_params, known)
         page = paginate(rows, request.query_params, ("-found_at", "-id"))
         return Response(page.body(write_insight))
 
